@@ -1,0 +1,48 @@
+#include "base/clock.h"
+
+#include <ctime>
+
+#include <fmt/format.h>
+
+namespace outguard {
+
+namespace {
+
+struct Broken {
+  std::tm parts{};
+  long long nanoseconds = 0;
+};
+
+Broken break_down(WallTime time) {
+  const auto whole = std::chrono::floor<std::chrono::seconds>(time);
+  const auto seconds = static_cast<std::time_t>(whole.time_since_epoch().count());
+  Broken broken;
+  gmtime_r(&seconds, &broken.parts);
+  broken.nanoseconds = (time - whole).count();
+  return broken;
+}
+
+std::string date_and_time(const std::tm &parts) {
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", parts.tm_year + 1900, parts.tm_mon + 1,
+                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
+}
+
+} // namespace
+
+WallTime wall_now() {
+  return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
+}
+
+MonotonicTime monotonic_now() { return std::chrono::steady_clock::now(); }
+
+std::string eve_timestamp(WallTime time) {
+  const auto broken = break_down(time);
+  return fmt::format("{}.{:06}+0000", date_and_time(broken.parts), broken.nanoseconds / 1000);
+}
+
+std::string rfc3339_timestamp(WallTime time) {
+  const auto broken = break_down(time);
+  return fmt::format("{}.{:09}Z", date_and_time(broken.parts), broken.nanoseconds);
+}
+
+} // namespace outguard

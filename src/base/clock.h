@@ -1,0 +1,20 @@
+#pragma once
+// Time as the product means it: WallTime for what people read, MonotonicTime for durations.
+
+#include <chrono>
+#include <string>
+
+namespace outguard {
+
+using WallTime = std::chrono::sys_time<std::chrono::nanoseconds>;
+using MonotonicTime = std::chrono::steady_clock::time_point;
+
+[[nodiscard]] WallTime wall_now();
+[[nodiscard]] MonotonicTime monotonic_now();
+
+/// "2025-08-21T18:13:20.017359+0000", UTC, the form of Suricata's EVE timestamps.
+[[nodiscard]] std::string eve_timestamp(WallTime time);
+/// "2025-08-21T18:13:20.017359123Z", RFC 3339, UTC, nanoseconds: loses nothing.
+[[nodiscard]] std::string rfc3339_timestamp(WallTime time);
+
+} // namespace outguard

@@ -1,0 +1,60 @@
+#pragma once
+// One socket of the guest with all its owners.
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "facts/guest_text.h"
+#include "facts/process_seen.h"
+
+namespace outguard {
+
+/// The kernel's TCP states (include/net/tcp_states.h, unchanged since 2.6); UDP and raw sockets use
+/// Established (connected) and Close (unconnected).
+enum class SocketState : std::uint8_t {
+  Unknown = 0, Established = 1, SynSent, SynRecv, FinWait1, FinWait2, TimeWait, Close, CloseWait,
+  LastAck, Listen, Closing, NewSynRecv,
+};
+/// Upper-case name as ss(8) and /proc readers know it: "ESTABLISHED", "SYN_SENT", ..., "UNCONN" is
+/// not used: an unconnected UDP socket is "CLOSE".
+[[nodiscard]] const char *to_string(SocketState state);
+
+enum class OwnerStatus : std::uint8_t {
+  Exact,  ///< every descriptor that holds it is listed
+  None,   ///< no process holds it (orphan, not yet accepted, minisock)
+  Kernel, ///< a kernel socket
+};
+[[nodiscard]] const char *to_string(OwnerStatus status);
+
+struct SocketOwner {
+  ProcessIdentity process;
+  std::int32_t fd = -1;
+  GuestText comm;
+
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.process, self.fd, self.comm);
+  }
+};
+
+struct SocketSeen {
+  IpFamily family = IpFamily::V4; ///< of the socket (AF_INET6 for a v4-mapped one)
+  std::uint8_t protocol = 0;      ///< sk_protocol: IPPROTO_TCP, _UDP, raw sockets the user's number
+  bool raw = false;               ///< SOCK_RAW
+  SocketState state = SocketState::Unknown;
+  Endpoint local;                 ///< address of the same family as the socket
+  Endpoint remote;
+  std::uint64_t inode = 0;        ///< 0: none (orphan, minisock)
+  std::optional<std::uint64_t> netns;
+  std::vector<SocketOwner> owners;
+  OwnerStatus owner_status = OwnerStatus::Exact;
+  std::uint64_t sock = 0;         ///< guest virtual address of struct sock
+
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.family, self.protocol, self.raw, self.state, self.local, self.remote, self.inode,
+         self.netns, self.owners, self.owner_status, self.sock);
+  }
+};
+
+} // namespace outguard

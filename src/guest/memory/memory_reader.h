@@ -1,0 +1,53 @@
+#pragma once
+// Reads guest-physical memory. One private virtual does the raw work; every check, loop and limit is
+// here, written once. Back ends: QemuProcessMemory, MappedMemory, DumpFileMemory, FakeMemory.
+// Read-only by construction: nothing in guest/ can name a write. One thread at a time.
+
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "guest/bytes/address.h"
+#include "guest/bytes/fault.h"
+#include "guest/bytes/untrusted.h"
+
+namespace outguard::guest {
+
+/// A run of guest-physical addresses backed by RAM. Ranges are sorted and do not overlap.
+struct PhysicalRange {
+  GuestPhysical start;
+  std::uint64_t length = 0; ///< bytes
+};
+
+class MemoryReader {
+public:
+  MemoryReader() = default;
+  MemoryReader(const MemoryReader &) = delete;
+  MemoryReader &operator=(const MemoryReader &) = delete;
+  virtual ~MemoryReader() = default;
+
+  /// Fills all of `out`, or tells why not (then `out` is unspecified). May cross range borders.
+  [[nodiscard]] Result<void> read(GuestPhysical address, std::span<std::uint8_t> out);
+
+  template <class T> [[nodiscard]] Result<Untrusted<T>> read(GuestPhysical address) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    T value;
+    const auto done = read(address, {reinterpret_cast<std::uint8_t *>(&value), sizeof value});
+    if (!done) {
+      return tl::unexpected(done.error());
+    }
+    return Untrusted<T>(value);
+  }
+
+  /// The guest's RAM. Stable for the life of the reader.
+  [[nodiscard]] virtual std::span<const PhysicalRange> ranges() const = 0;
+
+private:
+  /// Reads up to out.size() bytes starting at `address`; returns how many (at least 1), Unmapped when
+  /// no RAM is there, SourceGone when the operating system failed.
+  [[nodiscard]] virtual Result<std::size_t> read_some(GuestPhysical address,
+                                                      std::span<std::uint8_t> out) = 0;
+};
+
+} // namespace outguard::guest
