@@ -25,7 +25,7 @@ struct Patch {
   }
 };
 
-inline constexpr std::size_t kMaxPatches = 8192; ///< 200 threads need about 5 each; room to spare
+inline constexpr std::size_t kMaxPatches = 4096; ///< 200 threads need about 400; the plan must fit one message
 
 struct WritePlan {
   ProcessIdentity process;

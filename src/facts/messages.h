@@ -1,0 +1,230 @@
+#pragma once
+// What the privileged side and a sensor say to each other over one SOCK_SEQPACKET pair: a Request or a
+// Report a message. A Report that answers carries its Request's id; one that nobody asked for, id 0.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "facts/flow_seen.h"
+#include "facts/intel_report.h"
+#include "facts/kernel_seen.h"
+#include "facts/memory_layout.h"
+#include "facts/packet_ring.h"
+#include "facts/process_seen.h"
+#include "facts/socket_seen.h"
+#include "facts/write_plan.h"
+
+namespace outguard {
+
+/// Fits the default socket buffer (net.core.wmem_max 212,992), so no host needs a setting.
+inline constexpr std::size_t kMaxMessageBytes = 192 * 1024;
+/// Descriptors one message may carry (the kernel's SCM_MAX_FD is 253).
+inline constexpr std::size_t kMaxMessageFds = 64;
+
+// ---- Requests: privileged side -> sensor --------------------------------------------------------
+
+enum class MemoryKind : std::uint8_t { Live, DumpFile };
+
+/// Descriptors: Live: those that layout.regions name by file_index, in order, then /proc/PID/mem when
+/// a region needs it (file_index -1). DumpFile: the file.
+struct AttachMemory {
+  MemoryKind kind = MemoryKind::Live;
+  MemoryLayout layout;
+  std::string registers; ///< HMP `info registers -a`, unparsed; empty for a file
+
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.kind, self.layout, self.registers);
+  }
+};
+
+/// Descriptor: a bound AF_PACKET TPACKET_V3 socket.
+struct OpenTap {
+  PacketRing ring;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.ring); }
+};
+
+/// Descriptor: a pcap or pcapng file; the sensor runs it through the pipeline and answers ReplayDone.
+struct ReplayCapture {
+  std::string name;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.name); }
+};
+
+/// Descriptor: a compiled intelligence image, sealed. Replaces the one in use.
+struct UseIntel {
+  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+};
+
+/// Descriptor: one feed file to take into the next CompileIntel. Answered by a FeedReport.
+struct AddFeed {
+  std::string name;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.name); }
+};
+
+/// Descriptor: an empty memfd or file, open for writing, that receives the image. Answered by an
+/// IntelReport.
+struct CompileIntel {
+  bool allow_reserved = false; ///< accept private and documentation addresses (labs, own networks)
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.allow_reserved);
+  }
+};
+
+struct ListProcesses {
+  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+};
+
+struct ListSockets {
+  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+};
+
+struct FindOwner {
+  FlowTuple tuple;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.tuple); }
+};
+
+struct PlanKill {
+  ProcessIdentity process;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.process);
+  }
+};
+
+struct CheckFate {
+  ProcessIdentity process;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.process);
+  }
+};
+
+struct GetCounters {
+  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+};
+
+using Request = std::variant<AttachMemory, OpenTap, ReplayCapture, UseIntel, AddFeed, CompileIntel,
+                             ListProcesses, ListSockets, FindOwner, PlanKill, CheckFate, GetCounters>;
+
+// ---- Reports: sensor -> privileged side ----------------------------------------------------------
+
+/// Answers a Request that did not work, with the reason in words.
+struct Failed {
+  std::string reason;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.reason);
+  }
+};
+
+/// Answers a Request that has nothing to tell.
+struct Done {
+  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+};
+
+/// Answers AttachMemory; also sent with id 0 when the state changes by itself.
+struct GuestStateSeen {
+  GuestState state = GuestState::Starting;
+  std::string reason;   ///< empty when Ready
+  KernelSeen kernel;    ///< meaningful when Ready
+  std::uint64_t walk_ns = 0; ///< first process and socket table, part of the attach
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.state, self.reason, self.kernel, self.walk_ns);
+  }
+};
+
+/// How much of a table was read. Partial rows are right; rows may be missing.
+struct Completeness {
+  bool partial = false;
+  std::string reason; ///< why, when partial
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.partial, self.reason);
+  }
+};
+
+/// Answers ListProcesses in as many messages as it takes; `last` ends the answer.
+struct ProcessRows {
+  std::vector<ProcessSeen> rows;
+  Completeness completeness;
+  bool last = false;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.rows, self.completeness, self.last);
+  }
+};
+
+struct SocketRows {
+  std::vector<SocketSeen> rows;
+  Completeness completeness;
+  bool last = false;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.rows, self.completeness, self.last);
+  }
+};
+
+struct OwnerFound {
+  Attribution attribution;
+  std::vector<SocketSeen> sockets; ///< the sockets of the flow, usually one
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.attribution, self.sockets);
+  }
+};
+
+struct PlanMade {
+  WritePlan plan;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.plan); }
+};
+
+struct FateSeen {
+  ProcessFate fate = ProcessFate::Unknown;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.fate); }
+};
+
+struct NamedCount {
+  std::string name;
+  std::uint64_t value = 0;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.name, self.value);
+  }
+};
+
+/// seen == processed + sum(dropped), exactly.
+struct CountersSeen {
+  std::uint64_t seen = 0, processed = 0;
+  std::vector<NamedCount> dropped; ///< by reason
+  std::vector<NamedCount> other;   ///< flows, matches, kernel ring drops, ...
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.seen, self.processed, self.dropped, self.other);
+  }
+};
+
+struct ReplayDone {
+  CountersSeen counters;
+  std::string problem; ///< empty, or why the file ended early, with the offset
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.counters, self.problem);
+  }
+};
+
+using Report = std::variant<Failed, Done, GuestStateSeen, ProcessRows, SocketRows, OwnerFound,
+                            PlanMade, FateSeen, CountersSeen, ReplayDone, FeedReport, IntelReport,
+                            MatchSeen>;
+
+// ---- Wire form ------------------------------------------------------------------------------------
+
+template <class Body> struct Envelope {
+  std::uint32_t id = 0;
+  Body body;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.id, self.body);
+  }
+};
+using RequestEnvelope = Envelope<Request>;
+using ReportEnvelope = Envelope<Report>;
+
+[[nodiscard]] std::vector<std::uint8_t> encode(const RequestEnvelope &message);
+[[nodiscard]] std::vector<std::uint8_t> encode(const ReportEnvelope &message);
+/// nullopt: not a message of this version, or with bytes left over.
+[[nodiscard]] std::optional<RequestEnvelope> decode_request(std::span<const std::uint8_t> bytes);
+[[nodiscard]] std::optional<ReportEnvelope> decode_report(std::span<const std::uint8_t> bytes);
+
+} // namespace outguard
