@@ -1,0 +1,49 @@
+#pragma once
+// What to do about a match: mode, and rules tried in order. Immutable after start; a reload builds
+// a new Policy and swaps it. Which processes must never be ended is the responder's guard, not
+// here.
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "facts/finding.h"
+
+namespace outguard::detect {
+
+/// Fits a match when every condition holds; an empty condition always holds.
+struct Rule {
+  std::string name;
+  std::vector<IndicatorType> types;  ///< any of these; empty: every type
+  std::uint8_t least_confidence = 0; ///< 0..100
+  Severity severity = Severity::Medium;
+  std::vector<ResponseWanted> responses; ///< in this order; empty: alert only
+
+  [[nodiscard]] bool fits(const IndicatorHit &indicator) const;
+};
+
+/// Blocks without an end become permanent by mistake, so a block needs a time to live within these.
+inline constexpr std::chrono::seconds kLeastBlockTtl{1};
+inline constexpr std::chrono::seconds kMostBlockTtl{std::chrono::hours(24) * 30};
+
+class Policy {
+public:
+  /// Monitor mode, one rule: medium severity, alert only.
+  Policy() = default;
+  /// Refuses (InvalidInput, naming the rule) a rule without a name, a name used twice, a block
+  /// without a sane time to live, and an action listed twice.
+  [[nodiscard]] static Result<Policy> make(ResponseMode mode, std::vector<Rule> rules);
+
+  [[nodiscard]] ResponseMode mode() const { return mode_; }
+  [[nodiscard]] const std::vector<Rule> &rules() const { return rules_; }
+  /// The first rule that fits, or the built-in "default" rule (alert only).
+  [[nodiscard]] const Rule &rule_for(const IndicatorHit &indicator) const;
+
+private:
+  ResponseMode mode_ = ResponseMode::Monitor;
+  std::vector<Rule> rules_;
+};
+
+} // namespace outguard::detect

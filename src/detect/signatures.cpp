@@ -1,0 +1,30 @@
+#include "detect/signatures.h"
+
+namespace outguard::detect {
+
+const Signature &signature_for(IndicatorType type) {
+  static constexpr std::string_view kCategory = "Threat Intelligence Match";
+  static constexpr Signature kAddress{9100001, "Outguard: listed address contacted", kCategory};
+  static constexpr Signature kNetwork{9100002, "Outguard: address in a listed network contacted",
+                                      kCategory};
+  static constexpr Signature kEndpoint{9100003, "Outguard: listed address and port contacted",
+                                       kCategory};
+  static constexpr Signature kDomain{9100004, "Outguard: listed domain contacted", kCategory};
+  static constexpr Signature kUrl{9100005, "Outguard: listed URL requested", kCategory};
+  static constexpr Signature kOther{9100000, "Outguard: listed indicator seen", kCategory};
+  switch (type) {
+  case IndicatorType::Address:
+    return kAddress;
+  case IndicatorType::Network:
+    return kNetwork;
+  case IndicatorType::Endpoint:
+    return kEndpoint;
+  case IndicatorType::Domain:
+    return kDomain;
+  case IndicatorType::Url:
+    return kUrl;
+  }
+  return kOther;
+}
+
+} // namespace outguard::detect

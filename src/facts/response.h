@@ -1,0 +1,54 @@
+#pragma once
+// What policy wants done about a finding, and what was really done. `ResponseDone` is a report: a
+// status that claims an effect (reset, blocked, killed) is set only after the effect was read back.
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace outguard {
+
+enum class ResponseAction : std::uint8_t {
+  Reset,     ///< TCP reset to both ends of the flow
+  BlockFlow, ///< drop the flow both ways at the tap, until the time to live ends
+  Kill,      ///< end the guest process
+};
+/// "reset", "block_flow", "kill".
+[[nodiscard]] const char *to_string(ResponseAction action);
+
+enum class ResponseStatus : std::uint8_t {
+  Pending,     ///< begun; the effect is not proved yet
+  Reset,       ///< resets left for both ends
+  Blocked,     ///< the filter entry was read back from the kernel
+  Killed,      ///< a read of the guest after the write plan shows that the process is gone
+  DryRun,      ///< monitor mode: everything but the last step was done
+  Refused,     ///< a guard said no (protected process, budget, ...)
+  NotPossible, ///< this flow, guest or host offers no way to do it
+  Failed,      ///< tried, and it did not work
+};
+/// "pending", "reset", "blocked", "killed", "dry_run", "refused", "not_possible", "failed".
+[[nodiscard]] const char *to_string(ResponseStatus status);
+
+enum class ResponseMode : std::uint8_t { Monitor, Enforce };
+/// "monitor", "enforce".
+[[nodiscard]] const char *to_string(ResponseMode mode);
+
+struct ResponseWanted {
+  ResponseAction action = ResponseAction::Reset;
+  std::chrono::seconds ttl{0}; ///< of a block; 0 for actions that end by themselves
+
+  auto operator<=>(const ResponseWanted &) const = default;
+};
+
+struct ResponseDone {
+  ResponseAction action = ResponseAction::Reset;
+  ResponseStatus status = ResponseStatus::Pending;
+  std::string reason;           ///< why refused, not possible or failed; our own words
+  std::uint64_t latency_us = 0; ///< first packet of the match to this status
+
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.action, self.status, self.reason, self.latency_us);
+  }
+};
+
+} // namespace outguard
