@@ -5,6 +5,8 @@ Standard library only. Needs root, because it makes network namespaces.
 """
 
 from .errors import LabError
-#from .lab import Lab
+from .guest import Guest, Started, Talk
+from .lab import Lab
+from .truth import Truth
 
-__all__ = ["LabError"]
+__all__ = ["Guest", "Lab", "LabError", "Started", "Talk", "Truth"]

@@ -24,8 +24,8 @@ SUITES = {
 }
 NAMES = [series + flavour for series in SUITES for flavour in ("", "-cloud")]
 
-# What a guest may load: its network cards, and what a second network namespace is joined with.
-WANTED_MODULES = ("virtio_pci", "virtio_net", "veth", "macvlan", "dummy")
+# What a guest may load: its network cards, and veth for a second network namespace.
+WANTED_MODULES = ("virtio_pci", "virtio_net", "veth")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,43 @@
+"""What can be chosen about a guest."""
+
+import uuid
+from dataclasses import dataclass, field
+
+from .errors import LabError
+from .kernels import NAMES
+
+
+@dataclass(frozen=True)
+class GuestOptions:
+    """One guest. Everything has a default; `check` says what is wrong before anything starts."""
+
+    kernel: str = "6.1"
+    cpus: int = 1
+    ram: int = 512  # MiB
+    machine: str = "pc"  # or q35
+    cpu: str = ""  # QEMU's model; empty is qemu64 under TCG and host under KVM; "max" has 5-level paging
+    accel: str = ""  # kvm or tcg; empty is the best that this machine can really do
+    memfd: bool = False  # RAM in a shared memfd instead of private memory
+    nics: int = 1
+    name: str = ""  # empty is made up from the kernel's name
+    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    append: str = ""  # further words for the kernel's command line
+    addresses: tuple[str, ...] = ()  # that the world owns, beside the documentation networks
+    names: dict[str, str] = field(default_factory=dict)  # DNS names of the world -> address
+
+    def check(self) -> None:
+        wrong = []
+        if self.kernel not in NAMES:
+            wrong.append(f"kernel {self.kernel}: one of {' '.join(NAMES)}")
+        if not 1 <= self.cpus <= 8:
+            wrong.append(f"{self.cpus} processors: 1 to 8")
+        if not 192 <= self.ram <= 8192:
+            wrong.append(f"{self.ram} MiB of RAM: 192 to 8192")
+        if self.machine not in ("pc", "q35"):
+            wrong.append(f"machine {self.machine}: pc or q35")
+        if self.accel not in ("", "kvm", "tcg"):
+            wrong.append(f"accelerator {self.accel}: kvm or tcg")
+        if self.name and not all(letter.isalnum() or letter in "-_." for letter in self.name):
+            wrong.append(f"name {self.name!r}: letters, digits, - _ .")
+        if wrong:
+            raise LabError("; ".join(wrong))

@@ -1,0 +1,44 @@
+"""QEMU's command line for one guest. Stock QEMU, nothing patched, no option that a host would not use."""
+
+from pathlib import Path
+
+from .network import GuestNetwork
+from .options import GuestOptions
+
+BINARY = "qemu-system-x86_64"
+
+
+def command_line(options: GuestOptions, folder: Path, network: GuestNetwork, kernel: Path, initramfs: Path,
+                 accel: str) -> list[str]:
+    """`folder` holds the sockets and logs; see state.py."""
+    command = [
+        BINARY, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-name", options.name, "-uuid", options.uuid,
+        "-machine", _machine(options), "-accel", accel, "-cpu", options.cpu or _default_cpu(accel),
+        "-smp", str(options.cpus), "-m", f"{options.ram}M",
+        "-kernel", str(kernel), "-initrd", str(initramfs), "-append", _kernel_words(options, network),
+        "-chardev", f"file,id=console,path={folder}/console.log", "-serial", "chardev:console",
+        "-chardev", f"socket,id=agent,path={folder}/agent,server=on,wait=off", "-serial", "chardev:agent",
+        "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
+    ]
+    if options.memfd:
+        command += ["-object", f"memory-backend-memfd,id=ram,size={options.ram}M,share=on"]
+    for card, tap in enumerate(network.taps):
+        command += ["-netdev", f"tap,id=net{card},ifname={tap},script=no,downscript=no,vhost=off",
+                    "-device", f"virtio-net-pci,netdev=net{card},mac={network.mac(card)},romfile="]
+    return command
+
+
+def _machine(options: GuestOptions) -> str:
+    return options.machine + (",memory-backend=ram" if options.memfd else "")
+
+
+def _default_cpu(accel: str) -> str:
+    return "host" if accel == "kvm" else "qemu64"
+
+
+def _kernel_words(options: GuestOptions, network: GuestNetwork) -> str:
+    words = ["console=ttyS0", "quiet", "loglevel=4", "panic=-1", "rdinit=/init", f"lab_name={options.name}",
+             "lab_gateways=10.77.0.1,fd77::1"]
+    words += [f"lab_eth{card}={','.join(network.card_addresses(card))}" for card in range(options.nics)]
+    return " ".join([*words, options.append]).strip()
