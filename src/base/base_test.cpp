@@ -1,0 +1,95 @@
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "base/clock.h"
+#include "base/ip_address.h"
+#include "base/message_socket.h"
+
+namespace outguard {
+namespace {
+
+using std::chrono::milliseconds;
+
+TEST(IpAddress, TextRoundTrip) {
+  for (const char *text : {"10.0.0.1", "255.255.255.255", "::1", "2001:db8::7", "::ffff:1.2.3.4"}) {
+    const auto address = IpAddress::parse(text);
+    ASSERT_TRUE(address) << text;
+    EXPECT_EQ(address->to_string(), text);
+  }
+  for (const char *text : {"", "1.2.3", "1.2.3.4 ", "01.2.3.4", "fe80::1%eth0", ":::", "1.2.3.4.5"}) {
+    EXPECT_FALSE(IpAddress::parse(text)) << text;
+  }
+}
+
+TEST(IpAddress, MappedBecomesV4AndOthersStay) {
+  EXPECT_EQ(IpAddress::parse("::ffff:1.2.3.4")->unmapped().to_string(), "1.2.3.4");
+  EXPECT_EQ(IpAddress::parse("2001:db8::1")->unmapped().to_string(), "2001:db8::1");
+}
+
+TEST(Endpoint, TextRoundTrip) {
+  for (const char *text : {"10.0.0.1:80", "[::1]:65535", "0.0.0.0:0"}) {
+    const auto endpoint = Endpoint::parse(text);
+    ASSERT_TRUE(endpoint) << text;
+    EXPECT_EQ(endpoint->to_string(), text);
+  }
+  for (const char *text : {"10.0.0.1", "10.0.0.1:65536", "::1:80", "[10.0.0.1]:80", ":80", "[::1]:"}) {
+    EXPECT_FALSE(Endpoint::parse(text)) << text;
+  }
+}
+
+TEST(Clock, Timestamps) {
+  const WallTime time{std::chrono::nanoseconds(1755800000017359123)};
+  EXPECT_EQ(eve_timestamp(time), "2025-08-21T18:13:20.017359+0000");
+  EXPECT_EQ(rfc3339_timestamp(time), "2025-08-21T18:13:20.017359123Z");
+}
+
+TEST(MessageSocket, CarriesBytesAndDescriptors) {
+  auto ends = MessageSocket::pair();
+  ASSERT_TRUE(ends);
+  auto &[left, right] = *ends;
+  int pipe_ends[2];
+  ASSERT_EQ(::pipe(pipe_ends), 0);
+  const Fd reading(pipe_ends[0]);
+  Fd writing(pipe_ends[1]);
+  const std::vector<std::uint8_t> bytes{1, 2, 3};
+  const int raw = writing.get();
+  ASSERT_TRUE(left.send(bytes, {&raw, 1}, milliseconds(100)));
+  writing.reset();
+  auto message = right.receive(milliseconds(100));
+  ASSERT_TRUE(message);
+  ASSERT_TRUE(*message);
+  EXPECT_EQ((*message)->bytes, bytes);
+  ASSERT_EQ((*message)->fds.size(), 1U);
+  EXPECT_EQ(::write((*message)->fds[0].get(), "x", 1), 1);
+  char got = 0;
+  EXPECT_EQ(::read(reading.get(), &got, 1), 1);
+  EXPECT_EQ(got, 'x');
+}
+
+TEST(MessageSocket, TellsNothingFromGone) {
+  auto ends = MessageSocket::pair();
+  ASSERT_TRUE(ends);
+  const auto nothing = ends->second.receive(milliseconds(1));
+  ASSERT_TRUE(nothing);
+  EXPECT_FALSE(*nothing);
+  { const auto dropped = std::move(ends->first); }
+  const auto gone = ends->second.receive(milliseconds(1));
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().code, ErrorCode::Unreachable);
+}
+
+TEST(MessageSocket, RefusesWhatIsTooLarge) {
+  auto ends = MessageSocket::pair();
+  ASSERT_TRUE(ends);
+  const std::vector<std::uint8_t> large(192 * 1024 + 1);
+  EXPECT_FALSE(ends->first.send(large, {}, milliseconds(1)));
+  MessageSocket narrow(std::move(ends->second).release(), 16);
+  ASSERT_TRUE(ends->first.send(std::vector<std::uint8_t>(17), {}, milliseconds(1)));
+  const auto cut = narrow.receive(milliseconds(1));
+  ASSERT_FALSE(cut);
+  EXPECT_EQ(cut.error().code, ErrorCode::InvalidInput);
+}
+
+} // namespace
+} // namespace outguard
