@@ -1,0 +1,37 @@
+#pragma once
+// How far a walk got. What was found is kept either way; a partial answer says why it is partial,
+// so that an empty list is never the answer to "could not read that".
+
+#include <cstdint>
+
+#include "guest/bytes/fault.h"
+
+namespace outguard::guest {
+
+enum class PartialReason : std::uint8_t {
+  None,            ///< complete
+  BudgetExhausted, ///< our own cap ended the walk
+  Unreadable,      ///< memory of an element, list or table was not there
+  ListBroken,      ///< a list contradicts itself (cycle, wild link), also after retries
+  KeptChanging,    ///< an element changed while it was read, also after retries, and was left out
+  TableUnknown,    ///< this kernel's table for a protocol was not found
+};
+[[nodiscard]] const char *to_string(PartialReason reason);
+
+struct Completeness {
+  PartialReason reason = PartialReason::None; ///< the first one met
+  Fault fault;                                ///< where, when `reason` is not None
+  std::uint32_t left_out =
+      0; ///< how often something was left out, counted; its size may be unknown
+
+  [[nodiscard]] bool complete() const { return reason == PartialReason::None; }
+  void lost(PartialReason why, Fault where) {
+    if (reason == PartialReason::None) {
+      reason = why;
+      fault = where;
+    }
+    ++left_out;
+  }
+};
+
+} // namespace outguard::guest

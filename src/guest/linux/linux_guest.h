@@ -1,0 +1,89 @@
+#pragma once
+// A Linux guest, attached to: the entry to this folder. Owns the kernel's symbols and types; does
+// not own the MemoryReader beneath, which must outlive it. One thread at a time. No call waits:
+// each reads guest memory within a fixed budget and returns.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "facts/flow_seen.h"
+#include "facts/kernel_seen.h"
+#include "facts/process_seen.h"
+#include "facts/socket_seen.h"
+#include "facts/write_plan.h"
+#include "guest/linux/completeness.h"
+#include "guest/symbols/kernel.h"
+
+namespace outguard::guest {
+
+struct ProcessesSeen {
+  std::vector<ProcessSeen> processes; ///< in order of the kernel's list: oldest first
+  Completeness completeness;
+};
+
+struct SocketsSeen {
+  std::vector<SocketSeen> sockets; ///< what /proc/net/{tcp,tcp6,udp,...} of all namespaces list
+  /// Held by a process and in no table of the kernel's: created, and neither bound nor connected.
+  std::vector<SocketSeen> unbound;
+  Completeness completeness;
+};
+
+/// Why a guest with a found kernel could not be attached to, or fails its self-check.
+struct GuestTrouble {
+  GuestState state = GuestState::Unreadable; ///< Booting: try again soon
+  std::string what; ///< names the member or symbol ("task_struct.signal"); our own words only
+  Fault fault;
+};
+
+/// Why there is no plan to end a process.
+enum class KillRefusal : std::uint8_t {
+  NoSuchProcess, ///< the identity fits no process: it ended, or the pid is another's now
+  InitProcess,   ///< pid 1, or the kernel's own pid 0
+  KernelThread,
+  AlreadyExiting, ///< a fatal signal was delivered already, or it is a zombie
+  LockHeld,       ///< sighand->siglock is taken: let the guest run and ask again
+  TooManyThreads, ///< more patches than a plan may hold
+  Unsupported,    ///< this kernel's TIF_SIGPENDING or lock word could not be derived
+  Unreadable,     ///< memory was not there, or kept changing
+};
+[[nodiscard]] const char *to_string(KillRefusal refusal);
+
+class LinuxGuest {
+public:
+  /// Binds every offset once. Fails with the name of the first member that this kernel lacks.
+  [[nodiscard]] static tl::expected<LinuxGuest, GuestTrouble> attach(Kernel kernel);
+
+  LinuxGuest(LinuxGuest &&) noexcept;
+  LinuxGuest &operator=(LinuxGuest &&) noexcept;
+  ~LinuxGuest();
+
+  [[nodiscard]] const KernelSeen &kernel() const;
+
+  /// Does memory read as this kernel says it should: init_task is the swapper, pid 1 exists (else
+  /// Booting), sockets' common part has its known shape. Cheap; ask again after trouble.
+  [[nodiscard]] tl::expected<void, GuestTrouble> self_check();
+
+  [[nodiscard]] ProcessesSeen processes();
+  [[nodiscard]] SocketsSeen sockets();
+
+  /// Whose flow this is. `packet_time` is the host's wall clock at the flow's first packet: a table
+  /// read after it is good enough, an older one is read again. Leaves latency_ns to the caller.
+  [[nodiscard]] Attribution attribute(const FlowTuple &tuple, WallTime packet_time);
+
+  /// Parent first, up to pid 1; short when a parent could not be read.
+  [[nodiscard]] std::vector<Ancestor> ancestors(const ProcessIdentity &process);
+
+  /// Patches that leave in memory what the kernel's complete_signal() leaves for SIGKILL. Good for
+  /// the moment only: execute with the VM paused, at once.
+  [[nodiscard]] tl::expected<WritePlan, KillRefusal> plan_kill(const ProcessIdentity &process);
+  [[nodiscard]] ProcessFate fate(const ProcessIdentity &process);
+
+private:
+  struct Parts;
+  explicit LinuxGuest(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+} // namespace outguard::guest
