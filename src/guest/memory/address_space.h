@@ -1,14 +1,17 @@
 #pragma once
 // A page-table root plus a reader: the only bridge from GuestVirtual to GuestPhysical.
 // x86-64, 4 or 5 levels, 4 KiB, 2 MiB and 1 GiB pages. Page tables are the guest's: every entry is
-// hostile, a walk takes at most five reads. Does not own the reader. One thread at a time.
+// hostile, a walk takes at most five reads. Remembers the upper levels of its walks until forget():
+// the guest runs and may change them, so forget before each scan. Does not own the reader. One
+// thread at a time.
 
+#include <array>
 #include <cstdint>
 #include <span>
-#include <string>
 
 #include "guest/bytes/address.h"
 #include "guest/bytes/fault.h"
+#include "guest/bytes/walk_budget.h"
 #include "guest/memory/memory_reader.h"
 
 namespace outguard::guest {
@@ -19,6 +22,13 @@ enum class PagingLevels : std::uint8_t { Four = 4, Five = 5 };
 struct Translation {
   GuestPhysical physical;
   std::uint64_t bytes_left = 0; ///< to the end of the page (4 KiB, 2 MiB or 1 GiB) that holds it
+  bool writable = false;
+  bool executable = false;
+};
+
+struct MappedPage {
+  GuestVirtual start;
+  Translation at;
 };
 
 class AddressSpace {
@@ -27,6 +37,10 @@ public:
 
   [[nodiscard]] Result<GuestPhysical> translate(GuestVirtual address) const;
   [[nodiscard]] Result<Translation> locate(GuestVirtual address) const;
+  /// The first mapped address in [from, end), skipping what is not mapped at the level where it is
+  /// missing; one budget step an entry looked at. NotFound when there is none.
+  [[nodiscard]] Result<MappedPage> next_mapped(GuestVirtual from, GuestVirtual end,
+                                               WalkBudget &budget) const;
 
   /// Fills all of `out` or fails; crosses pages.
   [[nodiscard]] Result<void> read(GuestVirtual address, std::span<std::uint8_t> out) const;
@@ -46,14 +60,35 @@ public:
         [](auto value) { return GuestVirtual(value.any_value()); });
   }
 
+  /// Drops what was remembered of the page tables.
+  void forget();
+
   [[nodiscard]] MemoryReader &memory() const { return *memory_; }
   [[nodiscard]] GuestPhysical root() const { return root_; }
   [[nodiscard]] PagingLevels levels() const { return levels_; }
 
 private:
+  /// A walk stopped above the last level: the 2 MiB around an address are one page, part of a 1 GiB
+  /// page, or a table of 4 KiB pages. The kernel's direct map then costs no read at all.
+  struct Upper {
+    std::uint64_t tag = 0;      ///< address / 2 MiB, plus 1; 0: empty
+    GuestPhysical base;         ///< of the 2 MiB, or of the table
+    std::uint64_t page_end = 0; ///< virtual, the last byte of the page; 0: base is a table
+    bool writable = false;
+    bool executable = false;
+  };
+  static constexpr std::size_t kRemembered = 128; ///< 256 MiB of direct map, in 5 KiB
+
+  /// `absent` tells, when nothing is mapped, the size of the aligned block that is missing as a
+  /// whole.
+  [[nodiscard]] Result<Translation> walk(GuestVirtual address, std::uint64_t &absent) const;
+  [[nodiscard]] Result<Upper> walk_upper(GuestVirtual address, std::uint64_t &absent) const;
+  [[nodiscard]] bool is_canonical(GuestVirtual address) const;
+
   MemoryReader *memory_;
   GuestPhysical root_;
   PagingLevels levels_;
+  mutable std::array<Upper, kRemembered> remembered_{};
 };
 
 } // namespace outguard::guest

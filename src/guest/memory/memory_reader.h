@@ -1,6 +1,6 @@
 #pragma once
-// Reads guest-physical memory. One private virtual does the raw work; every check, loop and limit is
-// here, written once. Back ends: QemuProcessMemory, MappedMemory, DumpFileMemory, FakeMemory.
+// Reads guest-physical memory. One private virtual does the raw work; every check, loop and limit
+// is here, written once. Back ends: QemuProcessMemory, MappedMemory, DumpFileMemory, FakeMemory.
 // Read-only by construction: nothing in guest/ can name a write. One thread at a time.
 
 #include <cstdint>
@@ -44,8 +44,8 @@ public:
   [[nodiscard]] virtual std::span<const PhysicalRange> ranges() const = 0;
 
 private:
-  /// Reads up to out.size() bytes starting at `address`; returns how many (at least 1), Unmapped when
-  /// no RAM is there, SourceGone when the operating system failed.
+  /// Reads up to out.size() bytes starting at `address`; returns how many (at least 1), Unmapped
+  /// when no RAM is there, SourceGone when the operating system failed.
   [[nodiscard]] virtual Result<std::size_t> read_some(GuestPhysical address,
                                                       std::span<std::uint8_t> out) = 0;
 };

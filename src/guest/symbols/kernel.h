@@ -3,24 +3,21 @@
 // registers -> image -> kallsyms/BTF -> VMCOREINFO cross-check, with the RAM scan as fallback).
 
 #include <memory>
+#include <span>
 
 #include "facts/kernel_seen.h"
 #include "guest/memory/address_space.h"
+#include "guest/memory/cpu_registers.h"
 #include "guest/symbols/symbol_table.h"
 #include "guest/symbols/type_table.h"
 
 namespace outguard::guest {
 
 struct Kernel {
-  AddressSpace space;                    ///< the kernel's own page tables (swapper_pg_dir)
+  AddressSpace space; ///< the kernel's own page tables (swapper_pg_dir)
   std::unique_ptr<SymbolTable> symbols;
   std::unique_ptr<TypeTable> types;
-  KernelSeen seen;                       ///< what is told to people: release, banner, how found
-};
-
-/// What the vCPUs told; text of HMP `info registers -a`, unparsed: it carries guest-chosen values.
-struct RegisterText {
-  std::string_view text; ///< empty when there is none (file without notes)
+  KernelSeen seen; ///< what is told to people: release, banner, how found
 };
 
 /// A refused or failed search says in which named state the guest is (facts/kernel_seen.h).
@@ -29,7 +26,10 @@ struct KernelSearchFailure {
   Fault fault;
 };
 
-[[nodiscard]] tl::expected<Kernel, KernelSearchFailure> find_kernel(MemoryReader &memory,
-                                                                    RegisterText registers);
+/// `registers`: of all vCPUs (parse_registers(), DumpFileMemory::registers()); may be empty, then
+/// RAM is scanned. The tables may be dropped (reset) once everything needed was looked up: they are
+/// a few MiB. A failed search may be repeated at any time.
+[[nodiscard]] tl::expected<Kernel, KernelSearchFailure>
+find_kernel(MemoryReader &memory, std::span<const CpuRegisters> registers);
 
 } // namespace outguard::guest
