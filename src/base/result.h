@@ -3,6 +3,7 @@
 // instead (guest/bytes/fault.h), since a hostile guest can cause millions of them.
 
 #include <string>
+#include <utility>
 
 #include <tl/expected.hpp>
 

@@ -1,0 +1,183 @@
+#!/usr/bin/python3
+"""Runs every kind of test and counts them. The last line is `N passed, N failed, N skipped`.
+
+    tests/run.py [--only unit,style,asan,fuzz,system] [--fuzz-seconds 20]
+
+A skip is what this machine cannot do; each is printed with its reason and counted, never as a pass.
+"""
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+
+
+class Tally:
+    """Counts of one or many stages."""
+
+    def __init__(self):
+        self.passed = 0
+        self.failures = []
+        self.skips = []
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failures += other.failures
+        self.skips += other.skips
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def build(preset):
+    """Configures and builds one preset; returns its folder."""
+    say(f"   building {preset}")
+    for command in (["cmake", "--preset", preset],
+                    ["cmake", "--build", "--preset", preset, "--parallel", str(os.cpu_count())]):
+        done = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+        if done.returncode != 0:
+            raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-8000:]}")
+    return BUILD / preset
+
+
+def run_gtest(program, tally, environment=None):
+    """One GoogleTest program; every case counts."""
+    done = subprocess.run([str(program)], text=True, errors="replace", stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=600,
+                          env={**os.environ, **(environment or {})})
+    passed = re.search(r"\[  PASSED  \] (\d+) test", done.stdout)
+    tally.passed += int(passed.group(1)) if passed else 0
+    skipped = sorted(set(re.findall(r"^\[  SKIPPED \] (\S+)$", done.stdout, re.M)))
+    for name in skipped:
+        reason = re.search(r": Skipped\n(.*)\n[^\[]*\n?\[  SKIPPED \] " + re.escape(name), done.stdout)
+        tally.skips.append(f"{program.name} {name}: {reason.group(1) if reason else 'see its output'}")
+    failed = sorted(set(re.findall(r"^\[  FAILED  \] ([\w/]+\.[\w/]+)", done.stdout, re.M)))
+    if done.returncode != 0 and not failed:
+        failed = [f"ended with status {done.returncode}"]
+    for name in failed:
+        tally.failures.append(f"{program.name} {name}")
+    if failed:
+        say(done.stdout[-6000:])
+
+
+def run_seeds(folder, tally):
+    """Every fuzzer over its own seeds, their cuts and flips."""
+    for program in sorted(folder.glob("*_fuzzer")):
+        done = subprocess.run([str(program), "--self-seeds"], text=True, errors="replace",
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+        if done.returncode == 0:
+            tally.passed += 1
+        else:
+            tally.failures.append(f"{program.name} over its seeds")
+            say(done.stdout[-4000:])
+
+
+def stage_unit(_options):
+    tally = Tally()
+    folder = build("release") / "bin"
+    for program in sorted(folder.glob("*_test")):
+        run_gtest(program, tally)
+    return tally
+
+
+def stage_asan(_options):
+    """The same tests and every fuzzer's seeds under AddressSanitizer and UBSan."""
+    tally = Tally()
+    folder = build("asan") / "bin"
+    for program in sorted(folder.glob("*_test")):
+        run_gtest(program, tally, {"ASAN_OPTIONS": "detect_stack_use_after_return=1"})
+    run_seeds(folder, tally)
+    return tally
+
+
+def stage_fuzz(options):
+    """Each fuzzer for a while with libFuzzer, from its seeds and the corpus that earlier runs left."""
+    tally = Tally()
+    seeds = BUILD / "asan" / "bin"
+    folder = build("fuzz") / "bin"
+
+    def one(program):
+        corpus = BUILD / "corpus" / program.name
+        corpus.mkdir(parents=True, exist_ok=True)
+        writer = seeds / program.name
+        if writer.exists():
+            subprocess.run([str(writer), "--write-seeds", str(corpus)], check=True, timeout=120)
+        artifacts = BUILD / "crashes" / program.name
+        artifacts.mkdir(parents=True, exist_ok=True)
+        return program, subprocess.run(
+            [str(program), str(corpus), f"-max_total_time={options.fuzz_seconds}", "-timeout=10",
+             "-rss_limit_mb=4096", "-max_len=65536", "-print_final_stats=1",
+             f"-artifact_prefix={artifacts}/"],
+            text=True, errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=options.fuzz_seconds + 120)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for program, done in pool.map(one, sorted(folder.glob("*_fuzzer"))):
+            runs = re.search(r"number_of_executed_units: (\d+)", done.stdout)
+            if done.returncode == 0 and runs and int(runs.group(1)) > 0:
+                tally.passed += 1
+                say(f"   {program.name}: {int(runs.group(1)):,} inputs")
+            else:
+                tally.failures.append(f"{program.name} under libFuzzer")
+                say(done.stdout[-6000:])
+    return tally
+
+
+def run_unittests(folder):
+    """The unittest files of a folder, with one line a test."""
+    tally = Tally()
+    sys.path.insert(0, str(folder))
+    suite = unittest.defaultTestLoader.discover(str(folder), pattern="test_*.py", top_level_dir=str(folder))
+    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
+    bad = [str(test) for test, _ in result.failures + result.errors]
+    bad += [str(test) for test in result.unexpectedSuccesses]
+    tally.failures += bad
+    tally.skips += [f"{test}: {reason}" for test, reason in result.skipped]
+    tally.passed += result.testsRun - len(bad) - len(result.skipped)
+    return tally
+
+
+def stage_style(_options):
+    return run_unittests(ROOT / "tests" / "style")
+
+
+def stage_system(_options):
+    return run_unittests(ROOT / "tests" / "system")
+
+
+STAGES = {"unit": stage_unit, "style": stage_style, "system": stage_system, "asan": stage_asan,
+          "fuzz": stage_fuzz}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default=",".join(STAGES))
+    parser.add_argument("--fuzz-seconds", type=int, default=20)
+    options = parser.parse_args()
+    total = Tally()
+    for name in options.only.split(","):
+        start = time.monotonic()
+        say(f"== {name}: {(STAGES[name].__doc__ or '').strip()}")
+        tally = STAGES[name](options)
+        total.add(tally)
+        say(f"== {name}: {tally.passed} passed, {len(tally.failures)} failed, "
+            f"{len(tally.skips)} skipped in {time.monotonic() - start:.0f} s")
+    for skip in total.skips:
+        say(f"SKIPPED {skip}")
+    for failure in total.failures:
+        say(f"FAILED {failure}")
+    say(f"{total.passed} passed, {len(total.failures)} failed, {len(total.skips)} skipped")
+    return 1 if total.failures or total.passed == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
