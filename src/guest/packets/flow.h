@@ -1,0 +1,62 @@
+#pragma once
+// One flow in the flow table: compact, no heap, one per connection and VM. Owned by the FlowTable; a
+// reference is good until the flow's on_flow_ended. The sensor's own state hangs on `user`.
+
+#include <array>
+#include <cstdint>
+
+#include "facts/flow_seen.h"
+#include "guest/protocols/observable.h"
+
+namespace outguard::guest {
+
+enum class TcpState : std::uint8_t { None, Opening, Open, Closing, Closed };
+
+/// One direction of a flow.
+struct FlowSide {
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;          ///< frames on the wire
+  std::uint32_t next_sequence = 0;  ///< highest sequence number seen, plus what it consumed
+  std::uint32_t expected = 0;       ///< next byte of the stream that the inspector needs
+  std::uint32_t stream = 0;         ///< StreamAssembler's handle; 0: none
+  bool sequence_known = false;
+  bool anchored = false;            ///< `expected` is valid
+  bool inspected = false;           ///< nothing more is wanted of this direction
+  bool fin = false;
+};
+
+struct alignas(64) Flow {
+  // First cache line: what a look-up compares.
+  FlowTuple tuple; ///< as the guest sees it
+  std::uint32_t hash = 0;
+  std::uint32_t vlan_key = 0;      ///< ids of the two outer tags
+  std::int64_t last_packet_ns = 0; ///< time stamp of the packet at hand while the sink is called
+  // Second: what a packet changes.
+  std::array<FlowSide, 2> sides; ///< by FlowDirection
+  // Third: what a flow is born with.
+  std::uint64_t id = 0; ///< unique per pipeline, from 1; 0: free slot
+  std::int64_t first_packet_ns = 0;
+  std::uint64_t user = 0;          ///< the sink's; 0 at on_flow_started
+  std::uint32_t first_sequence = 0;///< of the SYN, when one was seen
+  FlowDirection initiator = FlowDirection::ToRemote;
+  TcpState tcp_state = TcpState::None;
+  AppProtocol app_protocol = AppProtocol::None;
+  bool syn_seen = false;
+  std::uint8_t vlan_count = 0;
+  std::array<std::uint16_t, 4> vlans{};
+  MacAddress guest_mac{};
+  MacAddress remote_mac{};
+
+  [[nodiscard]] FlowSide &side(FlowDirection direction) {
+    return sides[static_cast<std::size_t>(direction)];
+  }
+  [[nodiscard]] const FlowSide &side(FlowDirection direction) const {
+    return sides[static_cast<std::size_t>(direction)];
+  }
+};
+
+static_assert(sizeof(Flow) == 192, "three cache lines");
+
+enum class FlowEnd : std::uint8_t { Idle, Closed, Evicted, Replaced, Shutdown };
+
+} // namespace outguard::guest

@@ -1,0 +1,82 @@
+#pragma once
+// The whole packet path of one VM: source -> decode -> flow table -> reassembly -> protocols -> sink.
+// Bounded in memory by its configuration, no heap per packet. The sensor owns one per tap or file; the
+// sink and every call belong to one thread. Checksums are never verified: on a tap they are unfilled.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "guest/packets/decoded_packet.h"
+#include "guest/packets/drop_reason.h"
+#include "guest/packets/flow.h"
+#include "guest/packets/flow_table.h"
+#include "guest/packets/packet_source.h"
+#include "guest/packets/stream_assembler.h"
+#include "guest/protocols/observable.h"
+
+namespace outguard::guest {
+
+/// Called while a packet is processed. May change flow.user and nothing else of the flow.
+class PipelineSink {
+public:
+  virtual ~PipelineSink() = default;
+  /// First packet of a flow: tuple, MACs, VLANs and initiator are known, so the remote address and
+  /// endpoint can be matched and the owner looked up right here.
+  virtual void on_flow_started(Flow &flow) = 0;
+  /// flow.last_packet_ns is the time stamp of the packet that completed the observable.
+  virtual void on_observable(Flow &flow, const Observable &observable) = 0;
+  /// The last call for this flow: release what `user` stands for.
+  virtual void on_flow_ended(const Flow &flow, FlowEnd reason) = 0;
+};
+
+struct PipelineConfig {
+  std::string interface; ///< tap or capture file, for FlowSeen
+  /// In files, where no direction is known: the guest's addresses. Empty: the initiator is local.
+  std::vector<IpAddress> local_addresses;
+  FlowTableConfig flows;
+  StreamConfig streams;
+};
+
+struct PipelineCounters {
+  PacketCounters packets;
+  FlowTableCounters flows;
+  StreamCounters streams;
+  std::uint64_t observables = 0;
+};
+
+class PacketPipeline {
+public:
+  PacketPipeline(PipelineConfig config, PipelineSink &sink);
+  ~PacketPipeline();
+  PacketPipeline(const PacketPipeline &) = delete;
+  PacketPipeline &operator=(const PacketPipeline &) = delete;
+
+  /// One batch of the source; returns how many packets it held. 0: nothing now, or the end.
+  [[nodiscard]] Result<std::size_t> pump(PacketSource &source);
+  void process(std::span<const PacketView> packets);
+
+  /// Ends idle flows; call about once a second with the wall clock (files: time of the last packet).
+  void expire(std::int64_t now_ns);
+  /// Ends every flow, as the destructor does not.
+  void finish();
+
+  [[nodiscard]] PipelineCounters counters() const;
+  [[nodiscard]] FlowSeen describe(const Flow &flow) const;
+
+private:
+  class FlowSink;
+  void process_decoded(const DecodedPacket &packet);
+  void count_lost(const SourceCounters &now);
+
+  PipelineConfig config_;
+  PipelineSink &sink_;
+  PacketCounters packets_;
+  SourceCounters source_seen_;
+  std::uint64_t observables_ = 0;
+  FlowTable flows_;
+  StreamAssembler streams_;
+};
+
+} // namespace outguard::guest

@@ -1,0 +1,78 @@
+#pragma once
+// Puts TCP segments in order for the inspector and keeps of them only what it still needs: a message
+// that fits one segment is never copied. Bounded per direction and in total; overlaps resolve as Linux
+// does it (what was delivered first stays; of two waiting segments the one that starts lower wins).
+// Owned by the PacketPipeline, one thread.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "guest/packets/decoded_packet.h"
+#include "guest/packets/flow.h"
+#include "guest/protocols/inspector.h"
+
+namespace outguard::guest {
+
+struct StreamConfig {
+  std::uint32_t buffer_bytes = 16 * 1024;   ///< unfinished message, a direction; ClientHellos fit
+  std::uint32_t waiting_bytes = 128 * 1024; ///< out-of-order data, a direction: two GSO frames
+  std::uint32_t waiting_segments = 32;      ///< out-of-order segments, a direction
+  std::uint64_t total_bytes = 16 * 1024 * 1024; ///< everything held, all flows
+};
+
+struct StreamCounters {
+  std::uint64_t live = 0;            ///< directions that hold state now
+  std::uint64_t bytes_held = 0;      ///< now
+  std::uint64_t segments_waited = 0; ///< arrived before their turn
+  std::uint64_t gaps = 0;            ///< jumped over bytes that never came
+  std::uint64_t bytes_missed = 0;    ///< in those gaps
+  std::uint64_t dropped_window = 0;  ///< segments far outside what the receiver could take
+  std::uint64_t dropped_full = 0;    ///< segments for which total_bytes had no room
+  std::uint64_t gave_up = 0;         ///< directions whose message outgrew buffer_bytes
+};
+
+class StreamAssembler {
+public:
+  StreamAssembler(StreamConfig config, Inspector &inspector);
+
+  /// One TCP segment. Sets the flow's app_protocol when it becomes known.
+  void segment(Flow &flow, FlowDirection direction, const DecodedPacket &packet,
+               ObservableSink &sink);
+  /// Forgets both directions; the flow ends or starts anew.
+  void release(Flow &flow);
+
+  [[nodiscard]] const StreamCounters &counters() const { return counters_; }
+
+private:
+  struct Waiting {
+    std::uint32_t sequence = 0;
+    std::vector<std::uint8_t> bytes;
+  };
+  struct Stream {
+    StreamState state;
+    std::uint64_t skip = 0;            ///< bytes to let pass before the inspector looks again
+    std::vector<std::uint8_t> buffer;  ///< contiguous, not yet consumed, ends at side.expected
+    std::vector<Waiting> waiting;      ///< by sequence number, all beyond side.expected
+    std::uint32_t waiting_bytes = 0;
+  };
+
+  [[nodiscard]] Stream &stream_of(FlowSide &side);
+  void release(FlowSide &side);
+  void close(FlowSide &side);
+  void deliver(Flow &flow, FlowSide &side, std::span<const std::uint8_t> bytes,
+               const Endpoint &server, ObservableSink &sink);
+  void deliver_waiting(Flow &flow, FlowSide &side, const Endpoint &server, ObservableSink &sink);
+  void hold_back(FlowSide &side, std::uint32_t sequence, std::span<const std::uint8_t> bytes);
+  void jump(FlowSide &side, std::uint32_t to);
+  [[nodiscard]] bool reserve(std::uint64_t bytes);
+  void give_back(std::uint64_t bytes) { counters_.bytes_held -= bytes; }
+
+  StreamConfig config_;
+  Inspector &inspector_;
+  std::vector<Stream> streams_; ///< handle - 1 is the index
+  std::vector<std::uint32_t> free_;
+  StreamCounters counters_;
+};
+
+} // namespace outguard::guest

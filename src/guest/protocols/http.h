@@ -1,0 +1,41 @@
+#pragma once
+// HTTP/1 request heads (RFC 9112): host and URL. Lenient where servers are: bare LF, runs of blanks,
+// any method in capitals. Everything else in a head is passed over. Pure: state is the caller's.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/ip_address.h"
+#include "guest/protocols/observable.h"
+
+namespace outguard::guest {
+
+/// Where the look at an unfinished head stopped; reset with every new head.
+struct HttpHeadState {
+  std::uint32_t scanned = 0; ///< offset of the first line not looked at yet
+  std::uint64_t body = 0;    ///< Content-Length
+  bool host_seen = false;
+};
+
+enum class HttpLook : std::uint8_t { NotHttp, NeedMore, HeadComplete };
+
+struct HttpResult {
+  HttpLook look = HttpLook::NotHttp;
+  std::size_t head_length = 0; ///< HeadComplete: up to and with the empty line
+  std::uint64_t body_length = 0;
+};
+
+/// Can `bytes` be the start of a request? False only when it certainly cannot.
+[[nodiscard]] bool may_be_http_request(std::span<const std::uint8_t> bytes);
+
+/// `bytes` starts at a request line. Observes each Host as soon as its line is complete, and the URL
+/// with it: "http://host[:port]/target", host lower-case, port only when it is not 80; the target is
+/// as it came. Without any Host the URL carries `receiver`. Texts live in `scratch`.
+[[nodiscard]] HttpResult look_at_http_request(HttpHeadState &state,
+                                              std::span<const std::uint8_t> bytes,
+                                              const Endpoint &receiver, std::string &scratch,
+                                              ObservableSink &sink);
+
+} // namespace outguard::guest

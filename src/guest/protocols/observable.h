@@ -1,0 +1,35 @@
+#pragma once
+// What a protocol parser found that intelligence can be matched against. The text is normalized and
+// still hostile: it lives in the parser's scratch memory and is good during the call only.
+
+#include <cstdint>
+#include <string_view>
+
+#include "facts/flow_seen.h"
+
+namespace outguard::guest {
+
+enum class AppProtocol : std::uint8_t { None, Dns, Http, Tls };
+/// "dns", "http", "tls", or empty.
+[[nodiscard]] const char *to_string(AppProtocol protocol);
+
+enum class HostForm : std::uint8_t {
+  Name,    ///< letters, digits, hyphens, underscores in labels of 1..63, at most 253
+  Address, ///< an IPv4 or IPv6 literal, without brackets
+  Odd,     ///< anything else; bytes outside printable ASCII are escaped as \DDD
+};
+
+struct Observable {
+  ObservableKind kind = ObservableKind::DnsName;
+  HostForm form = HostForm::Name; ///< of the host part
+  std::string_view text; ///< host: lower-case, no trailing dot, no port. URL: see http.h
+};
+
+/// Where parsers put what they find. Called in the order of the bytes.
+class ObservableSink {
+public:
+  virtual ~ObservableSink() = default;
+  virtual void observe(const Observable &observable) = 0;
+};
+
+} // namespace outguard::guest
