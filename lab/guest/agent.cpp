@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
 
 #include "console.h"
@@ -22,7 +23,12 @@ int play(const std::string& name, const lab::Arguments& arguments) {
     return 2;
   }
   alarm(kRoleLifetime);
-  return role->play(arguments);
+  try {
+    return role->play(arguments);
+  } catch (const std::out_of_range&) {
+    std::fprintf(stderr, "usage: %s %s\n", role->name, role->usage);
+    return 2;
+  }
 }
 
 }  // namespace

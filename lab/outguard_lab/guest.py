@@ -1,6 +1,7 @@
 """One guest: a QEMU, its network, its world, and the agent inside."""
 
 import contextlib
+import json
 import subprocess
 import sys
 import time
@@ -149,6 +150,11 @@ class Guest:
     def role_log(self, pid: int) -> str:
         """What a role printed."""
         return self.request("log", str(pid)).decode("utf-8", "replace")
+
+    def world_events(self) -> list[dict]:
+        """What the remote side saw so far, oldest first; the fields are in world.py's `_write`."""
+        lines = (self.folder / "world.jsonl").read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def console(self) -> str:
         """The kernel's console so far."""

@@ -69,7 +69,7 @@ def _archive(kernel: Kernel) -> bytes:
         archive.folder(folder)
     archive.file("bin/busybox", BUSYBOX.read_bytes(), 0o755)
     for applet in ("sh", "mount", "insmod", "ip", "cat", "tr", "echo", "hostname", "ls", "ps", "kill", "sleep", "head",
-                   "tail", "grep", "wc", "id", "ping", "netstat", "dd", "rm", "mkdir", "cp", "ln", "true", "uname"):
+                   "tail", "grep", "wc", "id", "ping", "netstat", "dd", "rm", "mkdir", "cp", "ln", "true", "uname", "cut"):
         archive.link(f"bin/{applet}", "busybox")
     archive.link("init", "bin/busybox")
     archive.file("etc/inittab", INITTAB.encode())

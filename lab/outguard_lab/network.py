@@ -51,8 +51,7 @@ class GuestNetwork:
         for name in (self.switch, self.world):
             _run("ip", "netns", "add", name)
         _settings(self.switch, "ipv6/conf/default/disable_ipv6=1", "ipv6/conf/all/disable_ipv6=1")
-        _settings(self.world, "ipv6/conf/default/accept_dad=0", "ipv6/conf/all/accept_dad=0",
-                  "ipv4/ping_group_range=0 0")
+        _settings(self.world, "ipv6/conf/default/accept_dad=0", "ipv6/conf/all/accept_dad=0")
         # The tap's name carries the run's and the guest's number: at most 15 characters.
         self.taps = [f"{self.prefix.replace('outguard-', 'og').replace('-', 'g')}t{card}" for card in range(self.cards)]
         commands = ["link add br0 type bridge forward_delay 0 mcast_snooping 0",

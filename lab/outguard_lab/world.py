@@ -7,6 +7,7 @@ Prints "ready" when all listen, then writes what it hears to LOG, one JSON objec
 MAX_EVENTS of them. Ends when its lab ends. Meant to be run in a namespace of the lab only.
 """
 
+import collections
 import json
 import os
 import selectors
@@ -39,6 +40,7 @@ class World:
         self._events = 0
         self._names = names
         self._connections = 0
+        self._kept: collections.deque[socket.socket] = collections.deque(maxlen=MAX_CONNECTIONS)
 
     def listen(self) -> None:
         services = {**dict.fromkeys(ECHO_PORTS, self._echo), **dict.fromkeys(HTTP_PORTS, self._http),
@@ -94,8 +96,8 @@ class World:
             self._record("data", connection, content)
             service(connection, content)
         elif service == self._keep:
-            self._selector.unregister(connection)  # stays open, half closed
-            self._kept = [*getattr(self, "_kept", [])[-MAX_CONNECTIONS:], connection]
+            self._selector.unregister(connection)
+            self._kept.append(connection)  # stays open, half closed
         else:
             self._record("close", connection)
             self._forget(connection)
@@ -112,9 +114,10 @@ class World:
         connection.send(TLS_ANSWER)
 
     def _ignore(self, connection: socket.socket, content: bytes) -> None:
-        pass
+        """Has said its line already."""
 
-    _keep = lambda self, connection, content: None  # noqa: E731  a different object than _ignore
+    def _keep(self, connection: socket.socket, content: bytes) -> None:
+        """Never answers and never closes."""
 
     def _datagram(self, receiver: socket.socket, answer) -> None:
         content, ancillary, _, peer = receiver.recvmsg(65536, 256)
