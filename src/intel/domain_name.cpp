@@ -1,0 +1,56 @@
+#include "intel/domain_name.h"
+
+#include <algorithm>
+
+namespace outguard::intel {
+
+namespace {
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+/// Hyphens may stand anywhere: names that break RFC 952 there resolve all the same, and are listed.
+bool is_label_character(char c) {
+  return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '_';
+}
+
+bool is_label(std::string_view label) {
+  return !label.empty() && label.size() <= kMaxLabelBytes &&
+         std::all_of(label.begin(), label.end(), is_label_character);
+}
+
+} // namespace
+
+Parsed<std::string> normalise_domain(std::string_view text) {
+  if (text.ends_with('.')) {
+    text.remove_suffix(1);
+  }
+  if (std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; })) {
+    return reject(RejectReason::NonAscii);
+  }
+  if (text.size() > kMaxNameBytes) {
+    return reject(RejectReason::NameTooLong);
+  }
+  std::string name(text.size(), '\0');
+  std::transform(text.begin(), text.end(), name.begin(), ascii_lower);
+
+  std::size_t labels = 0;
+  std::string_view label;
+  for (std::size_t start = 0; start <= name.size(); start += label.size() + 1) {
+    label = std::string_view(name).substr(start, name.find('.', start) - start);
+    if (!is_label(label)) {
+      return reject(RejectReason::BadLabel);
+    }
+    ++labels;
+  }
+  if (std::all_of(label.begin(), label.end(), is_digit)) {
+    return reject(RejectReason::BadAddress);
+  }
+  if (labels < 2) {
+    return reject(RejectReason::SingleLabel);
+  }
+  return name;
+}
+
+} // namespace outguard::intel

@@ -1,0 +1,21 @@
+#pragma once
+// The canonical form of a domain name: lower-case ASCII labels, no trailing dot.
+
+#include <string>
+#include <string_view>
+
+#include "intel/reject_reason.h"
+
+namespace outguard::intel {
+
+inline constexpr std::size_t kMaxNameBytes = 253; ///< RFC 1035, 255 on the wire
+inline constexpr std::size_t kMaxLabelBytes = 63;
+
+[[nodiscard]] constexpr char ascii_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+/// Letters, digits, hyphens and underscores in at least two labels; the last is not a number.
+[[nodiscard]] Parsed<std::string> normalise_domain(std::string_view text);
+
+} // namespace outguard::intel

@@ -1,0 +1,40 @@
+#pragma once
+// Feeds in, image and reports out: the whole job of the sandboxed compile process. One thread; used
+// for one image. Does no file access: the caller opens feeds and writes the image.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "facts/intel_report.h"
+#include "intel/index_builder.h"
+#include "intel/list_parser.h"
+
+namespace outguard::intel {
+
+/// Plain lists state no confidence of their own.
+inline constexpr std::uint8_t kListConfidence = 75;
+
+class IntelCompiler {
+public:
+  explicit IntelCompiler(ReservedPolicy reserved = ReservedPolicy::Refuse,
+                         HashSeed seed = random_seed())
+      : reserved_(reserved), builder_(seed) {}
+
+  /// Takes what is good in the feed, also when the report's `problem` says that nothing was.
+  [[nodiscard]] FeedReport add_feed(const std::string &name, std::span<const std::uint8_t> bytes);
+
+  struct Compiled {
+    IntelReport report;
+    std::vector<std::uint8_t> image; ///< empty when `report.problem` is not
+  };
+  /// No indicator at all is a problem: an empty image would look like protection.
+  [[nodiscard]] Compiled compile();
+
+private:
+  ReservedPolicy reserved_;
+  IndexBuilder builder_;
+};
+
+} // namespace outguard::intel

@@ -1,0 +1,97 @@
+#pragma once
+// The seeded hash of indicator keys: a chain of folded 64 x 64 -> 128 bit multiplications. A guest
+// chooses names that are looked up and a feed chooses keys, so neither may know the seed. Domain
+// names are hashed label by label from the right: the hash of every parent falls out on the way.
+
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "facts/flow_seen.h"
+
+namespace outguard::intel {
+
+struct HashSeed {
+  std::uint64_t start = 0;
+  std::uint64_t multiplier = 0;
+
+  auto operator<=>(const HashSeed &) const = default;
+};
+
+class KeyHash {
+public:
+  explicit KeyHash(HashSeed seed) : seed_(seed) {}
+
+  [[nodiscard]] std::uint64_t start(IndicatorType type, std::uint8_t prefix) const {
+    return fold(seed_.start ^ (std::uint64_t{prefix} << 8 | static_cast<std::uint8_t>(type)), 0);
+  }
+
+  /// Appends a chunk. Chunk borders count: "ab" + "c" is not "a" + "bc".
+  [[nodiscard]] std::uint64_t add(std::uint64_t state, std::string_view chunk) const {
+    const std::uint64_t size = chunk.size();
+    while (chunk.size() >= sizeof(std::uint64_t)) {
+      state = fold(state ^ load<std::uint64_t>(chunk.data()), 0);
+      chunk.remove_prefix(sizeof(std::uint64_t));
+    }
+    return fold(state ^ load_short(chunk), size);
+  }
+
+  /// The whole key at once.
+  [[nodiscard]] std::uint64_t of(IndicatorType type, std::uint8_t prefix,
+                                 std::string_view bytes) const {
+    auto state = start(type, prefix);
+    if (type != IndicatorType::Domain) {
+      return add(state, bytes);
+    }
+    for (std::size_t end = bytes.size();;) {
+      const auto label_start = label_before(bytes, end);
+      state = add(state, bytes.substr(label_start, end - label_start));
+      if (label_start == 0) {
+        return state;
+      }
+      end = label_start - 1;
+    }
+  }
+
+  /// Where the label that ends before `end` begins.
+  [[nodiscard]] static std::size_t label_before(std::string_view name, std::size_t end) {
+    while (end > 0 && name[end - 1] != '.') {
+      --end;
+    }
+    return end;
+  }
+
+private:
+  /// `salt` makes the multiplier odd and different for each chunk length.
+  [[nodiscard]] std::uint64_t fold(std::uint64_t value, std::uint64_t salt) const {
+    __extension__ using Wide = unsigned __int128;
+    const Wide product = Wide{value} * ((seed_.multiplier + 2 * salt) | 1);
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  }
+  template <class T> [[nodiscard]] static std::uint64_t load(const char *from) {
+    T value;
+    std::memcpy(&value, from, sizeof value);
+    return value;
+  }
+  /// 0 to 7 bytes as one word.
+  [[nodiscard]] static std::uint64_t load_short(std::string_view bytes) {
+    const auto size = bytes.size();
+    const auto *data = bytes.data();
+    if (size >= sizeof(std::uint32_t)) {
+      return load<std::uint32_t>(data) | load<std::uint32_t>(data + size - sizeof(std::uint32_t))
+                                             << 32;
+    }
+    if (size == 0) {
+      return 0;
+    }
+    return load<std::uint8_t>(data) | load<std::uint8_t>(data + size / 2) << 8 |
+           load<std::uint8_t>(data + size - 1) << 16;
+  }
+
+  HashSeed seed_;
+};
+
+/// From the kernel's random numbers.
+[[nodiscard]] HashSeed random_seed();
+
+} // namespace outguard::intel

@@ -1,0 +1,53 @@
+#include "intel/reject_reason.h"
+
+namespace outguard::intel {
+
+const char *to_string(RejectReason reason) {
+  switch (reason) {
+  case RejectReason::LineTooLong:
+    return "line too long";
+  case RejectReason::ControlCharacter:
+    return "control character";
+  case RejectReason::TrailingText:
+    return "text after the indicator";
+  case RejectReason::NotAnIndicator:
+    return "not an address, network, domain or URL";
+  case RejectReason::BadAddress:
+    return "malformed address";
+  case RejectReason::BadPort:
+    return "bad port";
+  case RejectReason::BadPrefix:
+    return "bad prefix length";
+  case RejectReason::HostBits:
+    return "host bits set in network";
+  case RejectReason::TooBroad:
+    return "network too broad";
+  case RejectReason::ReservedRange:
+    return "reserved range";
+  case RejectReason::PrivateRange:
+    return "private range";
+  case RejectReason::DocumentationRange:
+    return "documentation range";
+  case RejectReason::NonAscii:
+    return "non-ASCII name";
+  case RejectReason::SingleLabel:
+    return "single-label name";
+  case RejectReason::NameTooLong:
+    return "name too long";
+  case RejectReason::BadLabel:
+    return "bad label in name";
+  case RejectReason::PortAfterName:
+    return "port after a domain name";
+  case RejectReason::BadScheme:
+    return "unsupported URL scheme";
+  case RejectReason::UserInUrl:
+    return "user name in URL";
+  case RejectReason::UrlTooLong:
+    return "URL too long";
+  case RejectReason::IndexFull:
+    return "indicator limit reached";
+  }
+  return "unknown";
+}
+
+} // namespace outguard::intel

@@ -1,0 +1,62 @@
+#include "intel/reserved_ranges.h"
+
+#include <initializer_list>
+
+namespace outguard::intel {
+
+namespace {
+
+struct Range {
+  IpNetwork network;
+  RejectReason reason;
+};
+
+constexpr IpAddress v4(std::uint8_t a, std::uint8_t b = 0, std::uint8_t c = 0) {
+  return {IpFamily::V4, {a, b, c}};
+}
+constexpr IpAddress v6(std::uint16_t first, std::uint16_t second = 0) {
+  const auto high = [](std::uint16_t word) { return static_cast<std::uint8_t>(word >> 8); };
+  const auto low = [](std::uint16_t word) { return static_cast<std::uint8_t>(word & 0xff); };
+  return {IpFamily::V6, {high(first), low(first), high(second), low(second)}};
+}
+
+// IANA special-purpose address registries (RFC 6890 and its updates).
+constexpr auto kReserved = RejectReason::ReservedRange;
+constexpr auto kPrivate = RejectReason::PrivateRange;
+constexpr auto kDocumentation = RejectReason::DocumentationRange;
+constexpr Range kRanges[] = {
+    {{v4(0), 8}, kReserved},                    // "this network", RFC 1122
+    {{v4(127), 8}, kReserved},                  // loopback
+    {{v4(169, 254), 16}, kReserved},            // link-local
+    {{v4(192, 0, 0), 24}, kReserved},           // IETF assignments
+    {{v4(224), 4}, kReserved},                  // multicast
+    {{v4(240), 4}, kReserved},                  // future use, and broadcast
+    {{v4(10), 8}, kPrivate},                    // RFC 1918
+    {{v4(172, 16), 12}, kPrivate},              //
+    {{v4(192, 168), 16}, kPrivate},             //
+    {{v4(100, 64), 10}, kPrivate},              // carrier NAT, RFC 6598
+    {{v4(198, 18), 15}, kPrivate},              // benchmarking, RFC 2544
+    {{v4(192, 0, 2), 24}, kDocumentation},      // RFC 5737
+    {{v4(198, 51, 100), 24}, kDocumentation},   //
+    {{v4(203, 0, 113), 24}, kDocumentation},    //
+    {{v6(0), 96}, kReserved},                   // unspecified, loopback, IPv4-compatible
+    {{v6(0xfe80), 10}, kReserved},              // link-local
+    {{v6(0xff00), 8}, kReserved},               // multicast
+    {{v6(0xfc00), 7}, kPrivate},                // unique local, RFC 4193
+    {{v6(0x2001, 0x0db8), 32}, kDocumentation}, // RFC 3849
+    {{v6(0x3fff), 20}, kDocumentation},         // RFC 9637
+};
+
+} // namespace
+
+std::optional<RejectReason> reserved_reason(const IpNetwork &network, ReservedPolicy policy) {
+  for (const auto &range : kRanges) {
+    const bool lifted = policy == ReservedPolicy::Allow && range.reason != kReserved;
+    if (!lifted && range.network.overlaps(network)) {
+      return range.reason;
+    }
+  }
+  return std::nullopt;
+}
+
+} // namespace outguard::intel

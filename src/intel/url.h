@@ -1,0 +1,32 @@
+#pragma once
+// The canonical form of an HTTP URL, the same for indicators and for what is observed: scheme and
+// host in lower case, no default port, no fragment, never an empty path. Path and query stay byte
+// for byte.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ip_address.h"
+#include "intel/reject_reason.h"
+
+namespace outguard::intel {
+
+inline constexpr std::size_t kMaxUrlBytes = 2048; ///< longer ones are rare and hardly indicators
+
+struct Url {
+  std::string scheme;               ///< "http", "https", or empty: either
+  std::string host;                 ///< name, or address (IPv6 in brackets)
+  std::optional<IpAddress> address; ///< set when the host is one
+  std::optional<std::uint16_t> port;
+  std::string target; ///< path and query, from the '/'
+
+  /// `https?://host[:port]/...`, or without scheme when it had none.
+  [[nodiscard]] static Parsed<Url> parse(std::string_view text);
+  [[nodiscard]] std::string to_string() const;
+  /// The form that matches either scheme: no scheme, and neither port 80 nor 443.
+  [[nodiscard]] std::string without_scheme() const;
+};
+
+} // namespace outguard::intel
