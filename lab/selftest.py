@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from outguard_lab import Lab, LabError, kernels  # noqa: E402
 from outguard_lab.network import BLACKHOLE  # noqa: E402
+from outguard_lab.processes import is_running  # noqa: E402
 
 ECHO = "203.0.113.66:4444"
 PACE = "0.2"  # seconds between exchanges
@@ -77,7 +78,8 @@ class OldestAndNewest(unittest.TestCase):
     def test_processes(self):
         for guest in self.guests:
             truth = guest.truth()
-            self.assertEqual(truth.process(1)["cmdline"], ["/init"])
+            self.assertEqual((truth.process(1)["comm"], truth.process(1)["exe"]), ("init", "/bin/busybox"))
+            self.assertEqual(truth.process(1)["cmdline"][0], "init")
             self.assertTrue(truth.process(2)["kernel_thread"])
             self.assertIsNone(truth.process(2)["exe"])
             agents = [process for process in truth.processes if process["comm"] == "agent"]
@@ -177,11 +179,11 @@ class Cleanliness(unittest.TestCase):
             boot.kill()
             boot.wait(10)
             boot.stdout.close()
-        children = Path(f"/run/outguard-lab/{boot.pid}/children").read_text().split("\n")
+        children = Path(f"/run/outguard-lab/{boot.pid}/children").read_text().splitlines()
         time.sleep(1)
-        for child in filter(None, children):
-            self.assertFalse(os.path.exists(f"/proc/{child.split()[0]}"), "QEMU or the world outlived its lab")
-        self.assertIn(prefix, os.listdir("/run/netns")[0] + " ".join(os.listdir("/run/netns")))
+        self.assertEqual(len(children), 2)
+        self.assertFalse(any(map(is_running, children)), "QEMU or the world outlived its lab")
+        self.assertIn(prefix, " ".join(os.listdir("/run/netns")))
         subprocess.run([command, "clean"], check=True, capture_output=True, timeout=60)
         self.assertNotIn(prefix, " ".join(os.listdir("/run/netns")))
         self.assertFalse(os.path.exists(f"/run/outguard-lab/{boot.pid}"))

@@ -16,7 +16,11 @@ class AgentLine:
     def __init__(self, path: Path, still_alive: Callable[[], None]):
         """`still_alive` raises when the guest has ended, so that nobody waits for the dead."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.connect(str(path))
+        try:
+            self._socket.connect(str(path))
+        except OSError:
+            self._socket.close()
+            raise
         self._still_alive = still_alive
         self._pending = b""
         self._last_id = 0

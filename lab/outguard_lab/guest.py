@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import select
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from .storage import LAB_FOLDER
 from .truth import Truth
 
 BOOT_TIMEOUT = 120  # seconds; a quiet host needs 2 to 6
+WORLD_TIMEOUT = 20  # seconds; needs a tenth of one
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,9 @@ class Guest:
             self._world = processes.start(command, self.world, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                           stderr=log)
         self._state.record_child(self._world.pid)
-        if self._world.stdout.readline() != b"ready\n":
+        with self._world.stdout as said:
+            is_ready = select.select([said], [], [], WORLD_TIMEOUT)[0] and said.readline() == b"ready\n"
+        if not is_ready:
             raise LabError(f"the world did not start: {(self.folder / 'world.log').read_text()}")
 
     def _connect_agent(self) -> AgentLine:
