@@ -6,6 +6,6 @@
 namespace lab {
 
 // The whole TLS record; random parts differ each time.
-std::string client_hello(const std::string& server_name);
+std::string client_hello(const std::string &server_name);
 
-}  // namespace lab
+} // namespace lab

@@ -9,6 +9,6 @@ namespace lab {
 //
 //   request   "ID COMMAND WORD WORD...\n", words percent-encoded
 //   reply     "=ID STATUS LENGTH\n" and LENGTH bytes
-int serve_console(const std::string& device);
+int serve_console(const std::string &device);
 
-}  // namespace lab
+} // namespace lab

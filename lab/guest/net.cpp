@@ -1,31 +1,33 @@
 #include "net.h"
 
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <ctime>
 
 namespace lab {
 namespace {
 
 constexpr timeval kPatience{5, 0};
 
-}  // namespace
+} // namespace
 
-Endpoint parse_endpoint(const std::string& text) {
+Endpoint parse_endpoint(const std::string &text) {
   Endpoint endpoint;
   const size_t colon = text.rfind(':');
   errno = EINVAL;
-  if (colon == std::string::npos) fail("endpoint " + text);
+  if (colon == std::string::npos)
+    fail("endpoint " + text);
   std::string host = text.substr(0, colon);
   const auto port = htons(static_cast<uint16_t>(parse_number(text.substr(colon + 1))));
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  auto* ipv4 = reinterpret_cast<sockaddr_in*>(&endpoint.storage);
-  auto* ipv6 = reinterpret_cast<sockaddr_in6*>(&endpoint.storage);
+  if (host.starts_with('[') && host.ends_with(']'))
+    host = host.substr(1, host.size() - 2);
+  auto *ipv4 = reinterpret_cast<sockaddr_in *>(&endpoint.storage);
+  auto *ipv6 = reinterpret_cast<sockaddr_in6 *>(&endpoint.storage);
   if (inet_pton(AF_INET, host.c_str(), &ipv4->sin_addr) == 1) {
     ipv4->sin_family = AF_INET;
     ipv4->sin_port = port;
@@ -40,10 +42,10 @@ Endpoint parse_endpoint(const std::string& text) {
   return endpoint;
 }
 
-Endpoint mapped_to_ipv6(const Endpoint& ipv4) {
-  const auto* from = reinterpret_cast<const sockaddr_in*>(&ipv4.storage);
+Endpoint mapped_to_ipv6(const Endpoint &ipv4) {
+  const auto *from = reinterpret_cast<const sockaddr_in *>(&ipv4.storage);
   Endpoint mapped;
-  auto* to = reinterpret_cast<sockaddr_in6*>(&mapped.storage);
+  auto *to = reinterpret_cast<sockaddr_in6 *>(&mapped.storage);
   to->sin6_family = AF_INET6;
   to->sin6_port = from->sin_port;
   to->sin6_addr.s6_addr[10] = to->sin6_addr.s6_addr[11] = 0xff;
@@ -54,56 +56,64 @@ Endpoint mapped_to_ipv6(const Endpoint& ipv4) {
 
 int make_socket(int family, int type, int protocol) {
   const int made = socket(family, type, protocol);
-  if (made < 0) fail("socket");
+  if (made < 0)
+    fail("socket");
   setsockopt(made, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
   setsockopt(made, SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
   return made;
 }
 
-int try_connect(const Endpoint& destination) {
+int try_connect(const Endpoint &destination) {
   const int made = make_socket(destination.family(), SOCK_STREAM);
-  if (connect(made, destination.address(), destination.length) == 0) return made;
+  if (connect(made, destination.address(), destination.length) == 0)
+    return made;
   close(made);
   return -1;
 }
 
-int listen_at(const Endpoint& local, int backlog) {
+int listen_at(const Endpoint &local, int backlog) {
   const int made = make_socket(local.family(), SOCK_STREAM);
   const int yes = 1;
   setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  if (bind(made, local.address(), local.length) != 0) fail("bind");
-  if (listen(made, backlog) != 0) fail("listen");
+  if (bind(made, local.address(), local.length) != 0)
+    fail("bind");
+  if (listen(made, backlog) != 0)
+    fail("listen");
   return made;
 }
 
 int local_port(int socket) {
   Endpoint local;
   local.length = sizeof local.storage;
-  if (getsockname(socket, reinterpret_cast<sockaddr*>(&local.storage), &local.length) != 0) return 0;
+  if (getsockname(socket, reinterpret_cast<sockaddr *>(&local.storage), &local.length) != 0)
+    return 0;
   // The port stands at the same place in both families.
-  return ntohs(reinterpret_cast<const sockaddr_in*>(&local.storage)->sin_port);
+  return ntohs(reinterpret_cast<const sockaddr_in *>(&local.storage)->sin_port);
 }
 
-bool send_all(int socket, const std::string& text) {
+bool send_all(int socket, const std::string &text) {
   for (size_t done = 0; done < text.size();) {
     const ssize_t count = send(socket, text.data() + done, text.size() - done, MSG_NOSIGNAL);
-    if (count <= 0) return false;
+    if (count <= 0)
+      return false;
     done += static_cast<size_t>(count);
   }
   return true;
 }
 
-void chat_over(int socket, Duration interval, TalkCounter& counter) {
+void chat_over(int socket, Duration interval, TalkCounter &counter) {
   for (unsigned long number = 1;; ++number) {
-    if (!send_all(socket, "line " + std::to_string(number) + "\n")) return;
+    if (!send_all(socket, "line " + std::to_string(number) + "\n"))
+      return;
     char echo[256];
-    if (recv(socket, echo, sizeof echo, 0) <= 0) return;
+    if (recv(socket, echo, sizeof echo, 0) <= 0)
+      return;
     counter.count();
     sleep_for(interval);
   }
 }
 
-void chat_forever(const Endpoint& destination, Duration interval, const std::string& role) {
+void chat_forever(const Endpoint &destination, Duration interval, const std::string &role) {
   TalkCounter counter(role);
   for (;;) {
     const int connection = try_connect(destination);
@@ -124,7 +134,8 @@ void sleep_for(Duration duration) {
 }
 
 void stay() {
-  for (;;) pause();
+  for (;;)
+    pause();
 }
 
-}  // namespace lab
+} // namespace lab

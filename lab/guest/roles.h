@@ -10,15 +10,16 @@ namespace lab {
 using Arguments = std::vector<std::string>;
 
 struct Role {
-  const char* name;
-  const char* usage;  // its arguments; [x] may be left out; DEST is ADDRESS:PORT, INTERVAL is seconds
-  int (*play)(const Arguments& arguments);
+  const char *name;
+  const char
+      *usage; // its arguments; [x] may be left out; DEST is ADDRESS:PORT, INTERVAL is seconds
+  int (*play)(const Arguments &arguments);
 };
 
 // Every role of every file, in the order of lab/README.md.
-const std::vector<Role>& all_roles();
+const std::vector<Role> &all_roles();
 
-const Role* find_role(const std::string& name);
+const Role *find_role(const std::string &name);
 
 // One list a source file; `all_roles` joins them.
 std::vector<Role> tcp_roles();
@@ -30,4 +31,4 @@ std::vector<Role> namespace_roles();
 std::vector<Role> state_roles();
 std::vector<Role> load_roles();
 
-}  // namespace lab
+} // namespace lab

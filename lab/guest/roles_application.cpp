@@ -18,12 +18,13 @@ constexpr Duration kPauseBetweenSegments = std::chrono::milliseconds(50);
 bool drain(int connection) {
   char buffer[4096];
   bool has_data = false;
-  while (recv(connection, buffer, sizeof buffer, 0) > 0) has_data = true;
+  while (recv(connection, buffer, sizeof buffer, 0) > 0)
+    has_data = true;
   return has_data;
 }
 
 // DEST HOST PATH INTERVAL: a GET on a new connection each time.
-int http_client(const Arguments& arguments) {
+int http_client(const Arguments &arguments) {
   const Endpoint destination = parse_endpoint(arguments.at(0));
   const std::string request = "GET " + arguments.at(2) + " HTTP/1.1\r\nHost: " + arguments.at(1) +
                               "\r\nUser-Agent: lab/1.0\r\nAccept: */*\r\nConnection: close\r\n\r\n";
@@ -32,7 +33,8 @@ int http_client(const Arguments& arguments) {
   for (;;) {
     const int connection = try_connect(destination);
     if (connection >= 0) {
-      if (send_all(connection, request) && drain(connection)) counter.count();
+      if (send_all(connection, request) && drain(connection))
+        counter.count();
       close(connection);
     }
     ready();
@@ -41,24 +43,28 @@ int http_client(const Arguments& arguments) {
 }
 
 // A query for one A record, recursion desired.
-std::string dns_query(uint16_t id, const std::string& name) {
-  std::string query = {static_cast<char>(id >> 8), static_cast<char>(id & 0xff), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0};
-  for (const std::string& label : split(name, '.')) query += static_cast<char>(label.size()) + label;
+std::string dns_query(uint16_t id, const std::string &name) {
+  std::string query = {
+      static_cast<char>(id >> 8), static_cast<char>(id & 0xff), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0};
+  for (const std::string &label : split(name, '.'))
+    query += static_cast<char>(label.size()) + label;
   return query + std::string({0, 0, 1, 0, 1});
 }
 
 // SERVER NAME INTERVAL: one socket for all queries.
-int dns_client(const Arguments& arguments) {
+int dns_client(const Arguments &arguments) {
   const Endpoint server = parse_endpoint(arguments.at(0));
   const Duration interval = parse_seconds(arguments.at(2));
   const int resolver = make_socket(server.family(), SOCK_DGRAM);
-  if (connect(resolver, server.address(), server.length) != 0) fail("connect");
+  if (connect(resolver, server.address(), server.length) != 0)
+    fail("connect");
   TalkCounter counter("dns-client");
   ready();
   for (uint16_t id = 1;; ++id) {
     const std::string query = dns_query(id, arguments.at(1));
     char answer[512];
-    if (send(resolver, query.data(), query.size(), 0) > 0 && recv(resolver, answer, sizeof answer, 0) > 12) {
+    if (send(resolver, query.data(), query.size(), 0) > 0 &&
+        recv(resolver, answer, sizeof answer, 0) > 12) {
       counter.count();
     }
     sleep_for(interval);
@@ -66,7 +72,7 @@ int dns_client(const Arguments& arguments) {
 }
 
 // DEST SNI INTERVAL: the ClientHello in two segments, cut inside the server name.
-int tls_client(const Arguments& arguments) {
+int tls_client(const Arguments &arguments) {
   const Endpoint destination = parse_endpoint(arguments.at(0));
   const std::string server_name = arguments.at(1);
   const Duration interval = parse_seconds(arguments.at(2));
@@ -83,8 +89,9 @@ int tls_client(const Arguments& arguments) {
       sleep_for(kPauseBetweenSegments);
       is_sent = is_sent && send_all(connection, hello.substr(cut));
       char answer[4096];
-      if (is_sent && recv(connection, answer, sizeof answer, 0) > 0) counter.count();
-      sleep_for(interval);  // stays open meanwhile
+      if (is_sent && recv(connection, answer, sizeof answer, 0) > 0)
+        counter.count();
+      sleep_for(interval); // stays open meanwhile
       close(connection);
     } else {
       sleep_for(interval);
@@ -92,7 +99,7 @@ int tls_client(const Arguments& arguments) {
   }
 }
 
-}  // namespace
+} // namespace
 
 std::vector<Role> application_roles() {
   return {
@@ -102,4 +109,4 @@ std::vector<Role> application_roles() {
   };
 }
 
-}  // namespace lab
+} // namespace lab

@@ -11,10 +11,10 @@ namespace lab {
 namespace {
 
 constexpr long kMaxProcesses = 2000;
-constexpr long kMaxSockets = 10000;  // in one process
+constexpr long kMaxSockets = 10000; // in one process
 
 // DEST INTERVAL: a new process each time, that connects, sends, and ends at once.
-int storm(const Arguments& arguments) {
+int storm(const Arguments &arguments) {
   const Endpoint destination = parse_endpoint(arguments.at(0));
   const Duration interval = parse_seconds(arguments.at(1));
   TalkCounter counter("storm");
@@ -26,7 +26,8 @@ int storm(const Arguments& arguments) {
     }
     int status = 1;
     waitpid(child, &status, 0);
-    if (status == 0) counter.count();
+    if (status == 0)
+      counter.count();
     ready();
     sleep_for(interval);
   }
@@ -37,49 +38,56 @@ void open_sockets(long count) {
   int listener = -1;
   for (long number = 0; number < count; ++number) {
     switch (number % 5) {
-      case 0:
-        listener = listen_at(parse_endpoint("127.0.0.1:0"));
-        break;
-      case 1:
-        if (try_connect(parse_endpoint("127.0.0.1:" + std::to_string(local_port(listener)))) < 0) fail("connect");
-        break;
-      case 2:
-        if (accept(listener, nullptr, nullptr) < 0) fail("accept");
-        break;
-      default: {
-        const Endpoint any = parse_endpoint(number % 5 == 3 ? "0.0.0.0:0" : "[::]:0");
-        if (bind(make_socket(any.family(), SOCK_DGRAM), any.address(), any.length) != 0) fail("bind");
-      }
+    case 0:
+      listener = listen_at(parse_endpoint("127.0.0.1:0"));
+      break;
+    case 1:
+      if (try_connect(parse_endpoint("127.0.0.1:" + std::to_string(local_port(listener)))) < 0)
+        fail("connect");
+      break;
+    case 2:
+      if (accept(listener, nullptr, nullptr) < 0)
+        fail("accept");
+      break;
+    default: {
+      const Endpoint any = parse_endpoint(number % 5 == 3 ? "0.0.0.0:0" : "[::]:0");
+      if (bind(make_socket(any.family(), SOCK_DGRAM), any.address(), any.length) != 0)
+        fail("bind");
+    }
     }
   }
 }
 
 // PROCESSES SOCKETS: so many idle children, each with so many sockets; ready when all are.
-int crowd(const Arguments& arguments) {
+int crowd(const Arguments &arguments) {
   const long processes = std::min(parse_number(arguments.at(0)), kMaxProcesses);
   const long sockets = std::min(parse_number(arguments.at(1)), kMaxSockets);
   const rlimit files{kMaxSockets + 64, kMaxSockets + 64};
   setrlimit(RLIMIT_NOFILE, &files);
   int ends[2];
-  if (pipe(ends) != 0) fail("pipe");
+  if (pipe(ends) != 0)
+    fail("pipe");
   for (long number = 0; number < processes; ++number) {
     const pid_t child = fork();
-    if (child < 0) fail("fork");
+    if (child < 0)
+      fail("fork");
     if (child == 0) {
       close(ends[0]);
       open_sockets(sockets);
-      if (write(ends[1], "x", 1) != 1) fail("pipe");
+      if (write(ends[1], "x", 1) != 1)
+        fail("pipe");
       stay();
     }
     // One after the other: fewer surprises on a slow guest, and a first failure stops the rest.
     char byte;
-    if (read(ends[0], &byte, 1) != 1) fail("child");
+    if (read(ends[0], &byte, 1) != 1)
+      fail("child");
   }
   ready();
   stay();
 }
 
-}  // namespace
+} // namespace
 
 std::vector<Role> load_roles() {
   return {
@@ -88,4 +96,4 @@ std::vector<Role> load_roles() {
   };
 }
 
-}  // namespace lab
+} // namespace lab

@@ -1,11 +1,11 @@
 // Sockets whose owner is not simply the process that made them.
 
+#include <cstring>
+#include <thread>
+
 #include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstring>
-#include <thread>
 
 #include "net.h"
 #include "roles.h"
@@ -13,14 +13,15 @@
 namespace lab {
 namespace {
 
-int connected_or_fail(const Arguments& arguments) {
+int connected_or_fail(const Arguments &arguments) {
   const int connection = try_connect(parse_endpoint(arguments.at(0)));
-  if (connection < 0) fail("connect to " + arguments.at(0));
+  if (connection < 0)
+    fail("connect to " + arguments.at(0));
   return connection;
 }
 
 // The parent connects, both hold the socket, the child talks.
-int fork_share(const Arguments& arguments) {
+int fork_share(const Arguments &arguments) {
   const Duration interval = parse_seconds(arguments.at(1));
   const int connection = connected_or_fail(arguments);
   const pid_t child = fork();
@@ -45,30 +46,34 @@ int pass_descriptor(int channel, int descriptor) {
   message.msg_control = space;
   message.msg_controllen = sizeof space;
   if (descriptor >= 0) {
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    cmsghdr *header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof descriptor);
     std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
     return sendmsg(channel, &message, 0) == 1 ? descriptor : -1;
   }
-  if (recvmsg(channel, &message, 0) != 1 || CMSG_FIRSTHDR(&message) == nullptr) return -1;
+  if (recvmsg(channel, &message, 0) != 1 || CMSG_FIRSTHDR(&message) == nullptr)
+    return -1;
   std::memcpy(&descriptor, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof descriptor);
   return descriptor;
 }
 
 // The child is there before the socket, gets it over SCM_RIGHTS, and the parent leaves.
-int fd_handoff(const Arguments& arguments) {
+int fd_handoff(const Arguments &arguments) {
   const Duration interval = parse_seconds(arguments.at(1));
   int ends[2];
-  if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) != 0) fail("socketpair");
+  if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) != 0)
+    fail("socketpair");
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child == 0) {
     close(ends[0]);
     const int connection = pass_descriptor(ends[1], -1);
-    if (connection < 0) fail("recvmsg");
-    for (int tries = 0; getppid() == parent && tries < 5000; ++tries) sleep_for(std::chrono::milliseconds(1));
+    if (connection < 0)
+      fail("recvmsg");
+    for (int tries = 0; getppid() == parent && tries < 5000; ++tries)
+      sleep_for(std::chrono::milliseconds(1));
     announce("child", getpid());
     ready();
     TalkCounter counter("fd-handoff");
@@ -81,7 +86,7 @@ int fd_handoff(const Arguments& arguments) {
 }
 
 // One of three threads opens the socket and talks.
-int thread_socket(const Arguments& arguments) {
+int thread_socket(const Arguments &arguments) {
   const Duration interval = parse_seconds(arguments.at(1));
   std::thread idle([] { stay(); });
   std::thread talker([&] {
@@ -91,18 +96,20 @@ int thread_socket(const Arguments& arguments) {
   stay();
 }
 
-// The socket is in the descriptor table of one thread only: the process's own table does not have it.
-int thread_unshare(const Arguments& arguments) {
+// The socket is in the descriptor table of one thread only: the process's own table does not have
+// it.
+int thread_unshare(const Arguments &arguments) {
   const Duration interval = parse_seconds(arguments.at(1));
   std::thread talker([&] {
-    if (unshare(CLONE_FILES) != 0) fail("unshare");
+    if (unshare(CLONE_FILES) != 0)
+      fail("unshare");
     announce("thread", gettid());
     chat_forever(parse_endpoint(arguments.at(0)), interval, "thread-unshare");
   });
   stay();
 }
 
-}  // namespace
+} // namespace
 
 std::vector<Role> sharing_roles() {
   return {
@@ -113,4 +120,4 @@ std::vector<Role> sharing_roles() {
   };
 }
 
-}  // namespace lab
+} // namespace lab

@@ -1,9 +1,8 @@
-#include <sys/sysinfo.h>
-#include <sys/utsname.h>
-
 #include <cstdlib>
 #include <ctime>
 
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "text.h"
@@ -12,7 +11,7 @@
 namespace lab {
 namespace {
 
-constexpr unsigned long kKernelThreadFlag = 0x00200000;  // PF_KTHREAD
+constexpr unsigned long kKernelThreadFlag = 0x00200000; // PF_KTHREAD
 
 long long nanoseconds(clockid_t clock) {
   timespec now{};
@@ -21,29 +20,32 @@ long long nanoseconds(clockid_t clock) {
 }
 
 // The first number after `label` in a file such as /proc/meminfo; -1 when it is not there.
-long long labelled_number(const std::string& content, const char* label) {
+long long labelled_number(const std::string &content, const char *label) {
   const size_t at = content.find(label);
-  if (at == std::string::npos) return -1;
+  if (at == std::string::npos)
+    return -1;
   return std::strtoll(content.c_str() + at + std::char_traits<char>::length(label), nullptr, 10);
 }
 
 std::string without_newline(std::string text) {
-  if (!text.empty() && text.back() == '\n') text.pop_back();
+  if (!text.empty() && text.back() == '\n')
+    text.pop_back();
   return text;
 }
 
 // The fields of /proc/PID/stat from the third (state) on: the second may hold spaces and brackets.
-std::vector<std::string> stat_fields_from_state(const std::string& stat) {
+std::vector<std::string> stat_fields_from_state(const std::string &stat) {
   const size_t end = stat.rfind(')');
   return end == std::string::npos ? std::vector<std::string>() : split(stat.substr(end + 1), ' ');
 }
 
 // An empty argument is an argument, so `split` will not do.
-std::string json_arguments(const std::string& cmdline) {
+std::string json_arguments(const std::string &cmdline) {
   std::string list = "[";
   for (size_t at = 0; at < cmdline.size();) {
     const size_t end = std::min(cmdline.find('\0', at), cmdline.size());
-    if (at > 0) list += ',';
+    if (at > 0)
+      list += ',';
     list += json_quoted(std::string_view(cmdline).substr(at, end - at));
     at = end + 1;
   }
@@ -51,22 +53,23 @@ std::string json_arguments(const std::string& cmdline) {
 }
 
 // The plain 15 bytes of a kernel thread: /proc/PID/comm adds what a kworker works at.
-std::string task_name(const std::string& folder) {
+std::string task_name(const std::string &folder) {
   const std::string sched = read_file(folder + "/sched");
   const size_t line_end = std::min(sched.find('\n'), sched.size());
   const size_t end = sched.rfind(" (", line_end);
   return end == std::string::npos ? std::string() : sched.substr(0, end);
 }
 
-}  // namespace
+} // namespace
 
-unsigned long long inode_of_link(const std::string& target, const char* kind) {
+unsigned long long inode_of_link(const std::string &target, const char *kind) {
   const std::string start = std::string(kind) + ":[";
-  if (target.rfind(start, 0) != 0) return 0;
+  if (target.rfind(start, 0) != 0)
+    return 0;
   return std::strtoull(target.c_str() + start.size(), nullptr, 10);
 }
 
-void append_system(std::string& output) {
+void append_system(std::string &output) {
   utsname names{};
   uname(&names);
   const std::string memory = read_file("/proc/meminfo");
@@ -80,16 +83,19 @@ void append_system(std::string& output) {
                 .finish();
 }
 
-std::vector<ProcessIdentity> append_processes(std::string& output) {
+std::vector<ProcessIdentity> append_processes(std::string &output) {
   std::vector<ProcessIdentity> identities;
-  for (const std::string& name : folder_entries("/proc")) {
+  for (const std::string &name : folder_entries("/proc")) {
     const long pid = std::strtol(name.c_str(), nullptr, 10);
-    if (pid <= 0) continue;
+    if (pid <= 0)
+      continue;
     const std::string folder = "/proc/" + name;
     const auto fields = stat_fields_from_state(read_file(folder + "/stat"));
-    if (fields.size() < 20) continue;  // gone since the folder was listed
+    if (fields.size() < 20)
+      continue; // gone since the folder was listed
     const std::string comm = without_newline(read_file(folder + "/comm"));
-    const bool is_kernel_thread = (std::strtoul(fields[6].c_str(), nullptr, 10) & kKernelThreadFlag) != 0;
+    const bool is_kernel_thread =
+        (std::strtoul(fields[6].c_str(), nullptr, 10) & kKernelThreadFlag) != 0;
     const std::string status = read_file(folder + "/status");
     JsonLine line("process");
     line.number("pid", pid)
@@ -100,7 +106,8 @@ std::vector<ProcessIdentity> append_processes(std::string& output) {
         .raw("cmdline", json_arguments(read_file(folder + "/cmdline")))
         .number("uid", labelled_number(status, "\nUid:"))
         .number("start_ticks", std::strtoll(fields[19].c_str(), nullptr, 10))
-        .number("netns", static_cast<long long>(inode_of_link(read_link(folder + "/ns/net"), "net")))
+        .number("netns",
+                static_cast<long long>(inode_of_link(read_link(folder + "/ns/net"), "net")))
         .text("state", fields[0])
         .boolean("kernel_thread", is_kernel_thread)
         .number("threads", std::strtol(fields[17].c_str(), nullptr, 10));
@@ -110,4 +117,4 @@ std::vector<ProcessIdentity> append_processes(std::string& output) {
   return identities;
 }
 
-}  // namespace lab
+} // namespace lab

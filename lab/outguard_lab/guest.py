@@ -141,7 +141,17 @@ class Guest:
     def alive(self, pid: int) -> bool:
         return self.request("alive", str(pid)) == b"1"
 
+    def wait_ended(self, pid: int, timeout: float = 5) -> bool:
+        """Whether the process ends within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while self.alive(pid):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
     def kill(self, pid: int, signal: int = 9) -> None:
+        """Sends a signal from inside the guest; after SIGKILL the process is gone on return."""
         self.request("kill", str(pid), str(signal))
 
     def sh(self, command: str, timeout: float = 60) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from .errors import LabError
 from .kernels import WANTED_MODULES, Kernel
 from .program import guest_program
-from .storage import cache_folder, write_atomically
+from .storage import cache_folder, forget_old, write_atomically
 
 BUSYBOX = Path("/bin/busybox")
 TRAILER = "TRAILER!!!"
@@ -54,8 +54,7 @@ def initramfs(kernel: Kernel) -> Path:
     path = cache_folder() / "initramfs" / f"{kernel.name}-{hashlib.sha256(content).hexdigest()[:16]}"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        for old in path.parent.glob(f"{kernel.name}-????????????????"):
-            old.unlink(missing_ok=True)  # a QEMU that is starting has it open or read already
+        forget_old(path.parent, f"{kernel.name}-" + "?" * 16)
         write_atomically(path, gzip.compress(content, compresslevel=1, mtime=0))
     return path
 

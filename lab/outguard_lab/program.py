@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from .errors import LabError
-from .storage import LAB_FOLDER, cache_folder, locked, write_atomically, progress
+from .storage import LAB_FOLDER, cache_folder, forget_old, locked, write_atomically, progress
 
 FLAGS = ["-std=c++20", "-O1", "-static", "-pthread", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
 
@@ -25,8 +25,7 @@ def guest_program() -> Path:
                                     timeout=300)
             if result.returncode != 0:
                 raise LabError(f"the guest program does not build:\n{result.stderr}")
-            for old in cache_folder().glob("agent-*"):
-                old.unlink()
+            forget_old(cache_folder(), "agent-*")
             write_atomically(built, work.read_bytes())
             work.unlink()
     return built

@@ -10,9 +10,11 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+KEPT_SECONDS = 3600
 LAB_FOLDER = Path(__file__).resolve().parent.parent
 
 
@@ -54,6 +56,14 @@ def write_atomically(final: Path, content: bytes) -> None:
         os.rename(work, final)
     finally:
         work.unlink(missing_ok=True)
+
+
+def forget_old(folder: Path, pattern: str) -> None:
+    """Deletes superseded files that no starting guest can still be about to open."""
+    for path in folder.glob(pattern):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                path.unlink()
 
 
 def progress(text: str) -> None:
