@@ -2,7 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/random.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "client_hello.h"
@@ -21,6 +21,21 @@ bool drain(int connection) {
   while (recv(connection, buffer, sizeof buffer, 0) > 0)
     has_data = true;
   return has_data;
+}
+
+// Keeps the connection and sleeps in recv, as who waits for orders does, until the time is over.
+void read_for(int connection, Duration time) {
+  const auto end = std::chrono::steady_clock::now() + time;
+  for (;;) {
+    const auto left = std::chrono::duration_cast<Duration>(end - std::chrono::steady_clock::now());
+    if (left.count() <= 0)
+      return;
+    const timeval patience{left.count() / 1'000'000, left.count() % 1'000'000};
+    setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    char buffer[4096];
+    if (recv(connection, buffer, sizeof buffer, 0) == 0)
+      return sleep_for(left);
+  }
 }
 
 // DEST HOST PATH INTERVAL: a GET on a new connection each time.
@@ -91,7 +106,7 @@ int tls_client(const Arguments &arguments) {
       char answer[4096];
       if (is_sent && recv(connection, answer, sizeof answer, 0) > 0)
         counter.count();
-      sleep_for(interval); // stays open meanwhile
+      read_for(connection, interval);
       close(connection);
     } else {
       sleep_for(interval);

@@ -100,15 +100,20 @@ Dir::Cache::srcpkgcache "";
 
 
 def main_uris() -> list[str]:
-    """Places that may serve a Debian release: the configured ones, then their archive of old releases."""
+    """Places that may serve a Debian release: the configured ones, then their archive of old releases.
+
+    A wrong guess does no harm: what Debian's key has not signed is refused.
+    """
+    release = re.search(r"^VERSION_CODENAME=(\S+)", Path("/etc/os-release").read_text(), re.MULTILINE)
     configured = []
     for uri, suites, components in configured_sources():
-        is_release = all("-security" not in suite for suite in suites)
-        if uri.startswith("http") and "main" in components and is_release and _is_debian(uri):
+        is_release = uri.endswith("/debian") or (release is not None and release[1] in suites)
+        if uri.startswith("http") and "main" in components and is_release:
             configured.append(uri)
     if not configured:
         raise LabError("no Debian mirror in /etc/apt/sources.list or /etc/apt/sources.list.d")
-    archives = [re.sub(r"/debian$", "/debian-archive/debian", uri) for uri in configured]
+    configured.sort(key=lambda uri: not uri.endswith("/debian"))
+    archives = [uri.removesuffix("/debian") + "/debian-archive/debian" for uri in configured]
     return list(dict.fromkeys(configured + archives))
 
 
@@ -143,7 +148,3 @@ def inherited_settings() -> str:
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, timeout=30).stdout
     wanted = re.compile(r'^Acquire::(?!IndexTargets|Changelogs|Languages|CompressionTypes).*"[^"]+";$')
     return "\n".join(line for line in dump.splitlines() if wanted.match(line))
-
-
-def _is_debian(uri: str) -> bool:
-    return bool(re.search(r"/debian$", uri))

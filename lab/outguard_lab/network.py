@@ -7,7 +7,7 @@ No namespace has a way out. Two guests never share one, so they may use the same
 """
 
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .errors import LabError
 
@@ -20,14 +20,19 @@ INNER_NETWORKS = (("10.78.0.0/16", "10.77.0.2"), ("fd78::/32", "fd77::2"))
 MAX_CARDS = 4
 
 
-@dataclass
+@dataclass(frozen=True)
 class GuestNetwork:
-    """Names of what was made. `prefix` is unique to the guest; `addresses` are the world's further ones."""
+    """Names of all that is made. `prefix` is unique to the guest; `addresses` are the world's further ones."""
 
     prefix: str
     cards: int = 1
     addresses: tuple[str, ...] = ()
-    taps: list[str] = field(default_factory=list)
+
+    @property
+    def taps(self) -> list[str]:
+        """One a card; the name carries the run's and the guest's number in at most 15 characters."""
+        short = self.prefix.replace("outguard-", "og").replace("-", "g")
+        return [f"{short}t{card}" for card in range(self.cards)]
 
     @property
     def switch(self) -> str:
@@ -52,8 +57,6 @@ class GuestNetwork:
             _run("ip", "netns", "add", name)
         _settings(self.switch, "ipv6/conf/default/disable_ipv6=1", "ipv6/conf/all/disable_ipv6=1")
         _settings(self.world, "ipv6/conf/default/accept_dad=0", "ipv6/conf/all/accept_dad=0")
-        # The tap's name carries the run's and the guest's number: at most 15 characters.
-        self.taps = [f"{self.prefix.replace('outguard-', 'og').replace('-', 'g')}t{card}" for card in range(self.cards)]
         commands = ["link add br0 type bridge forward_delay 0 mcast_snooping 0",
                     f"link add world0 type veth peer name eth0 netns {self.world}",
                     "link set world0 master br0 up"]
@@ -85,7 +88,6 @@ def _settings(namespace: str, *settings: str) -> None:
 
 
 def _batch(namespace: str, commands: list[str]) -> None:
-    # `ip route add local 2001:db8::/32` finds the family by itself.
     _run("ip", "-n", namespace, "-batch", "-", stdin="\n".join(commands) + "\n")
 
 
