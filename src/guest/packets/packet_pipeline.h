@@ -46,10 +46,10 @@ struct PipelineCounters {
   std::uint64_t observables = 0;
 };
 
-class PacketPipeline {
+class PacketPipeline : private FlowTable::Listener {
 public:
   PacketPipeline(PipelineConfig config, PipelineSink &sink);
-  ~PacketPipeline();
+  ~PacketPipeline() override;
   PacketPipeline(const PacketPipeline &) = delete;
   PacketPipeline &operator=(const PacketPipeline &) = delete;
 
@@ -67,7 +67,10 @@ public:
 
 private:
   class FlowSink;
-  void process_decoded(const DecodedPacket &packet);
+  void process_decoded(const DecodedPacket &packet, std::uint32_t hash);
+  void datagram(Flow &flow, FlowDirection direction, const DecodedPacket &packet,
+                ObservableSink &sink);
+  void on_flow_end(Flow &flow, FlowEnd reason) override;
   void count_lost(const SourceCounters &now);
 
   PipelineConfig config_;
@@ -75,6 +78,7 @@ private:
   PacketCounters packets_;
   SourceCounters source_seen_;
   std::uint64_t observables_ = 0;
+  Inspector inspector_;
   FlowTable flows_;
   StreamAssembler streams_;
 };

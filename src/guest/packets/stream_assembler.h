@@ -5,6 +5,7 @@
 // Owned by the PacketPipeline, one thread.
 
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <vector>
 
@@ -57,20 +58,25 @@ private:
     std::uint32_t waiting_bytes = 0;
   };
 
-  [[nodiscard]] Stream &stream_of(FlowSide &side);
+  [[nodiscard]] Stream *stream_of(const FlowSide &side) {
+    return side.stream != 0 ? &streams_[side.stream - 1] : nullptr;
+  }
+  [[nodiscard]] Stream *open_stream(FlowSide &side);
   void release(FlowSide &side);
   void close(FlowSide &side);
   void deliver(Flow &flow, FlowSide &side, std::span<const std::uint8_t> bytes,
-               const Endpoint &server, ObservableSink &sink);
-  void deliver_waiting(Flow &flow, FlowSide &side, const Endpoint &server, ObservableSink &sink);
+               const Endpoint &receiver, ObservableSink &sink);
+  void deliver_waiting(Flow &flow, FlowSide &side, const Endpoint &receiver, ObservableSink &sink);
+  [[nodiscard]] bool keep(FlowSide &side, const StreamState &state,
+                          std::span<const std::uint8_t> unconsumed);
+  [[nodiscard]] bool append(Stream &stream, std::span<const std::uint8_t> bytes);
   void hold_back(FlowSide &side, std::uint32_t sequence, std::span<const std::uint8_t> bytes);
   void jump(FlowSide &side, std::uint32_t to);
   [[nodiscard]] bool reserve(std::uint64_t bytes);
-  void give_back(std::uint64_t bytes) { counters_.bytes_held -= bytes; }
 
   StreamConfig config_;
   Inspector &inspector_;
-  std::vector<Stream> streams_; ///< handle - 1 is the index
+  std::deque<Stream> streams_; ///< handle - 1 is the index; streams stay where they are
   std::vector<std::uint32_t> free_;
   StreamCounters counters_;
 };

@@ -31,8 +31,8 @@ struct HttpResult {
 [[nodiscard]] bool may_be_http_request(std::span<const std::uint8_t> bytes);
 
 /// `bytes` starts at a request line. Observes each Host as soon as its line is complete, and the URL
-/// with it: "http://host[:port]/target", host lower-case, port only when it is not 80; the target is
-/// as it came. Without any Host the URL carries `receiver`. Texts live in `scratch`.
+/// with it: "http://host[:port]/target", host lower-case, port only when it is not the scheme's own; the
+/// target is as it came. Without any Host the URL carries `receiver`. Texts live in `scratch`.
 [[nodiscard]] HttpResult look_at_http_request(HttpHeadState &state,
                                               std::span<const std::uint8_t> bytes,
                                               const Endpoint &receiver, std::string &scratch,

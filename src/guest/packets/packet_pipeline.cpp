@@ -1,0 +1,150 @@
+#include "guest/packets/packet_pipeline.h"
+
+#include <algorithm>
+
+#include "guest/packets/decode.h"
+
+namespace outguard::guest {
+
+namespace {
+
+constexpr std::uint8_t kTcp = static_cast<std::uint8_t>(IpProtocol::Tcp);
+constexpr std::uint8_t kUdp = static_cast<std::uint8_t>(IpProtocol::Udp);
+/// Datagrams of an unknown protocol, a direction, before nobody looks any more.
+constexpr std::uint64_t kDatagramLooks = 8;
+/// Packets decoded ahead, so that the table's cache lines are on their way when they are needed.
+constexpr std::size_t kAhead = 8;
+
+} // namespace
+
+/// Ties what a parser finds to the flow at hand.
+class PacketPipeline::FlowSink final : public ObservableSink {
+public:
+  FlowSink(PacketPipeline &pipeline, Flow &flow) : pipeline_(pipeline), flow_(flow) {}
+  void observe(const Observable &observable) override {
+    ++pipeline_.observables_;
+    pipeline_.sink_.on_observable(flow_, observable);
+  }
+
+private:
+  PacketPipeline &pipeline_;
+  Flow &flow_;
+};
+
+PacketPipeline::PacketPipeline(PipelineConfig config, PipelineSink &sink)
+    : config_(std::move(config)), sink_(sink),
+      flows_(config_.flows, config_.local_addresses, *this), streams_(config_.streams, inspector_) {
+}
+
+PacketPipeline::~PacketPipeline() = default;
+
+Result<std::size_t> PacketPipeline::pump(PacketSource &source) {
+  const auto batch = source.next();
+  count_lost(source.counters());
+  if (!batch) {
+    return tl::unexpected(batch.error());
+  }
+  process(*batch);
+  return batch->size();
+}
+
+void PacketPipeline::count_lost(const SourceCounters &now) {
+  packets_.drop(DropReason::LostInKernel, now.lost_in_kernel - source_seen_.lost_in_kernel);
+  packets_.drop(DropReason::BadRecord, now.bad_records - source_seen_.bad_records);
+  source_seen_ = now;
+}
+
+void PacketPipeline::process(std::span<const PacketView> packets) {
+  struct Ahead {
+    DecodedPacket packet;
+    std::uint32_t hash = 0;
+  };
+  std::array<Ahead, kAhead> ahead;
+  while (!packets.empty()) {
+    const auto group = packets.first(std::min(kAhead, packets.size()));
+    packets = packets.subspan(group.size());
+    std::size_t count = 0;
+    for (const PacketView &view : group) {
+      Ahead &next = ahead[count];
+      if (const auto drop = decode(view, next.packet)) {
+        packets_.drop(*drop);
+        continue;
+      }
+      next.hash = flows_.hash(next.packet);
+      flows_.prefetch_slot(next.hash);
+      ++count;
+    }
+    for (const Ahead &next : std::span(ahead).first(count)) {
+      flows_.prefetch_flow(next.hash);
+    }
+    for (const Ahead &next : std::span(ahead).first(count)) {
+      process_decoded(next.packet, next.hash);
+    }
+  }
+}
+
+void PacketPipeline::process_decoded(const DecodedPacket &packet, std::uint32_t hash) {
+  packets_.process();
+  const auto [flow, direction, started] = flows_.update(packet, hash);
+  if (started) {
+    sink_.on_flow_started(flow);
+  }
+  FlowSink sink(*this, flow);
+  if (packet.protocol == kTcp) {
+    streams_.segment(flow, direction, packet, sink);
+  } else if (packet.protocol == kUdp) {
+    datagram(flow, direction, packet, sink);
+  }
+}
+
+void PacketPipeline::datagram(Flow &flow, FlowDirection direction, const DecodedPacket &packet,
+                              ObservableSink &sink) {
+  FlowSide &side = flow.side(direction);
+  if (side.inspected || packet.payload.empty()) {
+    return;
+  }
+  const FlowSide &other = flow.sides[1 - static_cast<std::size_t>(direction)];
+  const AppProtocol found = inspector_.datagram(packet.payload, packet.source.port,
+                                                packet.destination.port, other.packets == 0, sink);
+  if (found != AppProtocol::None) {
+    flow.app_protocol = found;
+  }
+  side.inspected = flow.app_protocol == AppProtocol::None && side.packets >= kDatagramLooks;
+}
+
+void PacketPipeline::on_flow_end(Flow &flow, FlowEnd reason) {
+  streams_.release(flow);
+  sink_.on_flow_ended(flow, reason);
+}
+
+void PacketPipeline::expire(std::int64_t now_ns) { flows_.expire(now_ns); }
+
+void PacketPipeline::finish() { flows_.end_all(); }
+
+PipelineCounters PacketPipeline::counters() const {
+  return {packets_, flows_.counters(), streams_.counters(), observables_};
+}
+
+FlowSeen PacketPipeline::describe(const Flow &flow) const {
+  const FlowSide &out = flow.side(FlowDirection::ToRemote);
+  const FlowSide &in = flow.side(FlowDirection::ToGuest);
+  FlowSeen seen;
+  seen.flow_id = flow.id;
+  seen.tuple = flow.tuple;
+  seen.initiator = flow.initiator;
+  seen.interface = config_.interface;
+  seen.vlans.assign(flow.vlans.begin(), flow.vlans.begin() + flow.vlan_count);
+  seen.guest_mac = flow.guest_mac;
+  seen.remote_mac = flow.remote_mac;
+  seen.first_packet_ns = flow.first_packet_ns;
+  seen.last_packet_ns = flow.last_packet_ns;
+  seen.packets_to_remote = out.packets;
+  seen.packets_to_guest = in.packets;
+  seen.bytes_to_remote = out.bytes;
+  seen.bytes_to_guest = in.bytes;
+  seen.app_protocol = to_string(flow.app_protocol);
+  seen.tcp = {out.next_sequence, in.next_sequence, out.sequence_known, in.sequence_known};
+  return seen;
+}
+
+} // namespace outguard::guest

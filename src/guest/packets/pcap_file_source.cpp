@@ -1,0 +1,85 @@
+#include "guest/packets/pcap_file_source.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <unistd.h>
+
+namespace outguard::guest {
+
+namespace {
+
+constexpr std::size_t kBuffer = 2 * 1024 * 1024;
+static_assert(kBuffer > 2 * kMaxCapturedPacket);
+
+} // namespace
+
+PcapFileSource::PcapFileSource(Fd file) : PacketSource(std::move(file)), buffer_(kBuffer) {}
+
+Result<std::size_t> PcapFileSource::fill(std::span<PacketView> out) {
+  if (problem_) {
+    return fault(FaultCode::Malformed, problem_->offset);
+  }
+  std::size_t count = 0;
+  while (count < out.size()) {
+    const std::size_t skipped = std::min<std::uint64_t>(to_skip_, end_ - begin_);
+    to_skip_ -= skipped;
+    begin_ += skipped;
+    offset_ += skipped;
+    const auto rest = std::span<const std::uint8_t>(buffer_).subspan(begin_, end_ - begin_);
+    const auto step = to_skip_ > 0 ? CaptureReader::Step{} : reader_.next(rest);
+    switch (step.outcome) {
+    case CaptureReader::Outcome::Packet: out[count++] = step.packet; break;
+    case CaptureReader::Outcome::Bad: ++counters_.bad_records; break;
+    case CaptureReader::Outcome::Skipped: break;
+    case CaptureReader::Outcome::NeedMore:
+      if (count > 0) { // views into the buffer are out: it must not move now
+        return count;
+      }
+      if (at_end_ && rest.empty() && to_skip_ == 0 && offset_ > 0) {
+        return std::size_t{0};
+      }
+      if (at_end_) {
+        ++counters_.bad_records;
+        return end_with(FaultCode::Malformed, offset_ == 0 ? "the file has no complete header"
+                                                           : "the file ends within a record");
+      }
+      if (const auto done = read_more(); !done) {
+        return tl::unexpected(done.error());
+      }
+      break;
+    case CaptureReader::Outcome::Broken:
+      if (count > 0) {
+        return count; // the same step comes again, alone
+      }
+      ++counters_.bad_records;
+      return end_with(FaultCode::Malformed, step.reason);
+    }
+    to_skip_ = std::max(to_skip_, step.used);
+  }
+  return count;
+}
+
+Result<void> PcapFileSource::read_more() {
+  std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+  end_ -= begin_;
+  begin_ = 0;
+  ssize_t got = 0;
+  do {
+    got = read(fd_.get(), buffer_.data() + end_, buffer_.size() - end_);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) {
+    return end_with(FaultCode::SourceGone, "reading failed");
+  }
+  at_end_ = got == 0;
+  end_ += static_cast<std::size_t>(got);
+  return {};
+}
+
+tl::unexpected<Fault> PcapFileSource::end_with(FaultCode code, const char *reason) {
+  problem_ = Problem{offset_, reason};
+  return fault(code, offset_);
+}
+
+} // namespace outguard::guest

@@ -1,0 +1,258 @@
+#include "guest/packets/stream_assembler.h"
+
+#include <algorithm>
+
+namespace outguard::guest {
+
+namespace {
+
+/// A receiver's window ends at 1 GiB (RFC 7323); nobody keeps more than some MiB in flight.
+constexpr std::int32_t kMostAhead = 64 * 1024 * 1024;
+
+std::int32_t distance(std::uint32_t to, std::uint32_t from) {
+  return static_cast<std::int32_t>(to - from);
+}
+
+} // namespace
+
+StreamAssembler::StreamAssembler(StreamConfig config, Inspector &inspector)
+    : config_(config), inspector_(inspector) {}
+
+void StreamAssembler::segment(Flow &flow, FlowDirection direction, const DecodedPacket &packet,
+                              ObservableSink &sink) {
+  FlowSide &side = flow.side(direction);
+  if (side.inspected || packet.payload_length == 0) {
+    return;
+  }
+  const std::uint32_t start =
+      packet.sequence + ((packet.tcp_flags & tcp_flag::kSyn) != 0 ? 1U : 0U);
+  if (!side.anchored) { // the capture begins in the middle of the connection: here, then
+    side.expected = start;
+    side.anchored = true;
+  }
+  const std::int32_t ahead = distance(start, side.expected);
+  if (ahead > kMostAhead || ahead < -kMostAhead) {
+    ++counters_.dropped_window;
+    return;
+  }
+  const Endpoint &receiver =
+      direction == FlowDirection::ToRemote ? flow.tuple.remote : flow.tuple.local;
+  if (ahead > 0) {
+    hold_back(side, start, packet.payload);
+    const Stream *stream = stream_of(side);
+    if (stream == nullptr || (stream->waiting.size() < config_.waiting_segments &&
+                              stream->waiting_bytes < config_.waiting_bytes)) {
+      return;
+    }
+    jump(side, stream->waiting.front().sequence); // what is missing will not come any more
+  } else {
+    const auto old = static_cast<std::uint32_t>(-ahead);
+    if (old >= packet.payload_length) {
+      return; // a retransmission
+    }
+    const auto bytes = packet.payload;
+    deliver(flow, side, bytes.subspan(std::min<std::size_t>(old, bytes.size())), receiver, sink);
+    if (!side.inspected && bytes.size() < packet.payload_length) {
+      jump(side, start + packet.payload_length); // cut by the capture
+    }
+  }
+  deliver_waiting(flow, side, receiver, sink);
+}
+
+void StreamAssembler::deliver(Flow &flow, FlowSide &side, std::span<const std::uint8_t> bytes,
+                              const Endpoint &receiver, ObservableSink &sink) {
+  side.expected += static_cast<std::uint32_t>(bytes.size());
+  while (!bytes.empty() && !side.inspected) {
+    Stream *stream = stream_of(side);
+    if (stream != nullptr && stream->skip > 0) {
+      const std::size_t skipped = std::min<std::uint64_t>(stream->skip, bytes.size());
+      stream->skip -= skipped;
+      bytes = bytes.subspan(skipped);
+      continue;
+    }
+    auto view = bytes;
+    StreamState state;
+    if (stream != nullptr) {
+      state = stream->state;
+      if (!stream->buffer.empty()) {
+        const auto room = config_.buffer_bytes - stream->buffer.size();
+        view = bytes.first(std::min(room, bytes.size()));
+        if (!append(*stream, view)) {
+          close(side);
+          return;
+        }
+      }
+    }
+    bytes = bytes.subspan(view.size());
+    if (stream != nullptr && !stream->buffer.empty()) {
+      view = stream->buffer;
+    }
+    const StreamProgress progress = inspector_.stream(state, view, receiver, sink);
+    if (state.protocol != AppProtocol::None) {
+      flow.app_protocol = state.protocol;
+    }
+    if (progress.done || !keep(side, state, view.subspan(progress.consumed))) {
+      close(side);
+      return;
+    }
+    stream_of(side)->skip = progress.skip;
+  }
+}
+
+/// Remembers what the next segment will be looked at with. `unconsumed` is the tail of the stream's
+/// own buffer or of a packet. False: too much, or no memory left.
+bool StreamAssembler::keep(FlowSide &side, const StreamState &state,
+                           std::span<const std::uint8_t> unconsumed) {
+  if (unconsumed.size() >= config_.buffer_bytes) {
+    ++counters_.gave_up;
+    return false;
+  }
+  Stream *stream = open_stream(side);
+  if (stream == nullptr) {
+    return false;
+  }
+  stream->state = state;
+  if (stream->buffer.empty()) {
+    return append(*stream, unconsumed);
+  }
+  const auto consumed = stream->buffer.size() - unconsumed.size();
+  stream->buffer.erase(stream->buffer.begin(),
+                       stream->buffer.begin() + static_cast<std::ptrdiff_t>(consumed));
+  return true;
+}
+
+bool StreamAssembler::append(Stream &stream, std::span<const std::uint8_t> bytes) {
+  const std::size_t needed = stream.buffer.size() + bytes.size();
+  if (needed > stream.buffer.capacity()) {
+    const std::size_t wanted = std::min<std::size_t>(config_.buffer_bytes, needed * 2);
+    if (!reserve(wanted - stream.buffer.capacity())) {
+      return false;
+    }
+    stream.buffer.reserve(wanted);
+  }
+  stream.buffer.insert(stream.buffer.end(), bytes.begin(), bytes.end());
+  return true;
+}
+
+/// Linux (tcp_data_queue_ofo, 6.1): a segment inside a waiting one is dropped, one that covers others
+/// replaces them, partial overlaps stay and the lower start wins when they are delivered.
+void StreamAssembler::hold_back(FlowSide &side, std::uint32_t sequence,
+                                std::span<const std::uint8_t> bytes) {
+  Stream *stream = bytes.empty() ? nullptr : open_stream(side);
+  if (stream == nullptr) {
+    return;
+  }
+  ++counters_.segments_waited;
+  const std::uint32_t end = sequence + static_cast<std::uint32_t>(bytes.size());
+  const auto end_of = [](const Waiting &piece) {
+    return piece.sequence + static_cast<std::uint32_t>(piece.bytes.size());
+  };
+  auto &waiting = stream->waiting;
+  auto place = std::find_if(waiting.begin(), waiting.end(), [&](const Waiting &piece) {
+    return distance(piece.sequence, sequence) >= 0;
+  });
+  const bool repeats_before = place != waiting.begin() && distance(end_of(place[-1]), end) >= 0;
+  const bool repeats_here = place != waiting.end() && place->sequence == sequence &&
+                            distance(end_of(*place), end) >= 0;
+  if (repeats_before || repeats_here) {
+    return;
+  }
+  if (!reserve(bytes.size())) {
+    return;
+  }
+  while (place != waiting.end() && distance(end_of(*place), end) <= 0) {
+    counters_.bytes_held -= place->bytes.size();
+    stream->waiting_bytes -= static_cast<std::uint32_t>(place->bytes.size());
+    place = waiting.erase(place);
+  }
+  stream->waiting_bytes += static_cast<std::uint32_t>(bytes.size());
+  waiting.insert(place, Waiting{sequence, {bytes.begin(), bytes.end()}});
+}
+
+void StreamAssembler::deliver_waiting(Flow &flow, FlowSide &side, const Endpoint &receiver,
+                                      ObservableSink &sink) {
+  for (Stream *stream = stream_of(side);
+       stream != nullptr && !stream->waiting.empty() &&
+       distance(stream->waiting.front().sequence, side.expected) <= 0;
+       stream = stream_of(side)) {
+    const Waiting piece = std::move(stream->waiting.front());
+    stream->waiting.erase(stream->waiting.begin());
+    stream->waiting_bytes -= static_cast<std::uint32_t>(piece.bytes.size());
+    counters_.bytes_held -= piece.bytes.size();
+    const std::size_t old = side.expected - piece.sequence;
+    if (old < piece.bytes.size()) {
+      deliver(flow, side, std::span(piece.bytes).subspan(old), receiver, sink);
+    }
+  }
+}
+
+/// Goes on at `to`; the bytes before it were never captured.
+void StreamAssembler::jump(FlowSide &side, std::uint32_t to) {
+  const std::uint32_t missed = to - side.expected;
+  ++counters_.gaps;
+  counters_.bytes_missed += missed;
+  side.expected = to;
+  Stream *stream = stream_of(side);
+  if (stream == nullptr) {
+    return;
+  }
+  if (stream->skip >= missed) {
+    stream->skip -= missed; // nobody wanted them
+    return;
+  }
+  stream->skip = 0;
+  stream->buffer.clear();
+  stream->state.http = {};
+}
+
+StreamAssembler::Stream *StreamAssembler::open_stream(FlowSide &side) {
+  if (side.stream != 0) {
+    return stream_of(side);
+  }
+  if (!reserve(sizeof(Stream))) {
+    return nullptr;
+  }
+  if (free_.empty()) {
+    streams_.emplace_back();
+    side.stream = static_cast<std::uint32_t>(streams_.size());
+  } else {
+    side.stream = free_.back();
+    free_.pop_back();
+  }
+  ++counters_.live;
+  return stream_of(side);
+}
+
+bool StreamAssembler::reserve(std::uint64_t bytes) {
+  if (bytes > config_.total_bytes - std::min(config_.total_bytes, counters_.bytes_held)) {
+    ++counters_.dropped_full;
+    return false;
+  }
+  counters_.bytes_held += bytes;
+  return true;
+}
+
+void StreamAssembler::release(FlowSide &side) {
+  Stream *stream = stream_of(side);
+  if (stream == nullptr) {
+    return;
+  }
+  counters_.bytes_held -= sizeof(Stream) + stream->buffer.capacity() + stream->waiting_bytes;
+  --counters_.live;
+  *stream = Stream{};
+  free_.push_back(side.stream);
+  side.stream = 0;
+}
+
+void StreamAssembler::close(FlowSide &side) {
+  release(side);
+  side.inspected = true;
+}
+
+void StreamAssembler::release(Flow &flow) {
+  for (FlowSide &side : flow.sides) {
+    release(side);
+  }
+}
+
+} // namespace outguard::guest
