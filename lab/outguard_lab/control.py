@@ -40,8 +40,8 @@ def request(name: str, *words: str) -> tuple[int, bytes]:
 
 
 def running_guests() -> list[Path]:
-    """State folders of the guests whose labs live."""
-    return [path for folder, lives in folders() if lives for path in sorted(folder.iterdir()) if path.is_dir()]
+    """State folders of the guests that run."""
+    return [path.parent for folder, lives in folders() if lives for path in sorted(folder.glob("*/qmp"))]
 
 
 def _guest_folder(name: str) -> Path:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import select
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,6 +118,8 @@ class Guest:
         for child in (self._qemu, self._world):
             if child:
                 processes.end(child)
+        for name in ("qmp", "agent", "control"):
+            (self.folder / name).unlink(missing_ok=True)  # the logs stay until the lab ends
         self.network.delete()
 
     # The guest from inside --------------------------------------------------------------------------------
@@ -192,7 +193,7 @@ class Guest:
 
     def _start_world(self) -> None:
         names = [f"{name}={address}" for name, address in self.options.names.items()]
-        command = [sys.executable, str(LAB_FOLDER / "outguard_lab" / "world.py"), str(self.folder / "world.jsonl"), *names]
+        command = ["/usr/bin/python3", str(LAB_FOLDER / "outguard_lab" / "world.py"), str(self.folder / "world.jsonl"), *names]
         with open(self.folder / "world.log", "wb") as log:
             self._world = processes.start(command, self.world, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                           stderr=log)
