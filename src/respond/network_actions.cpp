@@ -1,0 +1,73 @@
+#include "respond/network_actions.h"
+
+namespace outguard::respond {
+
+namespace {
+
+bool is_tcp(const FlowSeen &flow) {
+  return flow.tuple.protocol == static_cast<std::uint8_t>(IpProtocol::Tcp);
+}
+bool is_udp(const FlowSeen &flow) {
+  return flow.tuple.protocol == static_cast<std::uint8_t>(IpProtocol::Udp);
+}
+
+} // namespace
+
+Result<std::unique_ptr<TapActions>> TapActions::open(Fd netns, const std::string &tap) {
+  auto injector = PacketInjector::open(netns, tap);
+  if (!injector) {
+    return tl::unexpected(injector.error());
+  }
+  auto blocker = FlowBlocker::open(std::move(netns), tap);
+  if (!blocker) {
+    return tl::unexpected(blocker.error());
+  }
+  return std::unique_ptr<TapActions>(new TapActions(std::move(*blocker), std::move(*injector)));
+}
+
+Result<void> TapActions::block(const FlowSeen &flow, std::chrono::seconds ttl) {
+  return blocker_.block(flow, ttl);
+}
+
+Result<void> TapActions::check_reset(const FlowSeen &flow, const TcpPosition &position) {
+  if (!is_tcp(flow)) {
+    return fail(ErrorCode::Unsupported, "only TCP has resets");
+  }
+  if (!tcp_reset(flow, position, Toward::Guest)) {
+    return fail(ErrorCode::Unsupported, "no sequence number that the guest's end would accept");
+  }
+  if (!tcp_reset(flow, position, Toward::Remote)) {
+    return fail(ErrorCode::Unsupported, "no sequence number that the remote end would accept");
+  }
+  return {};
+}
+
+Result<void> TapActions::reset(const FlowSeen &flow, const TcpPosition &position) {
+  // What is possible is done even if it is one end only; the answer says that it was not both.
+  if (const auto frame = tcp_reset(flow, position, Toward::Guest); frame && is_tcp(flow)) {
+    if (auto sent = injector_.to_guest(*frame); !sent) {
+      return sent;
+    }
+  }
+  if (const auto frame = tcp_reset(flow, position, Toward::Remote); frame && is_tcp(flow)) {
+    if (auto sent = injector_.to_remote(flow, *frame); !sent) {
+      return sent;
+    }
+  }
+  return check_reset(flow, position);
+}
+
+Result<void> TapActions::wake(const FlowSeen &flow, const TcpPosition &position) {
+  if (is_udp(flow)) {
+    auto sent = injector_.to_guest(port_unreachable(flow));
+    return sent ? injector_.to_guest(empty_datagram(flow)) : sent;
+  }
+  if (is_tcp(flow)) {
+    if (const auto frame = tcp_reset(flow, position, Toward::Guest)) {
+      return injector_.to_guest(*frame);
+    }
+  }
+  return fail(ErrorCode::Unsupported, "no packet that would wake the process");
+}
+
+} // namespace outguard::respond

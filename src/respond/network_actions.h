@@ -1,0 +1,57 @@
+#pragma once
+// What can be done to a flow on the network, as the responder sees it. TapActions does it on a real tap;
+// tests have a fake.
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "facts/flow_seen.h"
+#include "respond/flow_blocker.h"
+#include "respond/packet_injector.h"
+
+namespace outguard::respond {
+
+class NetworkActions {
+public:
+  NetworkActions() = default;
+  NetworkActions(const NetworkActions &) = delete;
+  NetworkActions &operator=(const NetworkActions &) = delete;
+  virtual ~NetworkActions() = default;
+
+  // All fail with Unsupported when this flow or host has no way.
+  /// Success: read back from the kernel.
+  [[nodiscard]] virtual Result<void> block(const FlowSeen &flow, std::chrono::seconds ttl) = 0;
+  /// Whether a reset of both ends can be made at all; sends nothing.
+  [[nodiscard]] virtual Result<void> check_reset(const FlowSeen &flow,
+                                                 const TcpPosition &position) = 0;
+  /// Success: resets left for both ends.
+  [[nodiscard]] virtual Result<void> reset(const FlowSeen &flow, const TcpPosition &position) = 0;
+  /// Wakes whoever sleeps in the guest's socket: only once its process is marked to die.
+  [[nodiscard]] virtual Result<void> wake(const FlowSeen &flow, const TcpPosition &position) = 0;
+};
+
+class TapActions : public NetworkActions {
+public:
+  /// `netns` is where `tap` is.
+  [[nodiscard]] static Result<std::unique_ptr<TapActions>> open(Fd netns, const std::string &tap);
+
+  [[nodiscard]] Result<void> block(const FlowSeen &flow, std::chrono::seconds ttl) override;
+  [[nodiscard]] Result<void> check_reset(const FlowSeen &flow,
+                                         const TcpPosition &position) override;
+  [[nodiscard]] Result<void> reset(const FlowSeen &flow, const TcpPosition &position) override;
+  [[nodiscard]] Result<void> wake(const FlowSeen &flow, const TcpPosition &position) override;
+
+  [[nodiscard]] FlowBlocker &blocker() { return blocker_; }
+
+private:
+  TapActions(FlowBlocker blocker, PacketInjector injector)
+      : blocker_(std::move(blocker)), injector_(std::move(injector)) {}
+
+  FlowBlocker blocker_;
+  PacketInjector injector_;
+};
+
+} // namespace outguard::respond

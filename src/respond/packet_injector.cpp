@@ -1,0 +1,171 @@
+#include "respond/packet_injector.h"
+
+#include <array>
+#include <cstring>
+#include <optional>
+
+#include <arpa/inet.h>
+#include <linux/if_link.h>
+#include <linux/if_packet.h>
+#include <linux/rtnetlink.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "hypervisor/network_namespace.h"
+
+namespace outguard::respond {
+
+namespace {
+
+/// Index of the device that `index` is a port of (IFLA_MASTER), 0 for none. Asked over netlink, since
+/// /sys shows the namespace that it was mounted in, not the one this thread is in.
+Result<int> master_of(int index) {
+  const Fd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  if (!netlink) {
+    return fail_errno("netlink socket");
+  }
+  struct {
+    nlmsghdr header{};
+    ifinfomsg link{};
+  } request;
+  request.header.nlmsg_len = sizeof request;
+  request.header.nlmsg_type = RTM_GETLINK;
+  request.header.nlmsg_flags = NLM_F_REQUEST;
+  request.link.ifi_index = index;
+  alignas(nlmsghdr) std::array<std::uint8_t, 32768> reply{};
+  if (::send(netlink.get(), &request, sizeof request, 0) < 0) {
+    return fail_errno("netlink request");
+  }
+  const ssize_t got = ::recv(netlink.get(), reply.data(), reply.size(), 0);
+  if (got < 0) {
+    return fail_errno("netlink answer");
+  }
+  const auto *header = reinterpret_cast<const nlmsghdr *>(reply.data());
+  const auto total = static_cast<std::size_t>(got);
+  constexpr std::size_t kFirst = NLMSG_SPACE(sizeof(ifinfomsg));
+  if (total < kFirst || header->nlmsg_len > total || header->nlmsg_type != RTM_NEWLINK) {
+    return fail(ErrorCode::NotFound, "the network device is gone");
+  }
+  for (std::size_t at = kFirst; at + sizeof(rtattr) <= header->nlmsg_len;) {
+    rtattr attribute{};
+    std::memcpy(&attribute, reply.data() + at, sizeof attribute);
+    if (attribute.rta_len < sizeof attribute || at + attribute.rta_len > header->nlmsg_len) {
+      break;
+    }
+    if (attribute.rta_type == IFLA_MASTER && attribute.rta_len >= sizeof attribute + sizeof(int)) {
+      int master = 0;
+      std::memcpy(&master, reply.data() + at + sizeof attribute, sizeof master);
+      return master;
+    }
+    at += RTA_ALIGN(attribute.rta_len);
+  }
+  return 0;
+}
+
+Result<Fd> packet_socket() {
+  Fd opened(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)); // protocol 0: receives nothing
+  if (!opened) {
+    return fail_errno("packet socket");
+  }
+  return opened;
+}
+
+Result<void> send_frame(int socket, int index, const Frame &frame, const char *where) {
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_ifindex = index;
+  const ssize_t sent = ::sendto(socket, frame.data(), frame.size(), MSG_DONTWAIT,
+                                reinterpret_cast<const sockaddr *>(&address), sizeof address);
+  return sent == static_cast<ssize_t>(frame.size())
+             ? Result<void>()
+             : Result<void>(fail_errno(std::string("send on ") + where));
+}
+
+std::optional<MacAddress> mac_of(int socket, int index) {
+  struct ifreq request {};
+  request.ifr_ifindex = index;
+  if (::ioctl(socket, SIOCGIFNAME, &request) != 0 ||
+      ::ioctl(socket, SIOCGIFHWADDR, &request) != 0) {
+    return std::nullopt;
+  }
+  MacAddress mac{};
+  std::memcpy(mac.data(), request.ifr_hwaddr.sa_data, mac.size());
+  return mac;
+}
+
+} // namespace
+
+Result<PacketInjector> PacketInjector::open(const Fd &netns, const std::string &tap) {
+  return hypervisor::in_namespace(netns, [&] { return open_here(tap); });
+}
+
+Result<PacketInjector> PacketInjector::open_here(const std::string &tap) {
+  PacketInjector injector;
+  injector.tap_.index = static_cast<int>(::if_nametoindex(tap.c_str()));
+  if (injector.tap_.index == 0) {
+    return fail(ErrorCode::NotFound, "no network device " + tap);
+  }
+  auto socket = packet_socket();
+  if (!socket) {
+    return tl::unexpected(socket.error());
+  }
+  injector.tap_.socket = std::move(*socket);
+  // The usual way out runs nftables' egress hook, where our own block would drop it.
+  const int on = 1;
+  if (::setsockopt(injector.tap_.socket.get(), SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on) !=
+      0) {
+    return fail_errno("PACKET_QDISC_BYPASS");
+  }
+  const auto master = master_of(injector.tap_.index);
+  if (!master) {
+    return tl::unexpected(master.error());
+  }
+  if (*master != 0) {
+    auto bridge = packet_socket();
+    const auto mac = bridge ? mac_of(bridge->get(), *master) : std::nullopt;
+    if (!mac) {
+      return fail_errno("the bridge of tap " + tap);
+    }
+    injector.bridge_ = {std::move(*bridge), *master};
+    injector.bridge_mac_ = *mac;
+  }
+  // Absent without IPv6: then no such flow either.
+  injector.raw4_ = Fd(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
+  injector.raw6_ = Fd(::socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
+  return injector;
+}
+
+Result<void> PacketInjector::to_guest(const Frame &frame) const {
+  return send_frame(tap_.socket.get(), tap_.index, frame, "the tap");
+}
+
+Result<void> PacketInjector::to_remote(const FlowSeen &flow, const Frame &frame) const {
+  // A frame to the bridge's own address would leave it for nowhere: that remote end is reached by the
+  // host's routing.
+  if (bridge_.socket && flow.remote_mac != bridge_mac_) {
+    return send_frame(bridge_.socket.get(), bridge_.index, frame, "the bridge");
+  }
+  const auto packet = network_layer(flow, frame);
+  const IpAddress &remote = flow.tuple.remote.address;
+  const bool v4 = remote.family == IpFamily::V4;
+  sockaddr_storage address{};
+  if (v4) {
+    auto &in = reinterpret_cast<sockaddr_in &>(address);
+    in.sin_family = AF_INET;
+    std::memcpy(&in.sin_addr, remote.bytes.data(), sizeof in.sin_addr);
+  } else {
+    auto &in6 = reinterpret_cast<sockaddr_in6 &>(address);
+    in6.sin6_family = AF_INET6;
+    std::memcpy(&in6.sin6_addr, remote.bytes.data(), sizeof in6.sin6_addr);
+  }
+  const auto length = static_cast<socklen_t>(v4 ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+  const ssize_t sent = ::sendto((v4 ? raw4_ : raw6_).get(), packet.data(), packet.size(),
+                                MSG_DONTWAIT, reinterpret_cast<sockaddr *>(&address), length);
+  return sent == static_cast<ssize_t>(packet.size())
+             ? Result<void>()
+             : Result<void>(fail_errno("send to the remote end by the host's routing"));
+}
+
+} // namespace outguard::respond

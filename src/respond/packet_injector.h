@@ -1,0 +1,37 @@
+#pragma once
+// Sends frames into a tap's link: to the guest through the tap itself, to the remote end through the
+// bridge that the tap is a port of, or through the host's own routing where there is none. One thread at
+// a time; owns its sockets.
+
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "respond/reset_frames.h"
+
+namespace outguard::respond {
+
+class PacketInjector {
+public:
+  [[nodiscard]] static Result<PacketInjector> open(const Fd &netns, const std::string &tap);
+
+  /// Past queues and filters of the host, so also while the flow is blocked; the sensor's capture does
+  /// not see it.
+  [[nodiscard]] Result<void> to_guest(const Frame &frame) const;
+  [[nodiscard]] Result<void> to_remote(const FlowSeen &flow, const Frame &frame) const;
+
+private:
+  struct Link {
+    Fd socket;
+    int index = 0;
+  };
+
+  [[nodiscard]] static Result<PacketInjector> open_here(const std::string &tap);
+
+  Link tap_;
+  Link bridge_;           ///< no socket: the tap is no bridge's port
+  MacAddress bridge_mac_{};
+  Fd raw4_, raw6_;        ///< raw IP, header included
+};
+
+} // namespace outguard::respond
