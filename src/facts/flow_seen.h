@@ -112,9 +112,11 @@ struct Attribution {
   std::vector<ProcessSeen> processes; ///< every process that holds the socket, lowest pid first
   std::vector<Ancestor> ancestors;    ///< of processes[0], parent first, up to pid 1
   std::uint64_t sock = 0;
+  bool ambiguous = false; ///< network namespaces share the tuple: `processes` holds those of each
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.status, self.latency_ns, self.age_ns, self.processes, self.ancestors, self.sock);
+    wire(self.status, self.latency_ns, self.age_ns, self.processes, self.ancestors, self.sock,
+         self.ambiguous);
   }
 };
 

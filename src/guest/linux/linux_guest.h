@@ -10,25 +10,12 @@
 #include "base/clock.h"
 #include "facts/flow_seen.h"
 #include "facts/kernel_seen.h"
-#include "facts/process_seen.h"
-#include "facts/socket_seen.h"
 #include "facts/write_plan.h"
-#include "guest/linux/completeness.h"
+#include "guest/linux/kill_refusal.h"
+#include "guest/linux/walk_results.h"
 #include "guest/symbols/kernel.h"
 
 namespace outguard::guest {
-
-struct ProcessesSeen {
-  std::vector<ProcessSeen> processes; ///< in order of the kernel's list: oldest first
-  Completeness completeness;
-};
-
-struct SocketsSeen {
-  std::vector<SocketSeen> sockets; ///< what /proc/net/{tcp,tcp6,udp,...} of all namespaces list
-  /// Held by a process and in no table of the kernel's: created, and neither bound nor connected.
-  std::vector<SocketSeen> unbound;
-  Completeness completeness;
-};
 
 /// Why a guest with a found kernel could not be attached to, or fails its self-check.
 struct GuestTrouble {
@@ -36,19 +23,6 @@ struct GuestTrouble {
   std::string what; ///< names the member or symbol ("task_struct.signal"); our own words only
   Fault fault;
 };
-
-/// Why there is no plan to end a process.
-enum class KillRefusal : std::uint8_t {
-  NoSuchProcess, ///< the identity fits no process: it ended, or the pid is another's now
-  InitProcess,   ///< pid 1, or the kernel's own pid 0
-  KernelThread,
-  AlreadyExiting, ///< a fatal signal was delivered already, or it is a zombie
-  LockHeld,       ///< sighand->siglock is taken: let the guest run and ask again
-  TooManyThreads, ///< more patches than a plan may hold
-  Unsupported,    ///< this kernel's TIF_SIGPENDING or lock word could not be derived
-  Unreadable,     ///< memory was not there, or kept changing
-};
-[[nodiscard]] const char *to_string(KillRefusal refusal);
 
 class LinuxGuest {
 public:

@@ -1,0 +1,59 @@
+#pragma once
+// One flow -> the processes that hold its socket. Owns the last two socket tables. A hit in the
+// last table is checked against memory before it is told; a table older than the packet is read
+// again, once for all packets before that moment. Borrows the walkers. One thread at a time.
+//
+// Two network namespaces of a guest can hold the same addresses and ports, and a packet on the tap
+// does not say which it came from: then the processes of both are listed and the answer is
+// `ambiguous`.
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "facts/flow_seen.h"
+#include "guest/linux/process_walker.h"
+#include "guest/linux/socket_walker.h"
+
+namespace outguard::guest {
+
+class AttributionEngine {
+public:
+  AttributionEngine(const LinuxSocketWalker &sockets, const LinuxProcessWalker &processes)
+      : sockets_(sockets), processes_(processes) {}
+
+  [[nodiscard]] Attribution attribute(const FlowTuple &tuple, WallTime packet_time,
+                                      KernelReader &reader);
+  /// Reads the table anew, whatever its age.
+  const SocketTable &refresh(KernelReader &reader);
+
+private:
+  using Rows = std::vector<const SocketRow *>;
+
+  /// A table with an index by 4-tuple, IPv4-mapped addresses as IPv4.
+  struct Indexed {
+    SocketTable table;
+    std::vector<std::uint32_t> by_flow; ///< indices of rows, sorted by their flow
+
+    void build();
+    [[nodiscard]] Rows find(const FlowTuple &flow) const;
+  };
+
+  [[nodiscard]] Attribution answer(AttributionStatus status, const Indexed &from, const Rows &rows,
+                                   KernelReader &reader) const;
+  [[nodiscard]] std::optional<Attribution> from_last_table(const FlowTuple &flow,
+                                                           KernelReader &reader) const;
+  [[nodiscard]] Attribution from_fresh_table(const FlowTuple &flow, KernelReader &reader) const;
+  [[nodiscard]] Attribution without_owner(const FlowTuple &flow, AttributionStatus status,
+                                          const Rows &rows, KernelReader &reader) const;
+  /// Sockets bound to the flow's local end and to no remote one, the most specific ones only.
+  [[nodiscard]] Rows bound_to(const FlowTuple &flow) const;
+
+  const LinuxSocketWalker &sockets_;
+  const LinuxProcessWalker &processes_;
+  Indexed last_;
+  Indexed previous_;
+};
+
+} // namespace outguard::guest

@@ -1,0 +1,23 @@
+#include "guest/linux/completeness.h"
+
+namespace outguard::guest {
+
+const char *to_string(PartialReason reason) {
+  switch (reason) {
+  case PartialReason::None:
+    return "complete";
+  case PartialReason::BudgetExhausted:
+    return "budget exhausted";
+  case PartialReason::Unreadable:
+    return "memory unreadable";
+  case PartialReason::ListBroken:
+    return "kernel list contradicts itself";
+  case PartialReason::KeptChanging:
+    return "kept changing while read";
+  case PartialReason::TableUnknown:
+    return "socket table not found";
+  }
+  return "unknown";
+}
+
+} // namespace outguard::guest

@@ -1,0 +1,59 @@
+#pragma once
+// Kernel memory as one walk sees it: every read is charged to the walk's budget. ObjectCopy is the
+// bytes of one structure, copied once; its members are taken from the copy, never read again.
+// Borrows the address space. Made for one walk, dropped after it.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "guest/bytes/walk_budget.h"
+#include "guest/linux/struct_binder.h"
+#include "guest/memory/address_space.h"
+
+namespace outguard::guest {
+
+class KernelReader {
+public:
+  KernelReader(const AddressSpace &space, WalkBudget budget) : space_(space), budget_(budget) {}
+
+  [[nodiscard]] Result<void> read(GuestVirtual address, std::span<std::uint8_t> out);
+  [[nodiscard]] Result<GuestVirtual> pointer(GuestVirtual address);
+  /// Call once an element visited; false: the walk must end.
+  [[nodiscard]] bool step() { return budget_.step(); }
+
+  [[nodiscard]] const AddressSpace &space() const { return space_; }
+  [[nodiscard]] WalkBudget &budget() { return budget_; }
+
+private:
+  const AddressSpace &space_;
+  WalkBudget budget_;
+};
+
+class ObjectCopy {
+public:
+  explicit ObjectCopy(Extent extent) : extent_(extent), bytes_(extent.size()) {}
+
+  /// Copies the structure at `address`; on failure the copy is unspecified.
+  [[nodiscard]] Result<void> load(KernelReader &reader, GuestVirtual address);
+
+  [[nodiscard]] GuestVirtual address() const { return address_; }
+  /// Zero-extended; of a bit field just its bits. The member must lie in the extent.
+  [[nodiscard]] std::uint64_t number(const Member &member) const;
+  [[nodiscard]] std::int32_t signed_number(const Member &member) const {
+    return static_cast<std::int32_t>(number(member));
+  }
+  [[nodiscard]] GuestVirtual pointer(const Member &member) const {
+    return GuestVirtual(number(member));
+  }
+  [[nodiscard]] std::span<const std::uint8_t> bytes(const Member &member) const {
+    return std::span(bytes_).subspan(member.offset - extent_.begin, member.size);
+  }
+
+private:
+  Extent extent_;
+  std::vector<std::uint8_t> bytes_;
+  GuestVirtual address_;
+};
+
+} // namespace outguard::guest

@@ -1,0 +1,60 @@
+#include "guest/linux/list_walk.h"
+
+namespace outguard::guest {
+namespace {
+
+constexpr int kMostRetries = 3;
+
+Member half(const Member &links, std::uint32_t index) {
+  return {links.offset + index * 8, 8, 0, 0};
+}
+
+} // namespace
+
+ListLinks links_of(const ObjectCopy &object, const Member &member) {
+  return {object.pointer(half(member, 0)), object.pointer(half(member, 1))};
+}
+
+std::optional<GuestVirtual> ListWalk::node(Completeness &completeness) {
+  if (ended_ || node_ == head_ || node_.is_null() || (node_.raw() & 1) != 0) {
+    return std::nullopt;
+  }
+  if (!reader_.step()) {
+    give_up(PartialReason::BudgetExhausted, {FaultCode::LimitReached, node_.raw()}, completeness);
+    return std::nullopt;
+  }
+  return node_;
+}
+
+bool ListWalk::accept(ListLinks links, Completeness &completeness) {
+  if (links.back != from_) {
+    if (retries_ < kMostRetries) {
+      ++retries_;
+      const auto again = reader_.pointer(from_);
+      if (!again) {
+        give_up(PartialReason::Unreadable, again.error(), completeness);
+      } else {
+        node_ = *again;
+      }
+      return false;
+    }
+    // An insertion or removal half done (the guest may stand still in the middle of it) leaves one
+    // wrong back link. A second one is a cycle or a lie.
+    if (mismatch_tolerated_) {
+      give_up(PartialReason::ListBroken, {FaultCode::Malformed, node_.raw()}, completeness);
+      return false;
+    }
+    mismatch_tolerated_ = true;
+  }
+  retries_ = 0;
+  from_ = node_;
+  node_ = links.next;
+  return true;
+}
+
+void ListWalk::give_up(PartialReason reason, Fault where, Completeness &completeness) {
+  ended_ = true;
+  completeness.lost(reason, where);
+}
+
+} // namespace outguard::guest

@@ -1,0 +1,158 @@
+#include "guest/linux/process_walker.h"
+
+#include "guest/linux/argument_reader.h"
+
+namespace outguard::guest {
+namespace {
+
+constexpr int kMostRetries = 3;
+constexpr std::size_t kMostAncestors = 64; ///< deeper trees exist only to be funny
+constexpr std::int32_t kInitPid = 1;
+
+} // namespace
+
+std::optional<PathPoint> LinuxProcessWalker::root_of(const Task &task, KernelReader &reader) const {
+  ObjectCopy fs(layout_.process.fs);
+  if (task.fs.is_null() || !fs.load(reader, task.fs)) {
+    return std::nullopt;
+  }
+  return PathPoint{fs.pointer(layout_.process.fs_root_mount),
+                   fs.pointer(layout_.process.fs_root_dentry)};
+}
+
+LinuxProcessWalker::Shared LinuxProcessWalker::shared_of_walk(KernelReader &reader) const {
+  Shared shared{clock_.boot_time_ns(reader), std::nullopt, NamespaceInodes(layout_)};
+  // pid 1 is the oldest task: the one behind pid 0.
+  const auto first = reader.pointer(tasks_.init_task().plus_wrapping(layout_.task.tasks.offset));
+  if (!first) {
+    return shared;
+  }
+  const auto init = tasks_.read(first->minus_wrapping(layout_.task.tasks.offset), reader);
+  if (init && init->pid == kInitPid) {
+    shared.root = root_of(*init, reader);
+  }
+  return shared;
+}
+
+void LinuxProcessWalker::read_program(const Task &task, const Shared &shared, KernelReader &reader,
+                                      ProcessSeen &seen) const {
+  ObjectCopy mm(layout_.process.mm);
+  if (!mm.load(reader, task.mm)) {
+    return;
+  }
+  auto arguments =
+      read_arguments(mm.pointer(layout_.process.mm_pgd), mm.pointer(layout_.process.mm_arg_start),
+                     mm.pointer(layout_.process.mm_arg_end), reader);
+  if (arguments) {
+    seen.cmdline = std::move(*arguments);
+  }
+  ObjectCopy file(layout_.file.file);
+  const GuestVirtual exe = mm.pointer(layout_.process.mm_exe_file);
+  if (!shared.root || exe.is_null() || !file.load(reader, exe)) {
+    return;
+  }
+  auto path =
+      paths_.read({file.pointer(layout_.file.path_mount), file.pointer(layout_.file.path_dentry)},
+                  *shared.root, reader);
+  if (path) {
+    seen.exe = std::move(path->path);
+    seen.exe_deleted = path->deleted;
+  }
+}
+
+ProcessSeen LinuxProcessWalker::read_once(const Task &task, Shared &shared,
+                                          KernelReader &reader) const {
+  ProcessSeen seen;
+  seen.identity = task.identity();
+  seen.comm = task.name();
+  seen.kernel_thread = task.is_kernel_thread();
+  seen.exited = task.has_exited();
+  seen.state = task.state_letter();
+  seen.netns = shared.namespaces.of_proxy(task.nsproxy, reader);
+  if (shared.boot_time_ns) {
+    seen.start_time_ns = static_cast<std::int64_t>(
+        static_cast<std::uint64_t>(*shared.boot_time_ns) + task.start_boottime_ns);
+  }
+  ObjectCopy identity(layout_.task.identity);
+  if (identity.load(reader, task.parent)) {
+    seen.ppid = identity.signed_number(layout_.task.tgid);
+  } else {
+    seen.torn = true;
+  }
+  ObjectCopy cred(layout_.process.cred);
+  if (cred.load(reader, task.cred)) {
+    seen.uid = static_cast<std::uint32_t>(cred.number(layout_.process.cred_uid));
+  }
+  if (seen.kernel_thread || task.mm.is_null()) {
+    seen.cmdline.emplace(); // as /proc has it: there, and empty
+  } else {
+    read_program(task, shared, reader, seen);
+  }
+  return seen;
+}
+
+std::optional<ProcessSeen> LinuxProcessWalker::row(Task task, Shared &shared,
+                                                   KernelReader &reader) const {
+  for (int attempt = 0;; ++attempt) {
+    ProcessSeen seen = read_once(task, shared, reader);
+    if (is_unchanged(task, reader, layout_.task)) {
+      return seen;
+    }
+    const auto again = tasks_.read(task.address, reader);
+    if (!again || again->tgid != task.tgid || again->start_boottime_ns != task.start_boottime_ns) {
+      return std::nullopt;
+    }
+    if (attempt == kMostRetries) {
+      seen.torn = true;
+      return seen;
+    }
+    task = *again;
+  }
+}
+
+ProcessSeen LinuxProcessWalker::describe_or_remember(const Task &leader,
+                                                     KernelReader &reader) const {
+  Shared shared = shared_of_walk(reader);
+  if (auto seen = row(leader, shared, reader)) {
+    return std::move(*seen);
+  }
+  ProcessSeen seen;
+  seen.identity = leader.identity();
+  seen.comm = leader.name();
+  seen.kernel_thread = leader.is_kernel_thread();
+  seen.exited = true;
+  return seen;
+}
+
+ProcessesSeen LinuxProcessWalker::walk(KernelReader &reader) const {
+  ProcessesSeen seen;
+  Shared shared = shared_of_walk(reader);
+  for (const Task &task : tasks_.leaders(reader, seen.completeness)) {
+    if (auto process = row(task, shared, reader)) {
+      seen.processes.push_back(std::move(*process));
+    }
+  }
+  if (reader.budget().exhausted()) {
+    seen.completeness.lost(PartialReason::BudgetExhausted, {FaultCode::LimitReached, 0});
+  }
+  return seen;
+}
+
+std::vector<Ancestor> LinuxProcessWalker::ancestors(const Task &task, KernelReader &reader) const {
+  std::vector<Ancestor> found;
+  GuestVirtual parent = task.parent;
+  while (found.size() < kMostAncestors && reader.step()) {
+    const auto thread = tasks_.read(parent, reader);
+    if (!thread || thread->tgid == 0) {
+      break;
+    }
+    found.push_back({thread->tgid, thread->name()});
+    if (thread->tgid == kInitPid) {
+      break;
+    }
+    parent = thread->parent;
+  }
+  return found;
+}
+
+} // namespace outguard::guest

@@ -1,0 +1,51 @@
+#pragma once
+// Tasks -> ProcessSeen: the list that the guest's own ps shows, with everything an alert names.
+// Borrows the layout and the parts; keeps nothing between walks.
+
+#include <optional>
+#include <vector>
+
+#include "facts/flow_seen.h"
+#include "guest/linux/guest_clock.h"
+#include "guest/linux/namespace_inodes.h"
+#include "guest/linux/path_reader.h"
+#include "guest/linux/task_list.h"
+#include "guest/linux/walk_results.h"
+
+namespace outguard::guest {
+
+class LinuxProcessWalker {
+public:
+  LinuxProcessWalker(const LinuxLayout &layout, const TaskList &tasks, const GuestClock &clock)
+      : layout_(layout), tasks_(tasks), clock_(clock), paths_(layout.path) {}
+
+  /// All processes. Kernel threads and zombies are in it, the idle task (pid 0) is not.
+  [[nodiscard]] ProcessesSeen walk(KernelReader &reader) const;
+  /// One process; of one that ended since, what the task itself still told, marked as exited.
+  [[nodiscard]] ProcessSeen describe_or_remember(const Task &leader, KernelReader &reader) const;
+  /// Parent first, up to pid 1.
+  [[nodiscard]] std::vector<Ancestor> ancestors(const Task &task, KernelReader &reader) const;
+
+private:
+  /// What is the same for all rows of one walk.
+  struct Shared {
+    std::optional<std::int64_t> boot_time_ns;
+    std::optional<PathPoint> root; ///< of the guest's pid 1
+    NamespaceInodes namespaces;
+  };
+  [[nodiscard]] Shared shared_of_walk(KernelReader &reader) const;
+  /// nullopt: the process ended while it was read.
+  [[nodiscard]] std::optional<ProcessSeen> row(Task task, Shared &shared,
+                                               KernelReader &reader) const;
+  [[nodiscard]] ProcessSeen read_once(const Task &task, Shared &shared, KernelReader &reader) const;
+  void read_program(const Task &task, const Shared &shared, KernelReader &reader,
+                    ProcessSeen &seen) const;
+  [[nodiscard]] std::optional<PathPoint> root_of(const Task &task, KernelReader &reader) const;
+
+  const LinuxLayout &layout_;
+  const TaskList &tasks_;
+  const GuestClock &clock_;
+  PathReader paths_;
+};
+
+} // namespace outguard::guest

@@ -1,0 +1,83 @@
+#include "guest/linux/sock.h"
+
+namespace outguard::guest {
+namespace {
+
+constexpr std::uint64_t kFamilyInet = 2;   // AF_INET
+constexpr std::uint64_t kFamilyInet6 = 10; // AF_INET6
+constexpr std::uint64_t kTypeRaw = 3;      // SOCK_RAW
+
+constexpr auto kLastState = static_cast<std::uint64_t>(SocketState::NewSynRecv);
+
+SocketState state_from(std::uint64_t number) {
+  return number <= kLastState ? static_cast<SocketState>(number) : SocketState::Unknown;
+}
+
+} // namespace
+
+void SockReader::decode_addresses(const ObjectCopy &copy, Sock &sock) const {
+  if (sock.family == IpFamily::V4) {
+    sock.local.address = IpAddress::v4(copy.bytes(layout_.local_v4).first<4>());
+    sock.remote.address = IpAddress::v4(copy.bytes(layout_.remote_v4).first<4>());
+  } else {
+    sock.local.address = IpAddress::v6(copy.bytes(layout_.local_v6).first<16>());
+    sock.remote.address = IpAddress::v6(copy.bytes(layout_.remote_v6).first<16>());
+  }
+  sock.local.port = static_cast<std::uint16_t>(copy.number(layout_.local_port));
+  const auto remote_port = copy.bytes(layout_.remote_port); // network order
+  sock.remote.port = static_cast<std::uint16_t>(remote_port[0] << 8 | remote_port[1]);
+}
+
+Result<Sock> SockReader::decode(const ObjectCopy &copy, bool is_full) {
+  Sock sock;
+  sock.address = copy.address();
+  links_ = links_of(copy, layout_.node);
+  sock.links = links_;
+  const std::uint64_t family = copy.number(layout_.family);
+  if (family != kFamilyInet && family != kFamilyInet6) {
+    return fault(FaultCode::NotFound, sock.address.raw());
+  }
+  sock.family = family == kFamilyInet ? IpFamily::V4 : IpFamily::V6;
+  sock.net = copy.pointer(layout_.net);
+  sock.ipv6_only = copy.number(layout_.ipv6_only) != 0;
+  decode_addresses(copy, sock);
+
+  // A minisock is recognised before anything that only a whole sock has is looked at.
+  sock.state = state_from(copy.number(layout_.state));
+  sock.mini = sock.state == SocketState::TimeWait || sock.state == SocketState::NewSynRecv;
+  if (sock.mini) {
+    sock.protocol = static_cast<std::uint8_t>(IpProtocol::Tcp);
+    sock.state = sock.state == SocketState::NewSynRecv
+                     ? SocketState::SynRecv
+                     : state_from(copy.number(layout_.timewait_substate));
+    return sock;
+  }
+  if (!is_full) {
+    return fault(FaultCode::Unmapped, sock.address.raw());
+  }
+  const std::uint64_t protocol = copy.number(layout_.protocol);
+  if (protocol > UINT8_MAX) {
+    return fault(FaultCode::NotFound, sock.address.raw());
+  }
+  sock.protocol = static_cast<std::uint8_t>(protocol);
+  sock.raw = copy.number(layout_.type) == kTypeRaw;
+  sock.socket = copy.pointer(layout_.socket_of_sock);
+  if (sock.raw) {
+    sock.remote.port = 0; // whatever connect(2) was told; /proc/net/raw does not show it either
+  }
+  return sock;
+}
+
+Result<Sock> SockReader::read(GuestVirtual address, KernelReader &reader) {
+  links_ = {};
+  if (full_.load(reader, address)) {
+    return decode(full_, true);
+  }
+  // The last minisock of a page may have nothing behind it.
+  if (const auto loaded = common_.load(reader, address); !loaded) {
+    return tl::unexpected(loaded.error());
+  }
+  return decode(common_, false);
+}
+
+} // namespace outguard::guest

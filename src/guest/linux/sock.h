@@ -1,0 +1,55 @@
+#pragma once
+// One struct sock, or one of the smaller objects (TIME_WAIT, half-open) that stand in for it in the
+// TCP table, as it was copied. Plain values.
+
+#include "facts/flow_seen.h"
+#include "facts/socket_seen.h"
+#include "guest/bytes/address.h"
+#include "guest/linux/kernel_reader.h"
+#include "guest/linux/linux_layout.h"
+#include "guest/linux/list_walk.h"
+
+namespace outguard::guest {
+
+struct Sock {
+  GuestVirtual address;
+  IpFamily family = IpFamily::V4;
+  std::uint8_t protocol = 0;
+  bool raw = false;
+  bool mini = false; ///< has no socket, no owner, and none of struct sock's own members
+  bool ipv6_only = false;
+  SocketState state = SocketState::Unknown; ///< as /proc/net shows it
+  Endpoint local; ///< raw: the port is the protocol number, as in /proc/net/raw
+  Endpoint remote;
+  GuestVirtual net;
+  GuestVirtual socket; ///< struct socket, null while no file stands for it
+  ListLinks links;     ///< in its hash chain
+
+  /// Same connection: what must not change between two reads of one sock.
+  [[nodiscard]] bool is_same_flow(const Sock &other) const {
+    return address == other.address && net == other.net && protocol == other.protocol &&
+           local == other.local && remote == other.remote;
+  }
+};
+
+class SockReader {
+public:
+  explicit SockReader(const SocketLayout &layout)
+      : layout_(layout), full_(layout.sock), common_(layout.sock_common) {}
+
+  /// NotFound for a socket of another family (unix, netlink, ...) or a protocol beyond 8 bits.
+  [[nodiscard]] Result<Sock> read(GuestVirtual address, KernelReader &reader);
+  /// The copy of the last read(): its chain links are there also when it answered NotFound.
+  [[nodiscard]] ListLinks links() const { return links_; }
+
+private:
+  [[nodiscard]] Result<Sock> decode(const ObjectCopy &copy, bool is_full);
+  void decode_addresses(const ObjectCopy &copy, Sock &sock) const;
+
+  const SocketLayout &layout_;
+  ObjectCopy full_;
+  ObjectCopy common_;
+  ListLinks links_;
+};
+
+} // namespace outguard::guest

@@ -1,0 +1,211 @@
+#include "guest/linux/socket_tables.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace outguard::guest {
+namespace {
+
+/// The kernel makes at most 512 Ki buckets by itself; thash_entries= may ask for more.
+constexpr std::uint64_t kMostBuckets = std::uint64_t{1} << 22;
+constexpr std::size_t kChunkBytes = 65536;
+constexpr std::uint32_t kPointerBytes = 8;
+
+} // namespace
+
+/// One walk: what it found, and which tables it has been through (namespaces share most).
+class SocketTables::Pass {
+public:
+  Pass(const LinuxLayout &layout, KernelReader &use_reader, Completeness &use_completeness)
+      : reader(use_reader), completeness(use_completeness), socks_(layout.socket),
+        node_(layout.socket.node) {}
+
+  void follow(const Buckets &buckets);
+  [[nodiscard]] std::vector<Sock> finish();
+  /// True the first time that this table is named.
+  [[nodiscard]] bool is_new(GuestVirtual table) { return seen_.emplace(table, true).second; }
+
+  KernelReader &reader;
+  Completeness &completeness;
+
+private:
+  void follow_chain(GuestVirtual head, GuestVirtual first);
+
+  SockReader socks_;
+  Member node_;
+  std::map<GuestVirtual, bool> seen_;
+  std::vector<Sock> found_;
+};
+
+void SocketTables::Pass::follow_chain(GuestVirtual head, GuestVirtual first) {
+  ListWalk walk(reader, head, first);
+  while (const auto node = walk.node(completeness)) {
+    const auto sock = socks_.read(node->minus_wrapping(node_.offset), reader);
+    if (!sock && sock.error().code != FaultCode::NotFound) {
+      walk.give_up(PartialReason::Unreadable, sock.error(), completeness);
+      return;
+    }
+    if (walk.accept(socks_.links(), completeness) && sock) {
+      found_.push_back(*sock);
+    }
+  }
+}
+
+void SocketTables::Pass::follow(const Buckets &buckets) {
+  if (buckets.count > kMostBuckets) {
+    completeness.lost(PartialReason::BudgetExhausted,
+                      {FaultCode::LimitReached, buckets.first.raw()});
+  }
+  const std::uint64_t count = std::min(buckets.count, kMostBuckets);
+  const std::uint64_t per_chunk = std::max<std::uint64_t>(kChunkBytes / buckets.stride, 1);
+  std::vector<std::uint8_t> chunk;
+  for (std::uint64_t done = 0; done < count; done += per_chunk) {
+    const GuestVirtual start = buckets.first.plus_wrapping(done * buckets.stride);
+    const std::uint64_t here = std::min(per_chunk, count - done);
+    chunk.resize(here * buckets.stride);
+    if (const auto read = reader.read(start, chunk); !read) {
+      const bool is_budget = read.error().code == FaultCode::LimitReached;
+      completeness.lost(is_budget ? PartialReason::BudgetExhausted : PartialReason::Unreadable,
+                        read.error());
+      continue;
+    }
+    for (std::uint64_t at = buckets.head; at + kPointerBytes <= chunk.size();
+         at += buckets.stride) {
+      std::uint64_t first = 0;
+      std::memcpy(&first, chunk.data() + at, sizeof first);
+      if (first != 0 && (first & 1) == 0) {
+        follow_chain(start.plus_wrapping(at), GuestVirtual(first));
+      }
+    }
+  }
+}
+
+std::vector<Sock> SocketTables::Pass::finish() {
+  std::ranges::sort(found_, {}, &Sock::address);
+  const auto rest = std::ranges::unique(found_, {}, &Sock::address);
+  found_.erase(rest.begin(), rest.end());
+  return std::move(found_);
+}
+
+SocketTables::SocketTables(const LinuxLayout &layout, const SymbolTable &symbols)
+    : layout_(layout), init_net_(symbols.find("init_net")),
+      namespace_list_(symbols.find("net_namespace_list")), tcp_(symbols.find("tcp_hashinfo")),
+      udp_(symbols.find("udp_table")), udplite_(symbols.find("udplite_table")),
+      ping_(symbols.find("ping_table")), raw_v4_(symbols.find("raw_v4_hashinfo")),
+      raw_v6_(symbols.find("raw_v6_hashinfo")) {}
+
+void SocketTables::find_tcp(GuestVirtual hashinfo, Pass &pass) const {
+  if (hashinfo.is_null() || !pass.is_new(hashinfo)) {
+    return;
+  }
+  const TableLayout &layout = layout_.table;
+  ObjectCopy copy(layout.hashinfo);
+  if (const auto loaded = copy.load(pass.reader, hashinfo); !loaded) {
+    pass.completeness.lost(PartialReason::Unreadable, loaded.error());
+    return;
+  }
+  const GuestVirtual established = copy.pointer(layout.established);
+  if (pass.is_new(established)) {
+    pass.follow(
+        {established, copy.number(layout.established_mask) + 1, layout.established_bucket_size, 0});
+  }
+  if (layout.listening) {
+    pass.follow({hashinfo.plus_wrapping(layout.listening->offset),
+                 layout.listening->size / layout.listen_bucket_size, layout.listen_bucket_size,
+                 layout.listen_bucket_head});
+    return;
+  }
+  const GuestVirtual listening = copy.pointer(layout.listening2);
+  if (pass.is_new(listening)) {
+    pass.follow({listening, copy.number(layout.listening2_mask) + 1, layout.listen_bucket_size,
+                 layout.listen_bucket_head});
+  }
+}
+
+void SocketTables::find_udp(GuestVirtual table, Pass &pass) const {
+  if (table.is_null() || !pass.is_new(table)) {
+    return;
+  }
+  const TableLayout &layout = layout_.table;
+  ObjectCopy copy(layout.udp);
+  if (const auto loaded = copy.load(pass.reader, table); !loaded) {
+    pass.completeness.lost(PartialReason::Unreadable, loaded.error());
+    return;
+  }
+  pass.follow({copy.pointer(layout.udp_slots), copy.number(layout.udp_mask) + 1,
+               layout.udp_slot_size, layout.udp_slot_head});
+}
+
+void SocketTables::find_namespaces(Pass &pass) const {
+  const TableLayout &layout = layout_.table;
+  if (!layout.net_tcp && !layout.net_udp) {
+    return; // this kernel has one table for all
+  }
+  ObjectCopy net(layout.net);
+  const auto find_tables = [&] {
+    if (layout.net_tcp) {
+      find_tcp(net.pointer(*layout.net_tcp), pass);
+    }
+    if (layout.net_udp) {
+      find_udp(net.pointer(*layout.net_udp), pass);
+    }
+  };
+  const auto first = namespace_list_ ? pass.reader.pointer(*namespace_list_)
+                                     : Result<GuestVirtual>(fault(FaultCode::NotFound));
+  if (!first) {
+    pass.completeness.lost(PartialReason::TableUnknown, first.error());
+    if (init_net_ && net.load(pass.reader, *init_net_)) {
+      find_tables();
+    }
+    return;
+  }
+  ListWalk walk(pass.reader, *namespace_list_, *first);
+  while (const auto node = walk.node(pass.completeness)) {
+    const GuestVirtual at = node->minus_wrapping(layout.net_list.offset);
+    if (const auto loaded = net.load(pass.reader, at); !loaded) {
+      walk.give_up(PartialReason::Unreadable, loaded.error(), pass.completeness);
+      return;
+    }
+    if (walk.accept(links_of(net, layout.net_list), pass.completeness)) {
+      find_tables();
+    }
+  }
+}
+
+std::vector<Sock> SocketTables::walk(KernelReader &reader, Completeness &completeness) const {
+  Pass pass(layout_, reader, completeness);
+  find_namespaces(pass);
+  const auto unknown = [&] {
+    completeness.lost(PartialReason::TableUnknown, {FaultCode::NotFound, 0});
+  };
+  if (tcp_) {
+    find_tcp(*tcp_, pass);
+  } else if (!layout_.table.net_tcp) {
+    unknown();
+  }
+  if (udp_) {
+    find_udp(*udp_, pass);
+  } else if (!layout_.table.net_udp) {
+    unknown();
+  }
+  if (udplite_) {
+    find_udp(*udplite_, pass);
+  }
+  const auto heads_inside = [&](GuestVirtual table, const Member &heads) {
+    pass.follow({table.plus_wrapping(heads.offset), heads.size / kPointerBytes, kPointerBytes, 0});
+  };
+  if (raw_v4_) {
+    heads_inside(*raw_v4_, layout_.table.raw_slots);
+  } else {
+    unknown();
+  }
+  if (raw_v6_) { // absent where IPv6 is not built in
+    heads_inside(*raw_v6_, layout_.table.raw_slots);
+  }
+  if (ping_ && layout_.table.ping_slots) {
+    heads_inside(*ping_, *layout_.table.ping_slots);
+  }
+  return pass.finish();
+}
+
+} // namespace outguard::guest
