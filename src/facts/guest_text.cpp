@@ -69,4 +69,16 @@ std::string GuestText::printable() const {
   return out;
 }
 
+bool GuestText::is_utf8() const {
+  std::string_view rest = bytes_;
+  while (!rest.empty()) {
+    const auto decoded = decode_utf8(rest);
+    if (!decoded) {
+      return false;
+    }
+    rest.remove_prefix(decoded->length);
+  }
+  return true;
+}
+
 } // namespace outguard

@@ -15,6 +15,8 @@ public:
   /// Safe on any terminal and in any log: valid UTF-8 stays, control characters (C0, DEL, C1),
   /// backslash, invalid UTF-8, bidirectional overrides and line separators become \xNN of each byte.
   [[nodiscard]] std::string printable() const;
+  /// Every byte is part of valid UTF-8.
+  [[nodiscard]] bool is_utf8() const;
   /// For comparing and for escaping by somebody else (JSON). Never for output.
   [[nodiscard]] std::string_view raw() const { return bytes_; }
   [[nodiscard]] bool empty() const { return bytes_.empty(); }

@@ -1,0 +1,254 @@
+#include "store/json_lines.h"
+
+#include <algorithm>
+#include <cctype>
+#include <limits>
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "store/community_id.h"
+
+namespace outguard::store {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json text(const GuestText &value) {
+  return value.is_utf8() ? std::string(value.raw()) : value.printable();
+}
+/// Our own words, and short names that a sensor chose.
+Json text(const std::string &value) {
+  return text(GuestText(value));
+}
+
+Json text_or_null(const std::string &value) {
+  return value.empty() ? Json() : text(value);
+}
+
+template <class T> Json or_null(const std::optional<T> &value) {
+  return value ? Json(*value) : Json();
+}
+Json or_null(const std::optional<GuestText> &value) {
+  return value ? text(*value) : Json();
+}
+
+/// One object, one line. Every string in it is valid UTF-8 by now, so this does not throw; the
+/// handler is the second line.
+std::string line(const Json &object) {
+  return object.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+Json utc(std::int64_t nanoseconds) {
+  return rfc3339_timestamp(WallTime(std::chrono::nanoseconds(nanoseconds)));
+}
+
+/// Feeds may say anything; what a time stamp cannot hold counts as no end.
+Json valid_until(std::int64_t seconds) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 1'000'000'000;
+  return seconds > 0 && seconds < kMost ? utc(seconds * 1'000'000'000) : Json();
+}
+
+std::uint64_t microseconds(std::uint64_t nanoseconds) {
+  return nanoseconds / 1000;
+}
+
+Json arguments(const std::optional<std::vector<GuestText>> &cmdline) {
+  if (!cmdline) {
+    return {};
+  }
+  auto list = Json::array();
+  for (const auto &argument : *cmdline) {
+    list.push_back(text(argument));
+  }
+  return list;
+}
+
+/// As Suricata spells it.
+std::string eve_protocol(std::uint8_t protocol) {
+  if (protocol == static_cast<std::uint8_t>(IpProtocol::Icmpv6)) {
+    return "IPv6-ICMP";
+  }
+  auto name = protocol_name(protocol);
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return name;
+}
+
+void add_flow(Json &alert, const FlowSeen &flow) {
+  const bool from_guest = flow.initiator == FlowDirection::ToRemote;
+  const auto &source = from_guest ? flow.tuple.local : flow.tuple.remote;
+  const auto &destination = from_guest ? flow.tuple.remote : flow.tuple.local;
+  const auto protocol = flow.tuple.protocol;
+  const bool icmp = protocol == static_cast<std::uint8_t>(IpProtocol::Icmp) ||
+                    protocol == static_cast<std::uint8_t>(IpProtocol::Icmpv6);
+  alert["flow_id"] = flow.flow_id;
+  alert["in_iface"] = text(flow.interface);
+  alert["event_type"] = "alert";
+  if (!flow.vlans.empty()) {
+    alert["vlan"] = flow.vlans;
+  }
+  alert["src_ip"] = source.address.to_string();
+  alert["src_port"] = icmp ? Json() : Json(source.port);
+  alert["dest_ip"] = destination.address.to_string();
+  alert["dest_port"] = icmp ? Json() : Json(destination.port);
+  alert["proto"] = eve_protocol(protocol);
+  if (icmp) {
+    alert["icmp_type"] = source.port;
+    alert["icmp_code"] = is_one_way_icmp(protocol, source.port) ? Json(destination.port) : Json();
+  }
+  alert["app_proto"] = text_or_null(flow.app_protocol);
+  // Every observable that is matched is one that the initiator sends.
+  alert["direction"] = "to_server";
+  alert["community_id"] = community_id(protocol, source, destination);
+}
+
+Json indicator(const IndicatorHit &hit) {
+  return {{"value", text(hit.value)},
+          {"type", to_string(hit.type)},
+          {"source", text(hit.source)},
+          {"line", hit.source_line},
+          {"confidence", hit.confidence},
+          {"valid_until", valid_until(hit.valid_until)},
+          {"matched", {{"kind", to_string(hit.observed)}, {"value", text(hit.observed_value)}}}};
+}
+
+Json signature(const Finding &finding, std::span<const ResponseDone> responses) {
+  const Json context{
+      {"indicator", indicator(finding.match.indicator)},
+      {"rule", text(finding.rule)},
+      {"mode", to_string(finding.mode)},
+      {"match_latency_us", microseconds(finding.match.match_latency_ns)},
+  };
+  return {{"action", took_effect(responses) ? "blocked" : "allowed"},
+          {"gid", 1},
+          {"signature_id", finding.signature_id},
+          {"rev", 1},
+          {"signature", text(finding.signature)},
+          {"category", text(finding.category)},
+          {"severity", static_cast<int>(finding.severity)},
+          {"context", context}};
+}
+
+Json vm(const VmIdentity &identity) {
+  return {{"uuid", text_or_null(identity.uuid)},
+          {"name", text(identity.name)},
+          {"hypervisor", text(identity.hypervisor)},
+          {"kernel", identity.kernel.empty() ? Json() : text(identity.kernel)}};
+}
+
+Json process(const ProcessSeen &seen) {
+  return {{"pid", seen.identity.pid},
+          {"ppid", seen.ppid},
+          {"comm", text(seen.comm)},
+          {"exe", or_null(seen.exe)},
+          {"exe_deleted", or_null(seen.exe_deleted)},
+          {"cmdline", arguments(seen.cmdline)},
+          {"uid", or_null(seen.uid)},
+          {"start_time", seen.start_time_ns ? utc(*seen.start_time_ns) : Json()},
+          {"sha256", Json()},
+          {"container", or_null(seen.container)}};
+}
+
+Json ancestors(const std::vector<Ancestor> &line_up) {
+  auto list = Json::array();
+  for (const auto &ancestor : line_up) {
+    list.push_back({{"pid", ancestor.pid}, {"comm", text(ancestor.comm)}});
+  }
+  return list;
+}
+
+void add_processes(Json &alert, const Attribution &attribution) {
+  if (attribution.processes.empty()) {
+    alert["process"] = Json();
+    return;
+  }
+  alert["process"] = process(attribution.processes.front());
+  alert["process"]["ancestors"] = ancestors(attribution.ancestors);
+  if (attribution.processes.size() > 1) {
+    auto all = Json::array();
+    for (const auto &holder : attribution.processes) {
+      all.push_back(process(holder));
+    }
+    alert["processes"] = std::move(all);
+  }
+}
+
+Json response_list(std::span<const ResponseDone> responses) {
+  auto list = Json::array();
+  for (const auto &done : responses) {
+    list.push_back({{"action", to_string(done.action)},
+                    {"status", to_string(done.status)},
+                    {"reason", text_or_null(done.reason)},
+                    {"latency_us", done.latency_us}});
+  }
+  return list;
+}
+
+std::string socket_protocol(const SocketSeen &socket) {
+  return socket.raw ? "raw" : protocol_name(socket.protocol);
+}
+
+} // namespace
+
+bool took_effect(std::span<const ResponseDone> responses) {
+  return std::any_of(responses.begin(), responses.end(), [](const ResponseDone &done) {
+    return done.status == ResponseStatus::Reset || done.status == ResponseStatus::Blocked ||
+           done.status == ResponseStatus::Killed;
+  });
+}
+
+std::string eve_alert(const Finding &finding, std::span<const ResponseDone> responses) {
+  const auto &match = finding.match;
+  const auto seen_ns = std::max(match.flow.first_packet_ns, match.flow.last_packet_ns);
+  Json alert;
+  alert["timestamp"] = eve_timestamp(WallTime(std::chrono::nanoseconds(seen_ns)));
+  add_flow(alert, match.flow);
+  alert["alert"] = signature(finding, responses);
+  alert["vm"] = vm(finding.vm);
+  add_processes(alert, match.attribution);
+  alert["attribution"] = {{"status", to_string(match.attribution.status)},
+                          {"latency_us", microseconds(match.attribution.latency_ns)},
+                          {"age_us", microseconds(match.attribution.age_ns)}};
+  alert["response"] = response_list(responses);
+  return line(alert);
+}
+
+std::string process_json(const GuestText &vm_name, const ProcessSeen &seen) {
+  return line({{"vm", text(vm_name)},
+               {"pid", seen.identity.pid},
+               {"ppid", seen.ppid},
+               {"comm", text(seen.comm)},
+               {"exe", or_null(seen.exe)},
+               {"cmdline", arguments(seen.cmdline)},
+               {"uid", or_null(seen.uid)},
+               {"start_time", seen.start_time_ns ? utc(*seen.start_time_ns) : Json()},
+               {"netns", or_null(seen.netns)},
+               {"container", or_null(seen.container)},
+               {"kernel_thread", seen.kernel_thread},
+               {"exe_deleted", or_null(seen.exe_deleted)},
+               {"hidden", or_null(seen.hidden)}});
+}
+
+std::string socket_json(const GuestText &vm_name, const SocketSeen &socket) {
+  auto owners = Json::array();
+  for (const auto &owner : socket.owners) {
+    owners.push_back({{"pid", owner.process.pid}, {"fd", owner.fd}, {"comm", text(owner.comm)}});
+  }
+  return line({{"vm", text(vm_name)},
+               {"family", socket.family == IpFamily::V4 ? "inet" : "inet6"},
+               {"proto", socket_protocol(socket)},
+               {"state", to_string(socket.state)},
+               {"local_ip", socket.local.address.to_string()},
+               {"local_port", socket.local.port},
+               {"remote_ip", socket.remote.address.to_string()},
+               {"remote_port", socket.remote.port},
+               {"inode", socket.inode},
+               {"netns", or_null(socket.netns)},
+               {"owners", std::move(owners)},
+               {"owner_status", to_string(socket.owner_status)}});
+}
+
+} // namespace outguard::store

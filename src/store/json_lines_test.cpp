@@ -1,0 +1,293 @@
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "store/json_lines.h"
+#include "store/terminal_line.h"
+
+namespace outguard::store {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::int64_t kNoon = 1'755'799'200'017'359'123; // 2025-08-21T18:00:00.017359123Z
+
+ProcessSeen beacon() {
+  ProcessSeen process;
+  process.identity.pid = 812;
+  process.ppid = 1;
+  process.comm = GuestText("beacon");
+  process.exe = GuestText("/tmp/beacon");
+  process.exe_deleted = false;
+  process.cmdline = std::vector{GuestText("beacon"), GuestText("-q x")};
+  process.uid = 1000;
+  process.start_time_ns = kNoon;
+  process.netns = 4026531840;
+  return process;
+}
+
+Finding finding() {
+  Finding made;
+  auto &flow = made.match.flow;
+  flow.flow_id = 77;
+  flow.tuple = {6, Endpoint::parse("10.0.0.2:4312").value(),
+                Endpoint::parse("45.9.20.7:443").value()};
+  flow.interface = "tap0";
+  flow.first_packet_ns = kNoon;
+  flow.app_protocol = "tls";
+  auto &hit = made.match.indicator;
+  hit.type = IndicatorType::Domain;
+  hit.value = GuestText("evil.com");
+  hit.source = GuestText("feed.txt");
+  hit.source_line = 3;
+  hit.confidence = 75;
+  hit.observed = ObservableKind::TlsServerName;
+  hit.observed_value = GuestText("cdn.evil.com");
+  made.match.match_latency_ns = 5000;
+  auto &attribution = made.match.attribution;
+  attribution.status = AttributionStatus::Exact;
+  attribution.latency_ns = 120'999;
+  attribution.processes = {beacon()};
+  attribution.ancestors = {{1, GuestText("init")}};
+  made.vm = {"0c0ffee0-0000-0000-0000-000000000001", GuestText("web1"), "qemu",
+             GuestText("6.1.0-35-amd64")};
+  made.severity = Severity::High;
+  made.signature_id = 9100004;
+  made.signature = "Outguard: listed domain contacted";
+  made.category = "Threat Intelligence Match";
+  made.rule = "default";
+  made.mode = ResponseMode::Enforce;
+  return made;
+}
+
+const std::vector kResponses{
+    ResponseDone{ResponseAction::BlockFlow, ResponseStatus::Blocked, "", 2100},
+    ResponseDone{ResponseAction::Kill, ResponseStatus::Refused, "protected process", 3},
+};
+
+Json alert(const Finding &made, const std::vector<ResponseDone> &responses = {}) {
+  return Json::parse(eve_alert(made, responses));
+}
+
+TEST(EveAlert, IsTheContractsLine) {
+  const auto expected = Json::parse(R"({
+    "timestamp": "2025-08-21T18:00:00.017359+0000", "flow_id": 77, "in_iface": "tap0",
+    "event_type": "alert", "src_ip": "10.0.0.2", "src_port": 4312, "dest_ip": "45.9.20.7",
+    "dest_port": 443, "proto": "TCP", "app_proto": "tls", "direction": "to_server",
+    "community_id": "1:BKM5dRONQLURLk1kKk3ehfb6YIs=",
+    "alert": {"action": "blocked", "gid": 1, "signature_id": 9100004, "rev": 1,
+      "signature": "Outguard: listed domain contacted", "category": "Threat Intelligence Match",
+      "severity": 1, "context": {"indicator": {"value": "evil.com", "type": "domain",
+        "source": "feed.txt", "line": 3, "confidence": 75, "valid_until": null,
+        "matched": {"kind": "tls-sni", "value": "cdn.evil.com"}},
+        "rule": "default", "mode": "enforce", "match_latency_us": 5}},
+    "vm": {"uuid": "0c0ffee0-0000-0000-0000-000000000001", "name": "web1", "hypervisor": "qemu",
+      "kernel": "6.1.0-35-amd64"},
+    "process": {"pid": 812, "ppid": 1, "comm": "beacon", "exe": "/tmp/beacon",
+      "exe_deleted": false, "cmdline": ["beacon", "-q x"], "uid": 1000,
+      "start_time": "2025-08-21T18:00:00.017359123Z", "sha256": null, "container": null,
+      "ancestors": [{"pid": 1, "comm": "init"}]},
+    "attribution": {"status": "exact", "latency_us": 120, "age_us": 0},
+    "response": [{"action": "block_flow", "status": "blocked", "reason": null, "latency_us": 2100},
+      {"action": "kill", "status": "refused", "reason": "protected process", "latency_us": 3}]
+  })");
+  EXPECT_EQ(alert(finding(), kResponses), expected)
+      << Json::diff(expected, alert(finding(), kResponses)).dump(1);
+  EXPECT_EQ(eve_alert(finding(), kResponses).find('\n'), std::string::npos);
+}
+
+TEST(EveAlert, SourceIsTheInitiator) {
+  auto made = finding();
+  made.match.flow.initiator = FlowDirection::ToGuest;
+  const auto line = alert(made);
+  EXPECT_EQ(line["src_ip"], "45.9.20.7");
+  EXPECT_EQ(line["src_port"], 443);
+  EXPECT_EQ(line["dest_ip"], "10.0.0.2");
+  EXPECT_EQ(line["dest_port"], 4312);
+  EXPECT_EQ(line["community_id"], alert(finding())["community_id"]);
+}
+
+TEST(EveAlert, BlockedOnlyWhenAResponseTookEffect) {
+  const auto action = [](ResponseStatus status) {
+    return alert(finding(), {{ResponseAction::Kill, status, "", 0}})["alert"]["action"];
+  };
+  EXPECT_EQ(alert(finding())["alert"]["action"], "allowed");
+  for (const auto status : {ResponseStatus::Pending, ResponseStatus::DryRun, ResponseStatus::Failed,
+                            ResponseStatus::Refused, ResponseStatus::NotPossible}) {
+    EXPECT_EQ(action(status), "allowed") << to_string(status);
+  }
+  for (const auto status :
+       {ResponseStatus::Killed, ResponseStatus::Blocked, ResponseStatus::Reset}) {
+    EXPECT_EQ(action(status), "blocked") << to_string(status);
+  }
+}
+
+TEST(EveAlert, UnknownIsNull) {
+  auto made = finding();
+  made.match.attribution = {};
+  made.vm.kernel = {};
+  made.match.flow.app_protocol.clear();
+  const auto line = alert(made);
+  EXPECT_TRUE(line.at("process").is_null());
+  EXPECT_FALSE(line.contains("processes"));
+  EXPECT_EQ(line["attribution"]["status"], "not_found");
+  EXPECT_TRUE(line["vm"].at("kernel").is_null());
+  EXPECT_TRUE(line.at("app_proto").is_null());
+}
+
+TEST(EveAlert, EveryHolderOfASharedSocketIsListed) {
+  auto made = finding();
+  auto child = beacon();
+  child.identity.pid = 813;
+  made.match.attribution.processes.push_back(child);
+  const auto line = alert(made);
+  EXPECT_EQ(line["process"]["pid"], 812);
+  ASSERT_EQ(line["processes"].size(), 2U);
+  EXPECT_EQ(line["processes"][1]["pid"], 813);
+}
+
+TEST(EveAlert, IcmpHasATypeInsteadOfPorts) {
+  auto made = finding();
+  made.match.flow.tuple.protocol = 1;
+  made.match.flow.tuple.local.port = 3;
+  made.match.flow.tuple.remote.port = 1;
+  const auto line = alert(made);
+  EXPECT_EQ(line["proto"], "ICMP");
+  EXPECT_TRUE(line.at("src_port").is_null());
+  EXPECT_EQ(line["icmp_type"], 3);
+  EXPECT_EQ(line["icmp_code"], 1);
+}
+
+TEST(EveAlert, ValidUntilIsATimeOrNull) {
+  auto made = finding();
+  const auto end = [&](std::int64_t seconds) {
+    made.match.indicator.valid_until = seconds;
+    return alert(made)["alert"]["context"]["indicator"]["valid_until"];
+  };
+  EXPECT_EQ(end(1'755'799'200), "2025-08-21T18:00:00.000000000Z");
+  EXPECT_TRUE(end(-5).is_null());
+  EXPECT_TRUE(end(INT64_MAX).is_null());
+}
+
+struct HostileText {
+  std::string raw;
+  std::string in_json;
+};
+
+TEST(JsonText, HostileBytesComeThroughOrAreEscaped) {
+  const HostileText cases[] = {
+      {"plain \\ \"quoted\"", "plain \\ \"quoted\""},
+      {"caf\xc3\xa9 \xf0\x9f\x98\x80", "caf\xc3\xa9 \xf0\x9f\x98\x80"},
+      {"a\n\x1b[2J\x7f", "a\n\x1b[2J\x7f"},
+      {std::string("nul\0in", 6), std::string("nul\0in", 6)},
+      {"\xe2\x80\xae"
+       "txt",
+       "\xe2\x80\xae"
+       "txt"},
+      {"bad\xff\\", "bad\\xff\\x5c"},
+      {"cut\xc3", "cut\\xc3"},
+      {"surrogate\xed\xa0\x80", "surrogate\\xed\\xa0\\x80"},
+  };
+  for (const auto &[raw, in_json] : cases) {
+    auto process = beacon();
+    process.comm = GuestText(raw);
+    const auto line = process_json(GuestText("web1"), process);
+    EXPECT_EQ(Json::parse(line)["comm"].get<std::string>(), in_json);
+    for (const char c : line) {
+      EXPECT_TRUE(c >= ' ' && c <= '\x7f') << "raw line is not safe on a terminal: " << line;
+    }
+  }
+}
+
+TEST(JsonText, NoStringOfASensorCanBreakTheLine) {
+  const std::string hostile("\xff\n\"\x80", 4);
+  auto made = finding();
+  made.match.flow.interface = made.match.flow.app_protocol = made.vm.uuid = hostile;
+  made.vm.name = made.match.indicator.value = made.match.indicator.source = GuestText(hostile);
+  made.match.indicator.observed_value = made.match.attribution.ancestors[0].comm =
+      GuestText(hostile);
+  made.match.indicator.type = static_cast<IndicatorType>(200);
+  made.match.attribution.status = static_cast<AttributionStatus>(200);
+  made.match.flow.first_packet_ns = INT64_MIN;
+  made.match.attribution.processes[0].start_time_ns = INT64_MAX;
+  const auto line = alert(made, {{ResponseAction::Kill, ResponseStatus::Failed, hostile, 0}});
+  EXPECT_EQ(line["vm"]["name"], "\\xff\\x0a\"\\x80");
+  EXPECT_EQ(line["attribution"]["status"], "unknown");
+}
+
+TEST(ProcessJson, IsTheContractsRow) {
+  EXPECT_EQ(process_json(GuestText("web1"), beacon()),
+            R"({"vm":"web1","pid":812,"ppid":1,"comm":"beacon","exe":"/tmp/beacon",)"
+            R"("cmdline":["beacon","-q x"],"uid":1000,)"
+            R"("start_time":"2025-08-21T18:00:00.017359123Z","netns":4026531840,)"
+            R"("container":null,"kernel_thread":false,"exe_deleted":false,"hidden":null})");
+  ProcessSeen bare;
+  bare.identity.pid = 2;
+  bare.comm = GuestText("kthreadd");
+  bare.kernel_thread = true;
+  bare.cmdline.emplace();
+  EXPECT_EQ(process_json(GuestText("web1"), bare),
+            R"({"vm":"web1","pid":2,"ppid":0,"comm":"kthreadd","exe":null,"cmdline":[],)"
+            R"("uid":null,"start_time":null,"netns":null,"container":null,)"
+            R"("kernel_thread":true,"exe_deleted":null,"hidden":null})");
+}
+
+TEST(SocketJson, IsTheContractsRow) {
+  SocketSeen socket;
+  socket.family = IpFamily::V6;
+  socket.protocol = 6;
+  socket.state = SocketState::Established;
+  socket.local = Endpoint::parse("[fd00::2]:22").value();
+  socket.remote = Endpoint::parse("[fd00::1]:5022").value();
+  socket.inode = 1234;
+  socket.netns = 4026531840;
+  socket.owners = {{{812, 0, 0}, 3, GuestText("sshd")}};
+  EXPECT_EQ(socket_json(GuestText("web1"), socket),
+            R"({"vm":"web1","family":"inet6","proto":"tcp","state":"ESTABLISHED",)"
+            R"("local_ip":"fd00::2","local_port":22,"remote_ip":"fd00::1","remote_port":5022,)"
+            R"("inode":1234,"netns":4026531840,"owners":[{"pid":812,"fd":3,"comm":"sshd"}],)"
+            R"("owner_status":"exact"})");
+  socket.raw = true;
+  socket.protocol = 1;
+  EXPECT_EQ(Json::parse(socket_json(GuestText("web1"), socket))["proto"], "raw");
+}
+
+TEST(AlertLine, TellsTheStory) {
+  EXPECT_EQ(alert_line(finding(), kResponses, Colour::Off),
+            "18:00:00.017 web1 HIGH domain evil.com (tls-sni cdn.evil.com) | pid 812 beacon "
+            "/tmp/beacon | tcp 10.0.0.2:4312 -> 45.9.20.7:443 | blocked 2.1 ms, kill refused "
+            "(protected process)");
+  auto unknown = finding();
+  unknown.match.attribution = {};
+  unknown.match.indicator.observed_value = unknown.match.indicator.value;
+  EXPECT_EQ(alert_line(unknown, {}, Colour::Off),
+            "18:00:00.017 web1 HIGH domain evil.com | process not_found | tcp 10.0.0.2:4312 -> "
+            "45.9.20.7:443");
+}
+
+TEST(AlertLine, HostileTextCannotReachTheTerminal) {
+  const std::string hostile("\x1b]0;owned\x07\n\xc2\x9b", 13);
+  auto made = finding();
+  made.vm.name = made.match.indicator.value = made.match.indicator.observed_value =
+      GuestText(hostile);
+  made.match.attribution.processes[0].comm = GuestText(hostile);
+  made.match.attribution.processes[0].exe = GuestText(hostile);
+  const auto line = alert_line(
+      made, std::vector{ResponseDone{ResponseAction::Kill, ResponseStatus::Failed, hostile, 0}},
+      Colour::Off);
+  for (const char c : line) {
+    EXPECT_TRUE(c >= ' ' && c < '\x7f') << line;
+  }
+}
+
+TEST(AlertLine, ColourIsOnlyColour) {
+  auto painted = alert_line(finding(), kResponses, Colour::On);
+  EXPECT_NE(painted.find("\x1b[1;31mHIGH\x1b[0m"), std::string::npos);
+  for (auto start = painted.find('\x1b'); start != std::string::npos;
+       start = painted.find('\x1b')) {
+    painted.erase(start, painted.find('m', start) - start + 1);
+  }
+  EXPECT_EQ(painted, alert_line(finding(), kResponses, Colour::Off));
+}
+
+} // namespace
+} // namespace outguard::store
