@@ -41,7 +41,6 @@ Result<std::size_t> PcapFileSource::fill(std::span<PacketView> out) {
         return std::size_t{0};
       }
       if (at_end_) {
-        ++counters_.bad_records;
         return end_with(FaultCode::Malformed, offset_ == 0 ? "the file has no complete header"
                                                            : "the file ends within a record");
       }
@@ -53,7 +52,6 @@ Result<std::size_t> PcapFileSource::fill(std::span<PacketView> out) {
       if (count > 0) {
         return count; // the same step comes again, alone
       }
-      ++counters_.bad_records;
       return end_with(FaultCode::Malformed, step.reason);
     }
     to_skip_ = std::max(to_skip_, step.used);
@@ -79,6 +77,7 @@ Result<void> PcapFileSource::read_more() {
 
 tl::unexpected<Fault> PcapFileSource::end_with(FaultCode code, const char *reason) {
   problem_ = Problem{offset_, reason};
+  counters_.bad_records += offset_ > 0 ? 1 : 0; // at 0 it is no capture, so no packet was lost
   return fault(code, offset_);
 }
 
