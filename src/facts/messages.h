@@ -61,16 +61,16 @@ struct UseIntel {
 /// Descriptor: one feed file to take into the next CompileIntel. Answered by a FeedReport.
 struct AddFeed {
   std::string name;
-  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.name); }
+  bool allow_reserved = false; ///< accept private and documentation addresses (labs, own networks)
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.name, self.allow_reserved);
+  }
 };
 
 /// Descriptor: an empty memfd or file, open for writing, that receives the image. Answered by an
 /// IntelReport.
 struct CompileIntel {
-  bool allow_reserved = false; ///< accept private and documentation addresses (labs, own networks)
-  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.allow_reserved);
-  }
+  template <class Self, class Wire> static void fields(Self &, Wire &) {}
 };
 
 struct ListProcesses {
@@ -100,12 +100,19 @@ struct CheckFate {
   }
 };
 
+/// What of the image in use matches one value (an address, endpoint, name or URL).
+struct LookUp {
+  std::string value;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.value); }
+};
+
 struct GetCounters {
   template <class Self, class Wire> static void fields(Self &, Wire &) {}
 };
 
 using Request = std::variant<AttachMemory, OpenTap, ReplayCapture, UseIntel, AddFeed, CompileIntel,
-                             ListProcesses, ListSockets, FindOwner, PlanKill, CheckFate, GetCounters>;
+                             ListProcesses, ListSockets, FindOwner, PlanKill, CheckFate, LookUp,
+                             GetCounters>;
 
 // ---- Reports: sensor -> privileged side ----------------------------------------------------------
 
@@ -169,6 +176,11 @@ struct OwnerFound {
   }
 };
 
+struct LookedUp {
+  std::vector<IndicatorHit> hits;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.hits); }
+};
+
 struct PlanMade {
   WritePlan plan;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.plan); }
@@ -206,7 +218,7 @@ struct ReplayDone {
 };
 
 using Report = std::variant<Failed, Done, GuestStateSeen, ProcessRows, SocketRows, OwnerFound,
-                            PlanMade, FateSeen, CountersSeen, ReplayDone, FeedReport, IntelReport,
+                            PlanMade, FateSeen, LookedUp, CountersSeen, ReplayDone, FeedReport, IntelReport,
                             MatchSeen>;
 
 // ---- Wire form ------------------------------------------------------------------------------------

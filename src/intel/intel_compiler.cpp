@@ -21,7 +21,8 @@ Taken taken(IndexBuilder::Added added) {
 
 } // namespace
 
-FeedReport IntelCompiler::add_feed(const std::string &name, std::span<const std::uint8_t> bytes) {
+FeedReport IntelCompiler::add_feed(const std::string &name, std::span<const std::uint8_t> bytes,
+                                   ReservedPolicy reserved) {
   const auto source = builder_.add_source(name);
   if (!source) {
     FeedReport report;
@@ -30,7 +31,7 @@ FeedReport IntelCompiler::add_feed(const std::string &name, std::span<const std:
     return report;
   }
   return parse_list(
-      name, bytes, reserved_, [&](const LineIndicator &indicator, std::uint32_t line) {
+      name, bytes, reserved, [&](const LineIndicator &indicator, std::uint32_t line) {
         return taken(builder_.add(indicator.key,
                                   Mention{*source, line, indicator.scope, kListConfidence, 0}));
       });

@@ -18,12 +18,11 @@ inline constexpr std::uint8_t kListConfidence = 75;
 
 class IntelCompiler {
 public:
-  explicit IntelCompiler(ReservedPolicy reserved = ReservedPolicy::Refuse,
-                         HashSeed seed = random_seed())
-      : reserved_(reserved), builder_(seed) {}
+  explicit IntelCompiler(HashSeed seed = random_seed()) : builder_(seed) {}
 
   /// Takes what is good in the feed, also when the report's `problem` says that nothing was.
-  [[nodiscard]] FeedReport add_feed(const std::string &name, std::span<const std::uint8_t> bytes);
+  [[nodiscard]] FeedReport add_feed(const std::string &name, std::span<const std::uint8_t> bytes,
+                                    ReservedPolicy reserved = ReservedPolicy::Refuse);
 
   struct Compiled {
     IntelReport report;
@@ -33,7 +32,6 @@ public:
   [[nodiscard]] Compiled compile();
 
 private:
-  ReservedPolicy reserved_;
   IndexBuilder builder_;
 };
 

@@ -1,11 +1,18 @@
 #include "launch/sensor_process.h"
 
+#include <condition_variable>
 #include <csignal>
+#include <deque>
 #include <filesystem>
+#include <map>
+#include <mutex>
+#include <thread>
 
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/message_socket.h"
 
 namespace outguard::launch {
 
@@ -15,7 +22,9 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kCallWait{20'000}; ///< a table of a loaded guest through a loaded host
-constexpr std::size_t kMaxQueuedEvents = 4096;
+constexpr milliseconds kReaderTick{1000};
+/// More than this in either queue and the sensor is not read any further: it then blocks and drops.
+constexpr std::size_t kMaxQueued = 4096;
 constexpr std::size_t kMaxTableRows = 1'000'000;
 constexpr int kControlFd = 3; ///< where the sensor expects its control socket
 
@@ -63,23 +72,83 @@ Result<Answer> typed_call(SensorProcess &sensor, Request request) {
 template <class Rows, class Row>
 Result<Table<Row>> collect_rows(SensorProcess &sensor, Request request) {
   Table<Row> table;
-  auto report = sensor.call(std::move(request), {}, kCallWait);
-  while (report) {
-    auto *part = std::get_if<Rows>(&*report);
+  const auto take = [&](Report report) -> Result<bool> {
+    auto *part = std::get_if<Rows>(&report);
     if (part == nullptr || table.rows.size() + part->rows.size() > kMaxTableRows) {
       return tl::unexpected(wrong_answer());
     }
     std::move(part->rows.begin(), part->rows.end(), std::back_inserter(table.rows));
-    if (part->last) {
-      table.completeness = std::move(part->completeness);
-      return table;
-    }
-    report = sensor.more(kCallWait);
-  }
-  return tl::unexpected(report.error());
+    table.completeness = std::move(part->completeness);
+    return part->last;
+  };
+  return sensor.call_for_many(std::move(request), kCallWait, take).map([&] {
+    return std::move(table);
+  });
 }
 
 } // namespace
+
+struct SensorProcess::Link {
+  Link(MessageSocket own, pid_t child) : socket(std::move(own)), pid(child) {
+    reader = std::thread([this] { read_reports(); });
+  }
+  ~Link() {
+    ::kill(pid, SIGKILL); // its end of the socket closes, which ends the reader
+    {
+      const std::lock_guard lock(mutex);
+      closing = true;
+    }
+    changed.notify_all();
+    reader.join();
+    ::waitpid(pid, nullptr, 0);
+  }
+
+  void read_reports() {
+    while (true) {
+      auto message = socket.receive(kReaderTick);
+      std::unique_lock lock(mutex);
+      if (closing) {
+        return;
+      }
+      if (!message || (*message && !file_report((*message)->bytes))) {
+        end = message ? Error{ErrorCode::InvalidInput, "the sensor sent a malformed report"}
+                      : Error{ErrorCode::Unreachable, "the sensor has ended"};
+        changed.notify_all();
+        return;
+      }
+      changed.notify_all();
+      changed.wait(lock, [this] { return closing || events.size() < kMaxQueued; });
+    }
+  }
+
+  /// With `mutex` held. False: not a report.
+  bool file_report(std::span<const std::uint8_t> bytes) {
+    auto report = decode_report(bytes);
+    if (!report) {
+      return false;
+    }
+    if (report->id == 0) {
+      events.push_back(std::move(report->body));
+    } else if (const auto waiting = answers.find(report->id);
+               waiting != answers.end() && waiting->second.size() < kMaxQueued) {
+      waiting->second.push_back(std::move(report->body));
+    } // else: nobody waits for it any more
+    return true;
+  }
+
+  MessageSocket socket; ///< sent on under send_mutex, received from by the reader only
+  const pid_t pid;
+  std::mutex send_mutex;
+
+  std::mutex mutex; ///< guards all below
+  std::condition_variable changed;
+  std::map<std::uint32_t, std::deque<Report>> answers; ///< by request, while somebody waits
+  std::deque<Report> events;
+  std::optional<Error> end; ///< set once: nothing comes any more
+  std::uint32_t last_id = 0;
+  bool closing = false;
+  std::thread reader;
+};
 
 Result<SensorProcess> SensorProcess::start(SensorRole role) {
   const auto path = sensor_path();
@@ -102,87 +171,77 @@ Result<SensorProcess> SensorProcess::start(SensorRole role) {
   if (child == 0) {
     become_sensor(path->c_str(), role_name, ends->second.fd());
   }
-  return SensorProcess(std::move(ends->first), child);
+  return SensorProcess(std::make_unique<Link>(std::move(ends->first), child));
 }
 
-SensorProcess::SensorProcess(SensorProcess &&other) noexcept
-    : socket_(std::move(other.socket_)), pid_(std::exchange(other.pid_, -1)),
-      last_id_(other.last_id_), events_(std::move(other.events_)) {}
+SensorProcess::SensorProcess(std::unique_ptr<Link> link) : link_(std::move(link)) {}
+SensorProcess::SensorProcess(SensorProcess &&other) noexcept = default;
+SensorProcess &SensorProcess::operator=(SensorProcess &&other) noexcept = default;
+SensorProcess::~SensorProcess() = default;
 
-SensorProcess::~SensorProcess() {
-  if (pid_ > 0) {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
+Result<std::uint32_t> SensorProcess::send(Request request, std::span<const int> fds,
+                                          milliseconds wait) {
+  std::uint32_t id = 0;
+  {
+    const std::lock_guard lock(link_->mutex);
+    id = ++link_->last_id;
+    link_->answers[id];
   }
+  const auto bytes = encode(RequestEnvelope{id, std::move(request)});
+  const std::lock_guard lock(link_->send_mutex);
+  if (auto sent = link_->socket.send(bytes, fds, wait); !sent) {
+    forget(id);
+    return tl::unexpected(sent.error());
+  }
+  return id;
 }
 
-Result<std::optional<ReportEnvelope>> SensorProcess::receive(milliseconds wait) {
-  auto message = socket_.receive(wait);
-  if (!message) {
-    return tl::unexpected(message.error());
+Result<Report> SensorProcess::receive(std::uint32_t id, milliseconds wait) {
+  std::unique_lock lock(link_->mutex);
+  auto &waiting = link_->answers[id];
+  if (!link_->changed.wait_for(lock, wait, [&] { return !waiting.empty() || link_->end; })) {
+    return fail(ErrorCode::Timeout, "the sensor did not answer in time");
   }
-  if (!*message) {
-    return std::nullopt;
+  if (waiting.empty()) {
+    return tl::unexpected(*link_->end);
   }
-  auto report = decode_report((*message)->bytes);
-  if (!report) {
-    return fail(ErrorCode::InvalidInput, "the sensor sent a malformed report");
+  auto report = std::move(waiting.front());
+  waiting.pop_front();
+  if (auto *failed = std::get_if<Failed>(&report)) {
+    return fail(ErrorCode::InvalidInput, std::move(failed->reason));
   }
   return report;
 }
 
-Result<Report> SensorProcess::call(Request request, std::span<const int> fds, milliseconds wait) {
-  const auto sent =
-      socket_.send(encode(RequestEnvelope{++last_id_, std::move(request)}), fds, wait);
-  if (!sent) {
-    return tl::unexpected(sent.error());
-  }
-  return more(wait);
+void SensorProcess::forget(std::uint32_t id) {
+  const std::lock_guard lock(link_->mutex);
+  link_->answers.erase(id);
 }
 
-Result<Report> SensorProcess::more(milliseconds wait) {
-  const auto deadline = steady_clock::now() + wait;
-  while (true) {
-    const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
-    if (left.count() <= 0) {
-      return fail(ErrorCode::Timeout, "the sensor did not answer in time");
-    }
-    auto report = receive(left);
-    if (!report) {
-      return tl::unexpected(report.error());
-    }
-    if (!*report) {
-      continue;
-    }
-    auto &[id, body] = **report;
-    if (id == 0) {
-      if (events_.size() >= kMaxQueuedEvents) {
-        return fail(ErrorCode::LimitReached, "the sensor floods its supervisor with events");
-      }
-      events_.push_back(std::move(body));
-    } else if (id == last_id_) {
-      if (auto *failed = std::get_if<Failed>(&body)) {
-        return fail(ErrorCode::InvalidInput, std::move(failed->reason));
-      }
-      return std::move(body);
-    } // an answer to an earlier call that had timed out: nobody waits for it any more
+Result<Report> SensorProcess::call(Request request, std::span<const int> fds, milliseconds wait) {
+  const auto id = send(std::move(request), fds, wait);
+  if (!id) {
+    return tl::unexpected(id.error());
   }
+  auto report = receive(*id, wait);
+  forget(*id);
+  return report;
 }
 
 Result<std::optional<Report>> SensorProcess::next_event(milliseconds wait) {
-  if (!events_.empty()) {
-    auto event = std::move(events_.front());
-    events_.pop_front();
-    return event;
-  }
-  auto report = receive(wait);
-  if (!report) {
-    return tl::unexpected(report.error());
-  }
-  if (!*report || (*report)->id != 0) {
+  std::unique_lock lock(link_->mutex);
+  link_->changed.wait_for(lock, wait, [&] { return !link_->events.empty() || link_->end; });
+  if (link_->events.empty()) {
+    if (link_->end) {
+      return tl::unexpected(*link_->end);
+    }
     return std::nullopt;
   }
-  return std::move((*report)->body);
+  auto event = std::move(link_->events.front());
+  link_->events.pop_front();
+  lock.unlock();
+  link_->changed.notify_all(); // the reader may be waiting for room
+  return event;
 }
 
 Result<Table<ProcessSeen>> list_processes(SensorProcess &sensor) {

@@ -1,18 +1,16 @@
 #pragma once
 // A running outguard-sensor as the privileged side sees it: starts the sandboxed process, hands it
 // requests with descriptors, receives its reports. Everything it says is checked for form here and
-// believed only about its own VM. Ending the object ends the process. One thread at a time.
+// believed only about its own VM. Ending the object ends the process. Any thread may call; a thread of
+// its own reads the socket, so that a call that waits holds up neither other calls nor events.
 
 #include <chrono>
-#include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include <sys/types.h>
-
-#include "base/message_socket.h"
 #include "base/result.h"
 #include "facts/messages.h"
 
@@ -27,32 +25,54 @@ public:
   [[nodiscard]] static Result<SensorProcess> start(SensorRole role);
 
   SensorProcess(SensorProcess &&other) noexcept;
-  SensorProcess &operator=(SensorProcess &&) = delete;
+  SensorProcess &operator=(SensorProcess &&other) noexcept;
   ~SensorProcess();
 
-  /// For poll(2): readable when a report waits.
-  [[nodiscard]] int fd() const { return socket_.fd(); }
-  [[nodiscard]] pid_t pid() const { return pid_; }
-
-  /// Sends a request and returns the first report that answers it; reports that nobody asked for are
-  /// kept for next_event(). A Failed answer becomes an Error with its reason.
+  /// Sends a request and waits for its answer. A Failed answer becomes an Error with its reason;
+  /// Unreachable: the sensor has ended.
   [[nodiscard]] Result<Report> call(Request request, std::span<const int> fds,
                                     std::chrono::milliseconds wait);
-  /// Further reports to the same request (tables come in several).
-  [[nodiscard]] Result<Report> more(std::chrono::milliseconds wait);
+  /// The same for an answer in several reports; `take` says of each whether it was the last.
+  template <class Take>
+  [[nodiscard]] Result<void> call_for_many(Request request, std::chrono::milliseconds wait,
+                                           Take take);
 
-  /// The next report that nobody asked for; nullopt after `wait`.
+  /// The next report that nobody asked for, in order; nullopt after `wait`. Unreachable once the
+  /// sensor has ended and all its events were taken.
   [[nodiscard]] Result<std::optional<Report>> next_event(std::chrono::milliseconds wait);
 
 private:
-  SensorProcess(MessageSocket socket, pid_t pid) : socket_(std::move(socket)), pid_(pid) {}
-  [[nodiscard]] Result<std::optional<ReportEnvelope>> receive(std::chrono::milliseconds wait);
+  struct Link; // process, socket, reader thread, queues
 
-  MessageSocket socket_;
-  pid_t pid_ = -1;
-  std::uint32_t last_id_ = 0;
-  std::deque<Report> events_;
+  explicit SensorProcess(std::unique_ptr<Link> link);
+  [[nodiscard]] Result<std::uint32_t> send(Request request, std::span<const int> fds,
+                                           std::chrono::milliseconds wait);
+  /// The next report to request `id`.
+  [[nodiscard]] Result<Report> receive(std::uint32_t id, std::chrono::milliseconds wait);
+  void forget(std::uint32_t id);
+
+  std::unique_ptr<Link> link_;
 };
+
+template <class Take>
+Result<void> SensorProcess::call_for_many(Request request, std::chrono::milliseconds wait,
+                                          Take take) {
+  const auto id = send(std::move(request), {}, wait);
+  if (!id) {
+    return tl::unexpected(id.error());
+  }
+  Result<void> outcome;
+  for (bool last = false; !last && outcome;) {
+    auto report = receive(*id, wait);
+    const Result<bool> taken = report ? take(std::move(*report)) : tl::unexpected(report.error());
+    last = taken.value_or(true);
+    if (!taken) {
+      outcome = tl::unexpected(taken.error());
+    }
+  }
+  forget(*id);
+  return outcome;
+}
 
 // ---- Typed calls -----------------------------------------------------------------------------------
 

@@ -232,6 +232,15 @@ std::string process_json(const GuestText &vm_name, const ProcessSeen &seen) {
                {"hidden", or_null(seen.hidden)}});
 }
 
+std::string attribution_json(const GuestText &vm_name, const Attribution &attribution) {
+  Json answer = {{"vm", text(vm_name)},
+                 {"status", to_string(attribution.status)},
+                 {"latency_us", attribution.latency_ns / 1000},
+                 {"age_us", attribution.age_ns / 1000}};
+  add_processes(answer, attribution);
+  return line(answer);
+}
+
 std::string socket_json(const GuestText &vm_name, const SocketSeen &socket) {
   auto owners = Json::array();
   for (const auto &owner : socket.owners) {

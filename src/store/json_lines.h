@@ -28,6 +28,9 @@ namespace outguard::store {
 /// A row of `outguard sockets -o json`.
 [[nodiscard]] std::string socket_json(const GuestText &vm, const SocketSeen &socket);
 
+/// The answer of `outguard who -o json`: status, age, and every process that holds the socket.
+[[nodiscard]] std::string attribution_json(const GuestText &vm, const Attribution &attribution);
+
 /// Something was really stopped: the flow reset or blocked, or the process killed.
 [[nodiscard]] bool took_effect(std::span<const ResponseDone> responses);
 

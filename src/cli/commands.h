@@ -1,0 +1,47 @@
+#pragma once
+// The commands, one function each, with plain arguments: who parses the command line is main.cpp.
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "cli/output.h"
+
+namespace outguard::cli {
+
+/// Options that every command has.
+struct Common {
+  Format format = Format::Table;
+  std::chrono::milliseconds patience{5000}; ///< for a guest that still boots
+};
+
+Exit vm_list(const Common &common);
+Exit vm_show(const Common &common, const std::string &target);
+Exit ps(const Common &common, const std::string &target, bool tree);
+Exit sockets(const Common &common, const std::string &target);
+Exit who(const Common &common, const std::string &target, const std::string &protocol,
+         const std::string &local, const std::string &remote);
+
+struct IntelOptions {
+  std::vector<std::string> paths;
+  bool allow_reserved = false;
+};
+Exit intel_check(const Common &common, const IntelOptions &options);
+Exit intel_compile(const Common &common, const IntelOptions &options, const std::string &output);
+Exit intel_lookup(const Common &common, const IntelOptions &options, const std::string &value);
+
+struct ReplayOptions {
+  std::string capture;
+  std::string memory; ///< a target; empty: no attribution
+  IntelOptions intel;
+};
+Exit replay(const Common &common, const ReplayOptions &options);
+
+Exit alert_list(const Common &common, const std::string &eve_file);
+Exit alert_follow(const Common &common, const std::string &eve_file);
+Exit doctor(const Common &common);
+
+/// Becomes `outguardd` with these arguments; returns only when that failed.
+Exit become_supervisor(const std::vector<std::string> &arguments);
+
+} // namespace outguard::cli

@@ -1,0 +1,166 @@
+// outguard: reads the command line and calls the command (cli/commands.h).
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/commands.h"
+
+namespace outguard::cli {
+namespace {
+
+/// The built-in file name that `run` writes to and `alert` reads from.
+constexpr const char *kEveFile = "/var/log/outguard/eve.json";
+
+/// Every option's storage; lives as long as the parse and the call.
+struct Arguments {
+  Common common;
+  std::string target, protocol, local, remote, output, value, eve_file = kEveFile;
+  bool tree = false;
+  IntelOptions intel;
+  ReplayOptions replay;
+  std::vector<std::string> passed_on;
+};
+
+class CommandLine {
+public:
+  CommandLine() : app_("Guards virtual machines from outside: who in the guest talks to whom.") {
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", "outguard " OUTGUARD_VERSION);
+    app_.fallthrough(); // `outguard ps TARGET -o json` as well as `outguard -o json ps TARGET`
+    app_.add_option_function<std::string>(
+            "-o,--output",
+            [this](const std::string &word) {
+              args_.common.format = word == "json" ? Format::Json : Format::Table;
+            },
+            "table, or json: one object a line")
+        ->check(CLI::IsMember({"table", "json"}));
+    app_.add_option_function<unsigned>(
+        "--wait",
+        [this](unsigned seconds) { args_.common.patience = std::chrono::seconds(seconds); },
+        "seconds to wait for a guest that still boots (5)");
+    add_guest_commands();
+    add_intel_commands();
+    add_alert_commands();
+    add_supervisor();
+  }
+
+  Exit run(int argc, char **argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError &problem) {
+      return app_.exit(problem) == 0 ? Exit::Ok : Exit::Usage;
+    }
+    return chosen_();
+  }
+
+private:
+  template <class Action>
+  CLI::App *add(CLI::App *parent, const std::string &name, const std::string &help,
+                Action action) {
+    auto *command = parent->add_subcommand(name, help);
+    command->fallthrough();
+    command->callback([this, action] { chosen_ = action; });
+    return command;
+  }
+  CLI::App *group(const std::string &name, const std::string &help) {
+    auto *command = app_.add_subcommand(name, help);
+    command->require_subcommand(1);
+    command->fallthrough();
+    return command;
+  }
+  void add_target(CLI::App *command) {
+    command
+        ->add_option("TARGET", args_.target,
+                     "name, UUID, qmp:PATH, pid:N or file:PATH (see vm list)")
+        ->required();
+  }
+  void add_feeds(CLI::App *command, IntelOptions &into, const std::string &name) {
+    command->add_option(name, into.paths, "lists or folders of lists")->required();
+    command->add_flag("--allow-reserved", into.allow_reserved,
+                      "accept private and documentation addresses");
+  }
+
+  void add_guest_commands() {
+    auto &a = args_;
+    auto *vm = group("vm", "virtual machines of this host");
+    add(vm, "list", "VMs found, what is seen of each, and why not more",
+        [&a] { return vm_list(a.common); });
+    add_target(add(vm, "show", "one VM in full", [&a] { return vm_show(a.common, a.target); }));
+    auto *processes = add(&app_, "ps", "processes of a guest",
+                          [&a] { return ps(a.common, a.target, a.tree); });
+    add_target(processes);
+    processes->add_flag("--tree", a.tree, "children below their parents");
+    add_target(add(&app_, "sockets", "port - protocol - process of a guest",
+                   [&a] { return sockets(a.common, a.target); }));
+    auto *owner = add(&app_, "who", "the process behind one flow", [&a] {
+      return who(a.common, a.target, a.protocol, a.local, a.remote);
+    });
+    add_target(owner);
+    owner->add_option("PROTOCOL", a.protocol)->required()->check(CLI::IsMember({"tcp", "udp"}));
+    owner->add_option("LOCAL", a.local, "ADDRESS:PORT in the guest")->required();
+    owner->add_option("REMOTE", a.remote, "ADDRESS:PORT of the other side")->required();
+    add(&app_, "doctor", "what this host can do, and what of each VM is seen",
+        [&a] { return doctor(a.common); });
+  }
+
+  void add_intel_commands() {
+    auto &a = args_;
+    auto *intel = group("intel", "threat intelligence");
+    add_feeds(add(intel, "check", "reads lists; tells what is accepted and what is not, and why",
+                  [&a] { return intel_check(a.common, a.intel); }),
+              a.intel, "PATH");
+    auto *compile = add(intel, "compile", "makes one image of lists",
+                        [&a] { return intel_compile(a.common, a.intel, a.output); });
+    add_feeds(compile, a.intel, "PATH");
+    compile->add_option("--out", a.output, "file to write")->required();
+    auto *lookup = add(intel, "lookup", "what matches a value",
+                       [&a] { return intel_lookup(a.common, a.intel, a.value); });
+    lookup->add_option("VALUE", a.value, "address, address:port, name or URL")->required();
+    add_feeds(lookup, a.intel, "--intel");
+    auto *offline = add(&app_, "replay", "the same pipeline over a capture",
+                        [&a] { return replay(a.common, a.replay); });
+    offline->add_option("--pcap", a.replay.capture, "pcap or pcapng file")->required();
+    offline->add_option("--memory", a.replay.memory, "a target that tells whose flows they are");
+    add_feeds(offline, a.replay.intel, "--intel");
+  }
+
+  void add_alert_commands() {
+    auto &a = args_;
+    auto *alert = group("alert", "alerts of the supervisor");
+    for (auto *command : {add(alert, "list", "what the EVE file holds",
+                              [&a] { return alert_list(a.common, a.eve_file); }),
+                          add(alert, "follow", "alerts as they come",
+                              [&a] { return alert_follow(a.common, a.eve_file); })}) {
+      command->add_option("--eve", a.eve_file, "EVE file")->capture_default_str();
+    }
+  }
+
+  void add_supervisor() {
+    auto &a = args_;
+    auto *supervisor = add(&app_, "run", "the main job, in the foreground (see run -- --help)",
+                           [&a] { return become_supervisor(a.passed_on); });
+    supervisor->prefix_command();
+    supervisor->set_help_flag();
+    supervisor->fallthrough(false);
+    supervisor->callback([this, supervisor] {
+      args_.passed_on = supervisor->remaining();
+      chosen_ = [this] { return become_supervisor(args_.passed_on); };
+    });
+    auto *config = group("config", "the configuration file");
+    auto *check = add(config, "check", "reads it strictly and says what is wrong", [&a] {
+      return become_supervisor({"--config", a.value, "--check-config"});
+    });
+    check->add_option("FILE", a.value)->required();
+  }
+
+  CLI::App app_;
+  Arguments args_;
+  std::function<Exit()> chosen_;
+};
+
+} // namespace
+} // namespace outguard::cli
+
+int main(int argc, char **argv) {
+  return static_cast<int>(outguard::cli::CommandLine().run(argc, argv));
+}

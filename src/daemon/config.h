@@ -1,0 +1,34 @@
+#pragma once
+// What the operator wants, from one strict YAML file and the command line. Immutable after start.
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "detect/policy.h"
+#include "launch/intel_compiler_process.h"
+
+namespace outguard::daemon {
+
+struct Config {
+  detect::Policy policy;
+  std::vector<launch::FeedChoice> intel;
+  std::string eve_file;           ///< empty: no file
+  std::vector<std::string> vms;   ///< names or UUIDs to guard; empty: all
+  std::vector<std::string> protected_processes; ///< names or executable paths never ended
+  std::optional<unsigned> kills_per_minute;     ///< a VM; none: the guard's own
+};
+
+/// InvalidInput: "FILE:LINE:COLUMN: what is wrong", with the nearest known key where one is close. Relative
+/// paths in the file start at the file's folder.
+[[nodiscard]] Result<Config> load_config(const std::string &path);
+
+/// "90s", "10m", "1h", "2d"; nullopt for anything else.
+[[nodiscard]] std::optional<std::chrono::seconds> parse_duration(std::string_view text);
+
+/// A policy that answers every match with containment and the end of the process.
+[[nodiscard]] detect::Policy default_policy(ResponseMode mode);
+
+} // namespace outguard::daemon

@@ -1,0 +1,35 @@
+#pragma once
+// Hands a sensor what it may read: a VM's memory, its taps, a dump, a capture, intelligence. Opens with
+// the caller's privilege, passes descriptors, reads none of the bytes behind them.
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "facts/messages.h"
+#include "hypervisor/memory_opener.h"
+#include "hypervisor/vm_found.h"
+#include "launch/sensor_process.h"
+
+namespace outguard::launch {
+
+struct LiveAttachment {
+  GuestStateSeen state;
+  MemoryLayout writable;                ///< where a write plan may write
+  std::string memory;                   ///< "mapped" or "process": how RAM is read
+  std::chrono::nanoseconds connect{};   ///< QMP and opening, the privileged part of the attach
+};
+
+/// Opens the VM's memory anew and lets the sensor look for the kernel. A guest that cannot be read is no
+/// error: the state says so. Ask again for one that is Booting; registers are read again each time.
+[[nodiscard]] Result<LiveAttachment> attach_live(SensorProcess &sensor,
+                                                 const hypervisor::VmFound &vm);
+/// A memory dump.
+[[nodiscard]] Result<GuestStateSeen> attach_dump(SensorProcess &sensor, const std::string &path);
+[[nodiscard]] Result<void> open_tap(SensorProcess &sensor, const hypervisor::VmFound &vm,
+                                    const hypervisor::TapFound &tap);
+[[nodiscard]] Result<void> use_intel(SensorProcess &sensor, const Fd &image);
+
+} // namespace outguard::launch

@@ -1,0 +1,123 @@
+#include "launch/intel_compiler_process.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "launch/sensor_process.h"
+
+namespace outguard::launch {
+
+namespace {
+
+constexpr std::chrono::minutes kFeedWait{5};
+constexpr std::size_t kMaxFeedFiles = 10'000;
+
+FeedReport unreadable(const std::string &path, std::string problem) {
+  FeedReport report;
+  report.name = path;
+  report.problem = std::move(problem);
+  return report;
+}
+
+Result<FeedReport> add_feed(SensorProcess &compiler, const std::string &path,
+                            bool allow_reserved) {
+  // O_NONBLOCK: a named pipe in the folder must not hold the start up.
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) {
+    return unreadable(path, fail_errno("cannot be opened").value().message);
+  }
+  const int raw = file.get();
+  auto report = compiler.call(AddFeed{path, allow_reserved}, {&raw, 1}, kFeedWait);
+  if (!report) {
+    return tl::unexpected(report.error());
+  }
+  if (auto *feed = std::get_if<FeedReport>(&*report)) {
+    return std::move(*feed);
+  }
+  return fail(ErrorCode::InvalidInput, "the compiler did not answer with a feed report");
+}
+
+Result<Fd> compile(SensorProcess &compiler, IntelReport &totals) {
+  Fd image(::memfd_create("outguard-intel", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!image) {
+    return fail_errno("memfd_create");
+  }
+  const int raw = image.get();
+  auto report = compiler.call(CompileIntel{}, {&raw, 1}, kFeedWait);
+  if (!report) {
+    return tl::unexpected(report.error());
+  }
+  auto *compiled = std::get_if<IntelReport>(&*report);
+  if (compiled == nullptr) {
+    return fail(ErrorCode::InvalidInput, "the compiler did not answer with its report");
+  }
+  totals = std::move(*compiled);
+  if (!totals.problem.empty()) {
+    return Fd();
+  }
+  if (::fcntl(image.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) !=
+      0) {
+    return fail_errno("sealing the intelligence image");
+  }
+  return image;
+}
+
+} // namespace
+
+Result<std::vector<std::string>> expand(const FeedChoice &choice) {
+  namespace fs = std::filesystem;
+  std::error_code problem;
+  if (!fs::is_directory(choice.path, problem)) {
+    return std::vector{choice.path}; // what is wrong with it shows when it is opened
+  }
+  std::vector<std::string> files;
+  for (fs::directory_iterator at(choice.path, problem), end; !problem && at != end;
+       at.increment(problem)) {
+    const bool hidden = at->path().filename().string().starts_with('.');
+    std::error_code ignored;
+    if (!hidden && at->is_regular_file(ignored)) {
+      files.push_back(at->path().string());
+    }
+    if (files.size() > kMaxFeedFiles) {
+      return fail(ErrorCode::LimitReached, choice.path + ": more than 10,000 files");
+    }
+  }
+  if (problem) {
+    return fail(ErrorCode::SystemFailed, choice.path + ": " + problem.message());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+Result<CompiledIntel> compile_intel(const std::vector<FeedChoice> &choices) {
+  auto compiler = SensorProcess::start(SensorRole::CompileIntel);
+  if (!compiler) {
+    return tl::unexpected(compiler.error());
+  }
+  CompiledIntel compiled;
+  for (const auto &choice : choices) {
+    const auto files = expand(choice);
+    if (!files) {
+      compiled.feeds.push_back(unreadable(choice.path, files.error().message));
+      continue;
+    }
+    for (const auto &file : *files) {
+      auto feed = add_feed(*compiler, file, choice.allow_reserved);
+      if (!feed) {
+        return tl::unexpected(feed.error());
+      }
+      compiled.feeds.push_back(std::move(*feed));
+    }
+  }
+  auto image = compile(*compiler, compiled.totals);
+  if (!image) {
+    return tl::unexpected(image.error());
+  }
+  compiled.image = std::move(*image);
+  return compiled;
+}
+
+} // namespace outguard::launch

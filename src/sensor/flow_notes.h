@@ -1,0 +1,34 @@
+#pragma once
+// What the sensor remembers of a flow beyond the flow table's own record: whose it is, asked at its
+// first packet, and which indicators were told already. Slots are reused; their number is capped, a flow
+// that finds none is matched all the same and attributed when it matches.
+
+#include <cstdint>
+#include <vector>
+
+#include "facts/flow_seen.h"
+
+namespace outguard::sensor {
+
+struct FlowNote {
+  Attribution attribution;
+  std::vector<std::uint32_t> told; ///< indicators that were reported for this flow
+};
+
+class FlowNotes {
+public:
+  static constexpr std::size_t kMostNotes = 65536;
+  static constexpr std::size_t kMostTold = 64; ///< further indicators of one flow are not reported
+
+  /// A number from 1, to be kept in Flow::user; 0: no room.
+  [[nodiscard]] std::uint64_t open();
+  /// nullptr for 0.
+  [[nodiscard]] FlowNote *find(std::uint64_t number);
+  void close(std::uint64_t number);
+
+private:
+  std::vector<FlowNote> notes_;
+  std::vector<std::uint64_t> free_;
+};
+
+} // namespace outguard::sensor

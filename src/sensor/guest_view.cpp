@@ -1,0 +1,139 @@
+#include "sensor/guest_view.h"
+
+#include <cstdio>
+
+#include "base/clock.h"
+#include "guest/memory/cpu_registers.h"
+#include "guest/memory/dump_file_memory.h"
+#include "guest/memory/qemu_memory.h"
+#include "guest/symbols/kernel.h"
+
+namespace outguard::sensor {
+
+namespace {
+
+std::string hex(std::uint64_t value) {
+  char text[24];
+  std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
+std::string words_for(const guest::Fault &fault) {
+  return std::string(guest::to_string(fault.code)) +
+         (fault.address == 0 ? "" : " at " + hex(fault.address));
+}
+
+tl::unexpected<guest::GuestTrouble> trouble(const guest::SourceProblem &problem) {
+  const auto where = problem.offset == 0 ? std::string() : " at " + hex(problem.offset);
+  return tl::unexpected<guest::GuestTrouble>(
+      {GuestState::Unreadable, problem.reason + where, {}});
+}
+
+std::string what_failed(GuestState state) {
+  switch (state) {
+  case GuestState::Booting: return "no complete kernel in memory yet";
+  case GuestState::NotLinux: return "no Linux kernel where the CPUs run";
+  default: return "memory could not be read";
+  }
+}
+
+} // namespace
+
+Completeness describe(const guest::Completeness &completeness) {
+  if (completeness.complete()) {
+    return {};
+  }
+  return {true, std::string(guest::to_string(completeness.reason)) + ": " +
+                    words_for(completeness.fault) + "; left out " +
+                    std::to_string(completeness.left_out)};
+}
+
+const GuestStateSeen &GuestView::attach(const AttachMemory &request, std::vector<Fd> fds) {
+  guest_.reset();
+  cache_.reset();
+  memory_.reset();
+  state_ = {};
+  if (auto opened = open(request, std::move(fds)); !opened) {
+    const auto &why = opened.error();
+    guest_.reset();
+    state_.state = why.fault.code == guest::FaultCode::SourceGone ? GuestState::Gone : why.state;
+    state_.reason = why.what;
+  }
+  return state_;
+}
+
+tl::expected<void, guest::GuestTrouble> GuestView::open(const AttachMemory &request,
+                                                        std::vector<Fd> fds) {
+  std::vector<guest::CpuRegisters> registers;
+  bool cache_pays = true;
+  if (request.kind == MemoryKind::DumpFile) {
+    auto dump = guest::DumpFileMemory::open(fds.empty() ? Fd() : std::move(fds[0]));
+    if (!dump) {
+      return trouble(dump.error());
+    }
+    registers = (*dump)->registers();
+    memory_ = std::move(*dump);
+  } else {
+    std::size_t files = 0;
+    for (const auto &region : request.layout.regions) {
+      files = std::max(files, static_cast<std::size_t>(std::max(region.file_index + 1, 0)));
+    }
+    Fd process;
+    if (fds.size() > files) {
+      process = std::move(fds[files]);
+      fds.resize(files);
+    }
+    auto live = guest::QemuMemory::open(request.layout, std::move(process), std::move(fds));
+    if (!live) {
+      return trouble(live.error());
+    }
+    registers = guest::parse_registers(request.registers);
+    cache_pays = !(*live)->is_all_mapped();
+    memory_ = std::move(*live);
+  }
+  // The walkers read every object in one go; where a read is a memcpy, remembering pages costs more
+  // than it saves.
+  guest::MemoryReader *reader = memory_.get();
+  if (cache_pays) {
+    reader = &cache_.emplace(*memory_);
+  }
+  auto kernel = guest::find_kernel(*reader, registers);
+  if (!kernel) {
+    const auto &why = kernel.error();
+    return tl::unexpected<guest::GuestTrouble>(
+        {why.state, what_failed(why.state) + " (" + words_for(why.fault) + ")", why.fault});
+  }
+  auto guest = guest::LinuxGuest::attach(std::move(*kernel));
+  if (!guest) {
+    return tl::unexpected(guest.error());
+  }
+  guest_.emplace(std::move(*guest));
+  if (auto checked = guest_->self_check(); !checked) {
+    return checked;
+  }
+  state_.state = GuestState::Ready;
+  state_.kernel = guest_->kernel();
+  const auto start = monotonic_now();
+  static_cast<void>(guest_->sockets());
+  state_.walk_ns = static_cast<std::uint64_t>((monotonic_now() - start).count());
+  return {};
+}
+
+guest::LinuxGuest *GuestView::look() {
+  if (cache_) {
+    cache_->forget();
+  }
+  return guest_ ? &*guest_ : nullptr;
+}
+
+bool GuestView::note(const guest::Completeness &completeness) {
+  if (completeness.complete() || completeness.fault.code != guest::FaultCode::SourceGone) {
+    return false;
+  }
+  guest_.reset();
+  state_.state = GuestState::Gone;
+  state_.reason = "QEMU has ended";
+  return true;
+}
+
+} // namespace outguard::sensor

@@ -1,0 +1,41 @@
+#pragma once
+// The guest of this sensor: its memory through whatever handle was given, the kernel found in it, and
+// the named state when there is none. Owns the handles. One thread.
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/fd.h"
+#include "facts/messages.h"
+#include "guest/linux/linux_guest.h"
+#include "guest/memory/cached_memory.h"
+#include "guest/memory/memory_reader.h"
+
+namespace outguard::sensor {
+
+class GuestView {
+public:
+  /// Drops what was attached before. The answer is also kept as state().
+  const GuestStateSeen &attach(const AttachMemory &request, std::vector<Fd> fds);
+
+  [[nodiscard]] const GuestStateSeen &state() const { return state_; }
+  /// nullptr unless the state is Ready. Starts a new look at memory: what was cached is forgotten.
+  [[nodiscard]] guest::LinuxGuest *look();
+  /// Call with each table's completeness: notices that QEMU is gone. True: the state changed.
+  bool note(const guest::Completeness &completeness);
+
+private:
+  [[nodiscard]] tl::expected<void, guest::GuestTrouble> open(const AttachMemory &request,
+                                                             std::vector<Fd> fds);
+
+  std::unique_ptr<guest::MemoryReader> memory_;
+  std::optional<guest::CachedMemory> cache_;
+  std::optional<guest::LinuxGuest> guest_;
+  GuestStateSeen state_;
+};
+
+/// For people: "complete" has none.
+[[nodiscard]] Completeness describe(const guest::Completeness &completeness);
+
+} // namespace outguard::sensor

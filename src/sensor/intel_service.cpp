@@ -1,0 +1,110 @@
+#include "sensor/intel_service.h"
+
+#include <cerrno>
+#include <chrono>
+
+#include <unistd.h>
+
+#include "facts/messages.h"
+#include "intel/intel_compiler.h"
+
+namespace outguard::sensor {
+
+namespace {
+
+constexpr std::chrono::milliseconds kSendWait{5000};
+constexpr std::chrono::hours kIdle{1}; ///< one receive; the other side closes when it is done
+/// A feed of 10M lines is below 1 GiB; what is longer is no feed.
+constexpr std::size_t kMaxFeedBytes = std::size_t{1} << 30;
+constexpr std::size_t kReadStep = std::size_t{1} << 20;
+
+/// nullopt with errno set; EFBIG beyond the cap.
+std::optional<std::vector<std::uint8_t>> read_whole(int fd) {
+  std::vector<std::uint8_t> bytes;
+  while (bytes.size() <= kMaxFeedBytes) {
+    const auto had = bytes.size();
+    bytes.resize(had + kReadStep);
+    const ssize_t count = ::read(fd, bytes.data() + had, kReadStep);
+    if (count < 0 && errno != EINTR) {
+      return std::nullopt;
+    }
+    bytes.resize(had + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    if (count == 0) {
+      return bytes;
+    }
+  }
+  errno = EFBIG;
+  return std::nullopt;
+}
+
+bool write_whole(int fd, std::span<const std::uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(fd, bytes.data(), bytes.size());
+    if (count < 0 && errno != EINTR) {
+      return false;
+    }
+    bytes = bytes.subspan(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  }
+  return true;
+}
+
+class IntelService {
+public:
+  [[nodiscard]] Report answer(const AddFeed &request, const std::vector<Fd> &fds) {
+    if (fds.size() != 1) {
+      return Failed{"AddFeed needs one descriptor"};
+    }
+    const auto bytes = read_whole(fds[0].get());
+    if (!bytes) {
+      FeedReport report;
+      report.name = request.name;
+      report.problem = errno == EFBIG ? "larger than 1 GiB" : "could not be read";
+      return report;
+    }
+    const auto reserved = request.allow_reserved ? intel::ReservedPolicy::Allow
+                                                 : intel::ReservedPolicy::Refuse;
+    return compiler_.add_feed(request.name, *bytes, reserved);
+  }
+
+  [[nodiscard]] Report answer(const CompileIntel &, const std::vector<Fd> &fds) {
+    if (fds.size() != 1) {
+      return Failed{"CompileIntel needs one descriptor"};
+    }
+    auto compiled = compiler_.compile();
+    if (compiled.report.problem.empty() && !write_whole(fds[0].get(), compiled.image)) {
+      compiled.report.problem = "the image could not be written";
+    }
+    return compiled.report;
+  }
+
+  template <class Other> [[nodiscard]] Report answer(const Other &, const std::vector<Fd> &) {
+    return Failed{"this process compiles intelligence and does nothing else"};
+  }
+
+private:
+  intel::IntelCompiler compiler_;
+};
+
+} // namespace
+
+void run_intel_service(MessageSocket control) {
+  IntelService service;
+  while (true) {
+    const auto message = control.receive(kIdle);
+    if (!message || !*message) {
+      return;
+    }
+    const auto request = decode_request((*message)->bytes);
+    if (!request) {
+      return; // our own side speaks another version
+    }
+    const auto &fds = (*message)->fds;
+    const Report report =
+        std::visit([&](const auto &body) { return service.answer(body, fds); }, request->body);
+    if (!control.send(encode(ReportEnvelope{request->id, report}), {}, kSendWait)) {
+      return;
+    }
+  }
+}
+
+} // namespace outguard::sensor

@@ -1,0 +1,32 @@
+// outguard-sensor ROLE: started by outguardd and outguard only, with its control socket as descriptor 3.
+#include <cstdio>
+#include <cstring>
+
+#include "sensor/intel_service.h"
+#include "sensor/request_loop.h"
+#include "sensor/sandbox.h"
+
+int main(int argc, char **argv) {
+  using namespace outguard;
+  constexpr int kControl = 3;
+  const bool guards = argc == 2 && std::strcmp(argv[1], "guard") == 0;
+  const bool compiles = argc == 2 && std::strcmp(argv[1], "compile-intel") == 0;
+  if (!guards && !compiles) {
+    std::fputs("outguard-sensor is started by outguardd and outguard, not by hand\n", stderr);
+    return 2;
+  }
+  const auto gaps =
+      sensor::enter_sandbox(guards ? sensor::Role::Guard : sensor::Role::CompileIntel, kControl);
+  if (!gaps) {
+    std::fprintf(stderr, "outguard-sensor: no sandbox, so nothing is read: %s\n",
+                 gaps.error().message.c_str());
+    return 1;
+  }
+  MessageSocket control{Fd(kControl)};
+  if (guards) {
+    sensor::RequestLoop(std::move(control)).run();
+  } else {
+    sensor::run_intel_service(std::move(control));
+  }
+  return 0;
+}

@@ -1,0 +1,124 @@
+#include "sensor/match_sink.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/ip_address.h"
+
+namespace outguard::sensor {
+
+namespace {
+
+constexpr std::uint64_t since_ns(std::int64_t now, std::int64_t then) {
+  return now > then ? static_cast<std::uint64_t>(now - then) : 0;
+}
+
+std::int64_t now_ns() { return wall_now().time_since_epoch().count(); }
+
+bool has_ports(const FlowTuple &tuple) {
+  return tuple.protocol == static_cast<std::uint8_t>(IpProtocol::Tcp) ||
+         tuple.protocol == static_cast<std::uint8_t>(IpProtocol::Udp);
+}
+
+bool names_a_process(const Attribution &attribution) { return !attribution.processes.empty(); }
+
+} // namespace
+
+Attribution MatchSink::ask_owner(const guest::Flow &flow) {
+  Attribution attribution;
+  guest::LinuxGuest *guest = view_.look();
+  if (guest == nullptr) {
+    attribution.status = AttributionStatus::Unavailable;
+  } else if (has_ports(flow.tuple)) {
+    const WallTime seen{std::chrono::nanoseconds(flow.last_packet_ns)};
+    attribution = guest->attribute(flow.tuple, seen);
+  }
+  attribution.latency_ns = since_ns(now_ns(), flow.last_packet_ns);
+  return attribution;
+}
+
+void MatchSink::on_flow_started(guest::Flow &flow) {
+  flow.user = notes_.open();
+  if (FlowNote *note = notes_.find(flow.user)) {
+    note->attribution = ask_owner(flow);
+    ++(names_a_process(note->attribution) ? counts_.flows_attributed
+                                          : counts_.flows_unattributed);
+  }
+  if (image_ == nullptr) {
+    return;
+  }
+  const auto &remote = flow.tuple.remote;
+  image_->match_address(remote.address, [&](intel::IndicatorId id) {
+    report(flow, static_cast<std::uint32_t>(id), ObservableKind::RemoteAddress,
+           remote.address.to_string());
+  });
+  if (has_ports(flow.tuple)) {
+    image_->match_endpoint(remote, [&](intel::IndicatorId id) {
+      report(flow, static_cast<std::uint32_t>(id), ObservableKind::RemoteEndpoint,
+             remote.to_string());
+    });
+  }
+}
+
+void MatchSink::on_observable(guest::Flow &flow, const guest::Observable &observable) {
+  if (image_ == nullptr) {
+    return;
+  }
+  const auto tell = [&](intel::IndicatorId id) {
+    report(flow, static_cast<std::uint32_t>(id), observable.kind, observable.text);
+  };
+  if (observable.kind == ObservableKind::HttpUrl) {
+    image_->match_url(observable.text, tell);
+  } else if (observable.form == guest::HostForm::Address) {
+    if (const auto address = IpAddress::parse(observable.text)) {
+      image_->match_address(*address, tell);
+    }
+  } else {
+    image_->match_domain(observable.text, tell);
+  }
+}
+
+void MatchSink::on_flow_ended(const guest::Flow &flow, guest::FlowEnd /*reason*/) {
+  notes_.close(flow.user);
+}
+
+void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKind kind,
+                       std::string_view observed) {
+  FlowNote *note = notes_.find(flow.user);
+  if (note != nullptr) {
+    const bool full = note->told.size() >= FlowNotes::kMostTold;
+    if (full || std::find(note->told.begin(), note->told.end(), indicator) != note->told.end()) {
+      ++counts_.repeats;
+      return;
+    }
+    note->told.push_back(indicator);
+  }
+  auto hit = image_->hit(static_cast<intel::IndicatorId>(indicator));
+  if (!hit) {
+    return; // a damaged image: nothing true can be said
+  }
+  hit->observed = kind;
+  hit->observed_value = GuestText(std::string(observed));
+
+  MatchSeen match;
+  match.flow = pipeline_->describe(flow);
+  match.indicator = std::move(*hit);
+  // The guest may have been unreadable, or the socket not in its tables yet, at the first packet.
+  if (note == nullptr || !names_a_process(note->attribution)) {
+    match.attribution = ask_owner(flow);
+    if (note != nullptr) {
+      note->attribution = match.attribution;
+    }
+  } else {
+    match.attribution = note->attribution;
+  }
+  guest::LinuxGuest *guest = view_.look();
+  if (guest != nullptr && names_a_process(match.attribution)) {
+    match.attribution.ancestors = guest->ancestors(match.attribution.processes[0].identity);
+  }
+  match.match_latency_ns = since_ns(now_ns(), flow.last_packet_ns);
+  ++counts_.matches;
+  outlet_.publish(std::move(match));
+}
+
+} // namespace outguard::sensor

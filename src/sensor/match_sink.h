@@ -1,0 +1,56 @@
+#pragma once
+// Stands at the end of the packet path: asks for a flow's owner at its first packet, matches every
+// observable, reports each (flow, indicator) once. One thread; owns neither guest nor outlet.
+
+#include <cstdint>
+#include <memory>
+
+#include "facts/messages.h"
+#include "guest/packets/packet_pipeline.h"
+#include "intel/intel_image.h"
+#include "sensor/flow_notes.h"
+#include "sensor/guest_view.h"
+
+namespace outguard::sensor {
+
+/// Where reports that nobody asked for go.
+class Outlet {
+public:
+  virtual ~Outlet() = default;
+  virtual void publish(Report report) = 0;
+};
+
+class MatchSink : public guest::PipelineSink {
+public:
+  struct Counts {
+    std::uint64_t flows_attributed = 0; ///< an owner was found at the first packet
+    std::uint64_t flows_unattributed = 0;
+    std::uint64_t matches = 0;   ///< reported
+    std::uint64_t repeats = 0;   ///< same flow and indicator again
+  };
+
+  MatchSink(GuestView &view, Outlet &outlet) : view_(view), outlet_(outlet) {}
+
+  /// The pipeline whose flows come here; needed to describe them.
+  void attach(guest::PacketPipeline &pipeline) { pipeline_ = &pipeline; }
+  void use(std::shared_ptr<const intel::IntelImage> image) { image_ = std::move(image); }
+  [[nodiscard]] const Counts &counts() const { return counts_; }
+
+  void on_flow_started(guest::Flow &flow) override;
+  void on_observable(guest::Flow &flow, const guest::Observable &observable) override;
+  void on_flow_ended(const guest::Flow &flow, guest::FlowEnd reason) override;
+
+private:
+  [[nodiscard]] Attribution ask_owner(const guest::Flow &flow);
+  void report(guest::Flow &flow, std::uint32_t indicator, ObservableKind kind,
+              std::string_view observed);
+
+  GuestView &view_;
+  Outlet &outlet_;
+  guest::PacketPipeline *pipeline_ = nullptr;
+  std::shared_ptr<const intel::IntelImage> image_;
+  FlowNotes notes_;
+  Counts counts_;
+};
+
+} // namespace outguard::sensor

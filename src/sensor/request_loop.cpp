@@ -1,0 +1,325 @@
+#include "sensor/request_loop.h"
+
+#include <algorithm>
+
+#include <poll.h>
+
+#include "facts/wire.h"
+#include "guest/packets/live_source.h"
+#include "guest/packets/pcap_file_source.h"
+#include "sensor/mapped_file.h"
+
+namespace outguard::sensor {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kSendWait{5000};
+constexpr milliseconds kTick{1000}; ///< idle flows are looked for this often
+/// Batches of one tap before requests and other taps get their turn.
+constexpr int kBatchesAtOnce = 64;
+constexpr std::size_t kMaxTaps = 32;
+/// Rows are sent in messages well below the limit; one row is at most a path and an argument list.
+constexpr std::size_t kRowsBytes = kMaxMessageBytes / 2;
+
+/// An image that lives as long as somebody looks things up in it.
+struct MappedImage {
+  MappedFile file;
+  intel::IntelImage image;
+};
+
+void add(std::vector<NamedCount> &counts, std::string name, std::uint64_t value) {
+  counts.push_back({std::move(name), value});
+}
+
+} // namespace
+
+void RequestLoop::run() {
+  while (true) {
+    std::vector<pollfd> items{{control_.fd(), POLLIN, 0}};
+    for (const auto &tap : taps_) {
+      items.push_back({tap.broken ? -1 : tap.source->descriptor(), POLLIN, 0});
+    }
+    if (::poll(items.data(), items.size(), static_cast<int>(kTick.count())) < 0 &&
+        errno != EINTR) {
+      return;
+    }
+    if (items[0].revents != 0 && !answer_requests()) {
+      return;
+    }
+    pump_taps();
+    expire_flows();
+  }
+}
+
+bool RequestLoop::answer_requests() {
+  auto message = control_.receive(milliseconds(0));
+  if (!message) {
+    return false;
+  }
+  if (!*message) {
+    return true;
+  }
+  const auto request = decode_request((*message)->bytes);
+  if (!request) {
+    return false; // our own side speaks another version: nothing can be answered
+  }
+  std::visit([&](const auto &body) { answer(request->id, body, std::move((*message)->fds)); },
+             request->body);
+  return true;
+}
+
+void RequestLoop::send(std::uint32_t id, Report report) {
+  const auto bytes = encode(ReportEnvelope{id, std::move(report)});
+  if (!control_.send(bytes, {}, kSendWait)) {
+    ++reports_lost_; // a broken socket ends the loop at the next receive
+  }
+}
+
+void RequestLoop::publish(Report report) { send(0, std::move(report)); }
+
+// ---- Packets ---------------------------------------------------------------------------------------
+
+guest::PacketPipeline &RequestLoop::open_pipeline(Tap &tap, std::string interface) {
+  guest::PipelineConfig config;
+  config.interface = interface;
+  tap.interface = std::move(interface);
+  tap.pipeline = std::make_unique<guest::PacketPipeline>(std::move(config), sink_);
+  return *tap.pipeline;
+}
+
+void RequestLoop::pump_taps() {
+  for (auto &tap : taps_) {
+    sink_.attach(*tap.pipeline);
+    for (int i = 0; i < kBatchesAtOnce && !tap.broken; ++i) {
+      const auto count = tap.pipeline->pump(*tap.source);
+      tap.broken = !count;
+      if (!count || *count == 0) {
+        break;
+      }
+    }
+  }
+}
+
+void RequestLoop::expire_flows() {
+  const auto now = monotonic_now();
+  if (now < next_expiry_) {
+    return;
+  }
+  next_expiry_ = now + kTick;
+  for (auto &tap : taps_) {
+    sink_.attach(*tap.pipeline);
+    tap.pipeline->expire(wall_now().time_since_epoch().count());
+  }
+}
+
+void RequestLoop::answer(std::uint32_t id, const OpenTap &request, Fds fds) {
+  if (fds.size() != 1 || taps_.size() >= kMaxTaps) {
+    return send(id, Failed{"OpenTap needs one descriptor, and at most 32 taps are watched"});
+  }
+  auto source = guest::LiveSource::open(std::move(fds[0]), request.ring);
+  if (!source) {
+    return send(id, Failed{std::string("the packet ring cannot be mapped: ") +
+                           guest::to_string(source.error().code)});
+  }
+  auto &tap = taps_.emplace_back();
+  tap.source = std::move(*source);
+  static_cast<void>(open_pipeline(tap, request.ring.interface));
+  send(id, Done{});
+}
+
+void RequestLoop::answer(std::uint32_t id, const ReplayCapture &request, Fds fds) {
+  if (fds.size() != 1) {
+    return send(id, Failed{"ReplayCapture needs one descriptor"});
+  }
+  guest::PcapFileSource source(std::move(fds[0]));
+  auto &tap = taps_.emplace_back();
+  auto &pipeline = open_pipeline(tap, request.name);
+  sink_.attach(pipeline);
+  auto count = pipeline.pump(source);
+  while (count && *count != 0) {
+    count = pipeline.pump(source);
+  }
+  ReplayDone done;
+  if (const auto &problem = source.problem()) {
+    done.problem = std::string(problem->reason) + " at offset " + std::to_string(problem->offset);
+  }
+  pipeline.finish();
+  done.counters = this->count();
+  taps_.pop_back();
+  send(id, std::move(done));
+}
+
+CountersSeen RequestLoop::count() const {
+  CountersSeen total;
+  guest::PipelineCounters sum;
+  for (const auto &tap : taps_) {
+    const auto counters = tap.pipeline->counters();
+    total.seen += counters.packets.seen;
+    total.processed += counters.packets.processed;
+    for (std::size_t i = 0; i < guest::kDropReasons; ++i) {
+      sum.packets.dropped[i] += counters.packets.dropped[i];
+    }
+    sum.flows.started += counters.flows.started;
+    sum.flows.live += counters.flows.live;
+    sum.observables += counters.observables;
+  }
+  for (std::size_t i = 0; i < guest::kDropReasons; ++i) {
+    if (sum.packets.dropped[i] != 0) {
+      add(total.dropped, guest::to_string(static_cast<guest::DropReason>(i)),
+          sum.packets.dropped[i]);
+    }
+  }
+  const auto &matched = sink_.counts();
+  add(total.other, "flows", sum.flows.started);
+  add(total.other, "flows_live", sum.flows.live);
+  add(total.other, "flows_attributed", matched.flows_attributed);
+  add(total.other, "flows_unattributed", matched.flows_unattributed);
+  add(total.other, "observables", sum.observables);
+  add(total.other, "matches", matched.matches);
+  add(total.other, "matches_repeated", matched.repeats);
+  add(total.other, "reports_lost", reports_lost_);
+  return total;
+}
+
+void RequestLoop::answer(std::uint32_t id, const GetCounters &, Fds) { send(id, count()); }
+
+// ---- Guest -----------------------------------------------------------------------------------------
+
+void RequestLoop::answer(std::uint32_t id, const AttachMemory &request, Fds fds) {
+  send(id, view_.attach(request, std::move(fds)));
+}
+
+std::string RequestLoop::not_ready() const {
+  const auto &state = view_.state();
+  return std::string("the guest is ") + to_string(state.state) +
+         (state.reason.empty() ? "" : ": " + state.reason);
+}
+
+template <class Rows, class Row>
+void RequestLoop::send_rows(std::uint32_t id, std::vector<Row> rows,
+                            const guest::Completeness &completeness) {
+  Rows message;
+  std::size_t bytes = 0;
+  for (auto &row : rows) {
+    WireWriter writer;
+    writer(row);
+    if (!message.rows.empty() && bytes + writer.size() > kRowsBytes) {
+      send(id, std::exchange(message, {}));
+      bytes = 0;
+    }
+    bytes += writer.size();
+    message.rows.push_back(std::move(row));
+  }
+  message.completeness = describe(completeness);
+  message.last = true;
+  send(id, std::move(message));
+  if (view_.note(completeness)) {
+    publish(view_.state());
+  }
+}
+
+void RequestLoop::answer(std::uint32_t id, const ListProcesses &, Fds) {
+  guest::LinuxGuest *guest = view_.look();
+  if (guest == nullptr) {
+    return send(id, Failed{not_ready()});
+  }
+  auto seen = guest->processes();
+  send_rows<ProcessRows>(id, std::move(seen.processes), seen.completeness);
+}
+
+void RequestLoop::answer(std::uint32_t id, const ListSockets &, Fds) {
+  guest::LinuxGuest *guest = view_.look();
+  if (guest == nullptr) {
+    return send(id, Failed{not_ready()});
+  }
+  auto seen = guest->sockets();
+  send_rows<SocketRows>(id, std::move(seen.sockets), seen.completeness);
+}
+
+void RequestLoop::answer(std::uint32_t id, const FindOwner &request, Fds) {
+  const auto start = monotonic_now();
+  guest::LinuxGuest *guest = view_.look();
+  if (guest == nullptr) {
+    return send(id, Failed{not_ready()});
+  }
+  OwnerFound found;
+  found.attribution = guest->attribute(request.tuple, wall_now());
+  if (!found.attribution.processes.empty()) {
+    found.attribution.ancestors = guest->ancestors(found.attribution.processes[0].identity);
+  }
+  found.attribution.latency_ns = static_cast<std::uint64_t>((monotonic_now() - start).count());
+  send(id, std::move(found));
+}
+
+void RequestLoop::answer(std::uint32_t id, const PlanKill &request, Fds) {
+  guest::LinuxGuest *guest = view_.look();
+  if (guest == nullptr) {
+    return send(id, Failed{not_ready()});
+  }
+  auto plan = guest->plan_kill(request.process);
+  if (!plan) {
+    return send(id, Failed{guest::to_string(plan.error())});
+  }
+  send(id, PlanMade{std::move(*plan)});
+}
+
+void RequestLoop::answer(std::uint32_t id, const CheckFate &request, Fds) {
+  guest::LinuxGuest *guest = view_.look();
+  send(id, FateSeen{guest == nullptr ? ProcessFate::Unknown : guest->fate(request.process)});
+}
+
+// ---- Intelligence ----------------------------------------------------------------------------------
+
+void RequestLoop::answer(std::uint32_t id, const UseIntel &, Fds fds) {
+  if (fds.size() != 1) {
+    return send(id, Failed{"UseIntel needs one descriptor"});
+  }
+  auto file = MappedFile::open(fds[0]);
+  if (!file) {
+    return send(id, Failed{file.error().message});
+  }
+  auto image = intel::IntelImage::open(file->bytes());
+  if (!image) {
+    return send(id, Failed{image.error().message});
+  }
+  const auto owner = std::make_shared<MappedImage>(MappedImage{std::move(*file), *image});
+  image_ = {owner, &owner->image};
+  sink_.use(image_);
+  send(id, Done{});
+}
+
+void RequestLoop::answer(std::uint32_t id, const LookUp &request, Fds) {
+  if (image_ == nullptr) {
+    return send(id, Failed{"no intelligence is loaded"});
+  }
+  LookedUp answer;
+  const auto collect = [&](intel::IndicatorId found) {
+    if (auto hit = image_->hit(found); hit && answer.hits.size() < FlowNotes::kMostTold) {
+      hit->observed_value = GuestText(request.value);
+      answer.hits.push_back(std::move(*hit));
+    }
+  };
+  if (const auto address = IpAddress::parse(request.value)) {
+    image_->match_address(*address, collect);
+  } else if (const auto endpoint = Endpoint::parse(request.value)) {
+    image_->match_endpoint(*endpoint, collect);
+    image_->match_address(endpoint->address, collect);
+  } else if (request.value.find('/') != std::string::npos) {
+    image_->match_url(request.value, collect);
+  } else {
+    image_->match_domain(request.value, collect);
+  }
+  send(id, std::move(answer));
+}
+
+void RequestLoop::answer(std::uint32_t id, const AddFeed &, Fds) {
+  send(id, Failed{"this process guards a VM; feeds are compiled elsewhere"});
+}
+
+void RequestLoop::answer(std::uint32_t id, const CompileIntel &, Fds) {
+  send(id, Failed{"this process guards a VM; feeds are compiled elsewhere"});
+}
+
+} // namespace outguard::sensor

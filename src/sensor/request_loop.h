@@ -1,0 +1,73 @@
+#pragma once
+// The sensor's one loop: answers requests from its control socket and pumps packets in between, until
+// the other side closes. One thread; owns everything the sensor has.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/message_socket.h"
+#include "facts/messages.h"
+#include "guest/packets/packet_pipeline.h"
+#include "guest/packets/packet_source.h"
+#include "sensor/guest_view.h"
+#include "sensor/match_sink.h"
+
+namespace outguard::sensor {
+
+class RequestLoop : public Outlet {
+public:
+  explicit RequestLoop(MessageSocket control) : control_(std::move(control)), sink_(view_, *this) {}
+
+  /// Returns when the control socket closes or breaks.
+  void run();
+
+  void publish(Report report) override;
+
+private:
+  /// One tap: its ring, and the packet path behind it. Flows of two taps never mix.
+  struct Tap {
+    std::string interface;
+    std::unique_ptr<guest::PacketSource> source;
+    std::unique_ptr<guest::PacketPipeline> pipeline;
+    bool broken = false; ///< the ring failed (device gone): no longer polled
+  };
+
+  [[nodiscard]] bool answer_requests();
+  void pump_taps();
+  void expire_flows();
+  void send(std::uint32_t id, Report report);
+  [[nodiscard]] guest::PacketPipeline &open_pipeline(Tap &tap, std::string interface);
+
+  // One for each Request.
+  using Fds = std::vector<Fd>;
+  void answer(std::uint32_t id, const AttachMemory &request, Fds fds);
+  void answer(std::uint32_t id, const OpenTap &request, Fds fds);
+  void answer(std::uint32_t id, const ReplayCapture &request, Fds fds);
+  void answer(std::uint32_t id, const UseIntel &request, Fds fds);
+  void answer(std::uint32_t id, const AddFeed &request, Fds fds);      // refused: a compiler's job
+  void answer(std::uint32_t id, const CompileIntel &request, Fds fds); // refused
+  void answer(std::uint32_t id, const ListProcesses &request, Fds fds);
+  void answer(std::uint32_t id, const ListSockets &request, Fds fds);
+  void answer(std::uint32_t id, const FindOwner &request, Fds fds);
+  void answer(std::uint32_t id, const PlanKill &request, Fds fds);
+  void answer(std::uint32_t id, const CheckFate &request, Fds fds);
+  void answer(std::uint32_t id, const LookUp &request, Fds fds);
+  void answer(std::uint32_t id, const GetCounters &request, Fds fds);
+  template <class Rows, class Row>
+  void send_rows(std::uint32_t id, std::vector<Row> rows, const guest::Completeness &completeness);
+  [[nodiscard]] CountersSeen count() const;
+  [[nodiscard]] std::string not_ready() const;
+
+  MessageSocket control_;
+  GuestView view_;
+  MatchSink sink_;
+  std::vector<Tap> taps_;
+  std::shared_ptr<const intel::IntelImage> image_;
+  MonotonicTime next_expiry_{};
+  std::uint64_t reports_lost_ = 0; ///< the supervisor did not read them in time
+};
+
+} // namespace outguard::sensor

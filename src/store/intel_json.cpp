@@ -1,0 +1,56 @@
+#include "store/intel_json.h"
+
+#include <nlohmann/json.hpp>
+
+namespace outguard::store {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string line(const Json &object) {
+  return object.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+Json text_or_null(const std::string &text) { return text.empty() ? Json() : Json(text); }
+
+} // namespace
+
+std::string feed_json(const FeedReport &feed) {
+  Json reasons = Json::object();
+  for (const auto &reason : feed.reasons) {
+    reasons[reason.reason] = reason.count;
+  }
+  Json rejects = Json::array();
+  for (const auto &reject : feed.lines) {
+    rejects.push_back(
+        {{"line", reject.line}, {"reason", reject.reason}, {"text", reject.text.printable()}});
+  }
+  return line({{"feed", GuestText(feed.name).printable()},
+               {"problem", text_or_null(feed.problem)},
+               {"accepted", feed.accepted},
+               {"duplicates", feed.duplicates},
+               {"rejected", feed.rejected},
+               {"comments", feed.comments},
+               {"reasons", std::move(reasons)},
+               {"rejects", std::move(rejects)}});
+}
+
+std::string intel_json(const IntelReport &totals) {
+  return line({{"indicators", totals.indicators},
+               {"image_bytes", totals.image_bytes},
+               {"build_us", totals.build_ns / 1000},
+               {"problem", text_or_null(totals.problem)}});
+}
+
+std::string hit_json(const IndicatorHit &hit) {
+  return line({{"type", to_string(hit.type)},
+               {"value", hit.value.printable()},
+               {"source", hit.source.printable()},
+               {"line", hit.source_line},
+               {"confidence", hit.confidence},
+               {"valid_until", hit.valid_until == 0 ? Json() : Json(hit.valid_until)},
+               {"looked_up", hit.observed_value.printable()}});
+}
+
+} // namespace outguard::store

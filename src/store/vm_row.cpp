@@ -1,0 +1,51 @@
+#include "store/vm_row.h"
+
+#include <nlohmann/json.hpp>
+
+namespace outguard::store {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json text_or_null(const std::string &text) { return text.empty() ? Json() : Json(text); }
+
+Json kernel_object(const VmRow &row) {
+  if (row.state != GuestState::Ready) {
+    return nullptr;
+  }
+  const auto &kernel = row.kernel;
+  return {{"release", kernel.release.printable()},
+          {"banner", kernel.banner.printable()},
+          {"located_by", kernel.located_by},
+          {"symbols_from", kernel.symbols_from},
+          {"symbol_count", kernel.symbol_count},
+          {"types_from", kernel.types_from},
+          {"paging_levels", kernel.paging_levels},
+          {"kaslr_offset", kernel.kaslr_offset},
+          {"attach_us",
+           {{"connect", row.connect_us},
+            {"find", kernel.find_ns / 1000},
+            {"types", kernel.types_ns / 1000},
+            {"symbols", kernel.symbols_ns / 1000},
+            {"walk", row.walk_us}}}};
+}
+
+} // namespace
+
+std::string vm_json(const VmRow &row) {
+  const Json object = {{"vm", row.name.printable()},
+                       {"uuid", text_or_null(row.uuid)},
+                       {"pid", row.pid},
+                       {"hypervisor", "qemu"},
+                       {"machine", text_or_null(row.machine)},
+                       {"memory_bytes", row.memory_bytes ? Json(*row.memory_bytes) : Json()},
+                       {"state", to_string(row.state)},
+                       {"memory", text_or_null(row.memory)},
+                       {"kernel", kernel_object(row)},
+                       {"taps", row.taps},
+                       {"gaps", row.gaps}};
+  return object.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+} // namespace outguard::store
