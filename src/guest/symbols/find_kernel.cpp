@@ -190,6 +190,9 @@ private:
                             return at.is_null() ? fault(FaultCode::NotFound)
                                                 : read_text(space_, at, kMaxVmcoreinfoBytes);
                           });
+    if (!text && text.error().code == FaultCode::SourceGone) {
+      return tl::unexpected(text.error());
+    }
     const auto info = text ? parse_vmcoreinfo(*text) : std::nullopt;
     if (!info) {
       return {};
@@ -230,6 +233,9 @@ private:
     constexpr std::array<std::uint8_t, 4> kStart{0x9f, 0xeb, 1, 0};
     for (const ImageRun &run : runs) {
       const auto bytes = copy_run(space_, run);
+      if (!bytes && bytes.error().code == FaultCode::SourceGone) {
+        return tl::unexpected(bytes.error());
+      }
       if (!bytes) {
         continue;
       }

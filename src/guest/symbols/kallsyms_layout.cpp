@@ -106,14 +106,14 @@ std::optional<KallsymsLayout> find_names(Bytes bytes, std::size_t markers,
   const std::uint64_t most = marker_count * kNamesPerMarker;
   for (std::size_t tail = 2; tail <= kMaxMarkerStep + kMaxPadding; ++tail) {
     const std::size_t distance = last + tail;
-    if (distance + 8 > markers) {
+    if (distance + 4 > markers) {
       break;
     }
     const std::size_t names = markers - distance;
     if (names % 4 != 0) {
       continue;
     }
-    for (const std::size_t count_position : {names - 8, names - 4}) {
+    for (const std::size_t count_position : {names - 8, names - 4}) { // wrapped: reads as 0
       const std::uint32_t count = word_at(bytes, count_position);
       if (count > most || count <= most - kNamesPerMarker || count > kMaxSymbols) {
         continue;

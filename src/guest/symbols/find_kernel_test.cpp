@@ -1,0 +1,230 @@
+#include <gtest/gtest.h>
+
+#include "guest/symbols/kernel.h"
+#include "guest/testing/btf_builder.h"
+#include "guest/testing/kernel_builder.h"
+
+namespace outguard::guest {
+namespace {
+
+tl::expected<Kernel, KernelSearchFailure> find(KernelBuilder &kernel) {
+  const auto cpu = kernel.registers();
+  return find_kernel(kernel.memory(), {&cpu, 1});
+}
+
+void expect_whole(const tl::expected<Kernel, KernelSearchFailure> &found, const char *how) {
+  ASSERT_TRUE(found) << to_string(found.error().state) << " "
+                     << to_string(found.error().fault.code);
+  EXPECT_EQ(found->seen.release.raw(), "6.1.0-test");
+  EXPECT_EQ(found->seen.banner.raw(), "Linux version 6.1.0-test (builder) #1 SMP");
+  EXPECT_EQ(found->seen.located_by, how);
+  EXPECT_EQ(found->seen.text_base, KernelBuilder::kText.raw());
+  EXPECT_EQ(found->seen.kaslr_offset, 0x1140'0000U);
+  EXPECT_EQ(found->symbols->find("_text"), KernelBuilder::kText);
+  EXPECT_EQ(found->types->size_of("task_struct"), 64U);
+  EXPECT_EQ(found->space.translate(KernelBuilder::kText)->raw() -
+                (KernelBuilder::kText.raw() - 0xffff'ffff'8000'0000),
+            found->seen.physical_base);
+}
+
+TEST(FindKernel, ByRegisters) {
+  for (const auto levels : {PagingLevels::Four, PagingLevels::Five}) {
+    for (const KallsymsForm &form : kallsyms_forms()) {
+      KernelRecipe recipe;
+      recipe.levels = levels;
+      recipe.form = form;
+      if (form.addresses != KallsymsForm::Addresses::PerCpuAbsolute) {
+        continue; // the recipe has a per-CPU symbol near 0; kallsyms_table_test has these forms
+      }
+      KernelBuilder kernel(recipe);
+      const auto found = find(kernel);
+      expect_whole(found, "registers");
+      EXPECT_EQ(found->seen.paging_levels, static_cast<int>(levels));
+    }
+  }
+}
+
+TEST(FindKernel, ByRegistersReadsOnlyTheImage) {
+  KernelBuilder kernel;
+  kernel.memory().map(GuestPhysical(0x1'0000'0000), 64 << 20);
+  kernel.memory().clear_calls();
+  ASSERT_TRUE(find(kernel));
+  for (const auto &call : kernel.memory().calls()) {
+    EXPECT_LT(call.address.raw(), 0x1'0000'0000U);
+  }
+}
+
+TEST(FindKernel, UsesTheKernelsOwnTables) {
+  KernelBuilder kernel;
+  const auto found = find(kernel);
+  ASSERT_TRUE(found);
+  EXPECT_NE(found->space.root(), kernel.guest().root());
+}
+
+TEST(FindKernel, InUserModeUnderPageTableIsolation) {
+  KernelBuilder kernel;
+  // The user's root stands behind the kernel's and maps one page of entry code.
+  auto &guest = kernel.guest();
+  const GuestPhysical pair = guest.allocate_physical(8192, 8192);
+  for (std::uint64_t entry = 0; entry < 512; ++entry) {
+    const auto value = guest.memory().read<std::uint64_t>(guest.root().plus_wrapping(entry * 8));
+    guest.memory().put(pair.plus_wrapping(entry * 8), value->any_value());
+  }
+  guest.map_page(pair.plus_wrapping(4096), KernelBuilder::kText.plus_wrapping(0x4000),
+                 guest.allocate_physical(4096, 4096));
+  auto cpu = kernel.registers();
+  cpu.cr3 = pair.raw() | 0x1000 | 0x803; // and a PCID
+  cpu.rip = 0x40'1000;
+  expect_whole(find_kernel(kernel.memory(), {&cpu, 1}), "registers");
+}
+
+TEST(FindKernel, OneGoodCpuIsEnough) {
+  KernelBuilder kernel;
+  std::vector<CpuRegisters> cpus(3);
+  cpus[1] = kernel.registers();
+  cpus[1].cr3 = 0xdead'0000;
+  cpus[2] = kernel.registers();
+  expect_whole(find_kernel(kernel.memory(), cpus), "registers");
+}
+
+TEST(FindKernel, BeforeReadOnlyDataIsProtected) {
+  KernelBuilder kernel;
+  // Everything writable, as until late in boot.
+  auto &guest = kernel.guest();
+  const auto space = guest.space();
+  for (std::uint64_t at = 0; at < 0x12'0000; at += 4096) {
+    const auto page = KernelBuilder::kText.plus_wrapping((2 << 20) + at);
+    guest.map_page(guest.root(), page, space.translate(page).value(), PageSize::Small,
+                   {true, false});
+  }
+  expect_whole(find(kernel), "registers");
+}
+
+TEST(FindKernel, WithoutDataSymbolsItIsRefused) {
+  KernelRecipe recipe;
+  recipe.data_symbols = false;
+  KernelBuilder kernel(recipe);
+  const auto found = find(kernel);
+  ASSERT_FALSE(found) << "without them there is no way to init_task";
+  EXPECT_EQ(found.error().state, GuestState::Unreadable);
+  EXPECT_EQ(found.error().fault.code, FaultCode::NotFound);
+}
+
+TEST(FindKernel, FindsTypesByTheirMagicToo) {
+  KernelRecipe recipe;
+  recipe.btf_symbols = false;
+  KernelBuilder kernel(recipe);
+  expect_whole(find(kernel), "registers");
+}
+
+TEST(FindKernel, StatesOfGuestsWithoutLinux) {
+  FakeMemory empty;
+  empty.map(GuestPhysical(0), 1 << 20);
+  CpuRegisters firmware; // real mode
+  EXPECT_EQ(find_kernel(empty, {&firmware, 1}).error().state, GuestState::Booting);
+
+  firmware.long_mode = true; // UEFI: 64-bit, identity mapped
+  firmware.cr0 = 0x8000'0011;
+  firmware.idt_base = 0x7f00'0000;
+  EXPECT_EQ(find_kernel(empty, {&firmware, 1}).error().state, GuestState::Booting);
+
+  CpuRegisters windows = firmware;
+  windows.idt_base = 0xffff'f800'1234'5000;
+  EXPECT_EQ(find_kernel(empty, {&windows, 1}).error().state, GuestState::NotLinux);
+}
+
+TEST(FindKernel, AnImageWithoutTablesIsNotLinux) {
+  KernelRecipe recipe;
+  recipe.kallsyms_flaw = KallsymsBuilder::Flaw::DigitMissing;
+  KernelBuilder kernel(recipe);
+  EXPECT_EQ(find(kernel).error().state, GuestState::NotLinux);
+}
+
+TEST(FindKernel, EmptyOwnTablesMeanBooting) {
+  KernelRecipe recipe;
+  recipe.own_tables_filled = false;
+  recipe.vmcoreinfo_release.clear();
+  KernelBuilder kernel(recipe);
+  EXPECT_EQ(find(kernel).error().state, GuestState::Booting);
+}
+
+TEST(FindKernel, OwnTablesThatLeadElsewhereAreRefused) {
+  KernelRecipe recipe;
+  recipe.own_tables_agree = false;
+  KernelBuilder kernel(recipe);
+  const auto found = find(kernel);
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().state, GuestState::Unreadable);
+  EXPECT_EQ(found.error().fault.code, FaultCode::Malformed);
+}
+
+TEST(FindKernel, VmcoreinfoThatDisagreesIsRefusedAndNoneIsFine) {
+  KernelRecipe recipe;
+  recipe.vmcoreinfo_release = "5.10.0-other";
+  KernelBuilder disagreeing(recipe);
+  EXPECT_EQ(find(disagreeing).error().state, GuestState::Unreadable);
+  recipe.vmcoreinfo_release.clear();
+  KernelBuilder without(recipe);
+  expect_whole(find(without), "registers");
+}
+
+TEST(FindKernel, TypesMustBeThisKernels) {
+  KernelRecipe recipe;
+  BtfBuilder btf;
+  btf.add_composite(BtfKind::Struct, "something", 8, {});
+  recipe.btf = btf.build();
+  KernelBuilder kernel(recipe);
+  EXPECT_EQ(find(kernel).error().state, GuestState::Unreadable);
+  EXPECT_EQ(find(kernel).error().fault.code, FaultCode::NotFound);
+}
+
+TEST(FindKernel, MemoryThatEndsIsUnreadableAtEveryPoint) {
+  KernelBuilder whole;
+  whole.memory().clear_calls();
+  ASSERT_TRUE(find(whole));
+  const std::size_t calls = whole.memory().calls().size();
+  for (std::size_t after = 0; after < calls; after += 1 + calls / 200) {
+    whole.memory().fail_after(after);
+    const auto found = find(whole);
+    ASSERT_FALSE(found) << after;
+    EXPECT_EQ(found.error().state, GuestState::Unreadable) << after;
+    EXPECT_EQ(found.error().fault.code, FaultCode::SourceGone) << after;
+  }
+}
+
+TEST(FindKernel, ByScan) {
+  for (const auto levels : {PagingLevels::Four, PagingLevels::Five}) {
+    KernelRecipe recipe;
+    recipe.levels = levels;
+    KernelBuilder kernel(recipe);
+    expect_whole(find_kernel(kernel.memory(), {}), "ram-scan");
+  }
+}
+
+TEST(FindKernel, ScanPassesOverStaleAndPlantedNotes) {
+  KernelBuilder kernel;
+  const GuestPhysical genuine = kernel.note_page();
+  // The same claim, copied: leads to the kernel, which does not point at it.
+  std::vector<std::uint8_t> copy(4096);
+  ASSERT_TRUE(kernel.memory().read(genuine, copy));
+  kernel.memory().write(GuestPhysical(0x1000), copy);
+  // A claim of an earlier boot: leads nowhere.
+  const auto stale =
+      kernel.plant_note("5.10.0-old", GuestVirtual(0xffff'ffff'8140'0000), 0x100'0000);
+  std::vector<std::uint8_t> old(4096);
+  ASSERT_TRUE(kernel.memory().read(stale, old));
+  kernel.memory().write(GuestPhysical(0x2000), old);
+  expect_whole(find_kernel(kernel.memory(), {}), "ram-scan");
+
+  kernel.memory().unmap(genuine);
+  EXPECT_FALSE(find_kernel(kernel.memory(), {})) << "copies alone do not win";
+}
+
+TEST(FindKernel, NoScanWhileCpusRunSomethingElse) {
+  KernelBuilder kernel; // its kernel lies in RAM, and the guest is in its firmware again
+  const CpuRegisters firmware;
+  EXPECT_EQ(find_kernel(kernel.memory(), {&firmware, 1}).error().state, GuestState::Booting);
+}
+
+} // namespace
+} // namespace outguard::guest
