@@ -58,13 +58,13 @@ IndexBuilder::Added IndexBuilder::add(const IndicatorKey &key, const Mention &me
 
   const auto hash = hash_.of(key.type, key.prefix, key.bytes);
   const auto slot = find_slot(hash, key);
-  if (slots_[slot] != 0) {
-    return add_mention(slots_[slot] - 1, record);
+  if (slots_[slot].record_plus_one != 0) {
+    return add_mention(slots_[slot].record_plus_one - 1, record);
   }
   record.key_offset = static_cast<std::uint32_t>(arena_.size());
   arena_ += key.bytes;
   entries_.push_back({record, hash, kNone, true});
-  slots_[slot] = static_cast<std::uint32_t>(entries_.size());
+  slots_[slot] = {fingerprint(hash), static_cast<std::uint32_t>(entries_.size())};
   ++heads_;
   note_prefix(key);
   if (heads_ * 2 > slots_.size()) {
@@ -103,7 +103,11 @@ bool IndexBuilder::is_same_key(const Entry &entry, std::uint64_t hash,
 
 std::size_t IndexBuilder::find_slot(std::uint64_t hash, const IndicatorKey &key) const {
   std::size_t slot = hash & (slots_.size() - 1);
-  while (slots_[slot] != 0 && !is_same_key(entries_[slots_[slot] - 1], hash, key)) {
+  const auto belongs_here = [&](const Slot &at) {
+    return at.record_plus_one == 0 || (at.fingerprint == fingerprint(hash) &&
+                                       is_same_key(entries_[at.record_plus_one - 1], hash, key));
+  };
+  while (!belongs_here(slots_[slot])) {
     slot = (slot + 1) & (slots_.size() - 1);
   }
   return slot;
@@ -118,16 +122,16 @@ void IndexBuilder::note_prefix(const IndicatorKey &key) {
 }
 
 void IndexBuilder::grow() {
-  slots_.assign(slots_.size() * 2, 0);
+  slots_.assign(slots_.size() * 2, Slot{});
   for (std::uint32_t i = 0; i < entries_.size(); ++i) {
     if (!entries_[i].head) {
       continue;
     }
     std::size_t slot = entries_[i].hash & (slots_.size() - 1);
-    while (slots_[slot] != 0) {
+    while (slots_[slot].record_plus_one != 0) {
       slot = (slot + 1) & (slots_.size() - 1);
     }
-    slots_[slot] = i + 1;
+    slots_[slot] = {fingerprint(entries_[i].hash), i + 1};
   }
 }
 

@@ -71,7 +71,7 @@ private:
   KeyHash hash_;
   HashSeed seed_;
   std::vector<Entry> entries_;
-  std::vector<std::uint32_t> slots_; ///< entry index + 1; 0 is free; at most half used
+  std::vector<Slot> slots_; ///< as in the image, of entries instead of records; at most half used
   std::size_t heads_ = 0;
   std::string arena_;
   std::vector<SourceName> sources_;

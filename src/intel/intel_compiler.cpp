@@ -30,11 +30,10 @@ FeedReport IntelCompiler::add_feed(const std::string &name, std::span<const std:
     report.problem = "too many feeds, at most " + std::to_string(kMaxSources);
     return report;
   }
-  return parse_list(
-      name, bytes, reserved, [&](const LineIndicator &indicator, std::uint32_t line) {
-        return taken(builder_.add(indicator.key,
-                                  Mention{*source, line, indicator.scope, kListConfidence, 0}));
-      });
+  return parse_list(name, bytes, reserved, [&](const LineIndicator &indicator, std::uint32_t line) {
+    return taken(
+        builder_.add(indicator.key, Mention{*source, line, indicator.scope, kListConfidence, 0}));
+  });
 }
 
 IntelCompiler::Compiled IntelCompiler::compile() {

@@ -93,13 +93,13 @@ template <class Yield> void IntelImage::match_address(const IpAddress &given, Yi
   if (const auto id = find(IndicatorType::Address, 0, octet_view(address))) {
     yield(*id);
   }
+  PrefixCutter cutter(address);
   for (unsigned prefix = most_prefix(address.family); prefix-- > 0;) {
     if (!has_prefix(address.family, prefix)) {
       continue;
     }
     const auto length = static_cast<std::uint8_t>(prefix);
-    const auto network = masked(address, length);
-    if (const auto id = find(IndicatorType::Network, length, octet_view(network))) {
+    if (const auto id = find(IndicatorType::Network, length, cutter.cut(length))) {
       yield(*id);
     }
   }

@@ -43,7 +43,7 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   IndexBuilder small({1, 0x9e3779b97f4a7c15});
   const auto source = small.add_source("s").value_or(0);
   (void)small.add({IndicatorType::Domain, 0, "evil.com"}, {source, 1});
-  IntelCompiler compiler(ReservedPolicy::Refuse, {1, 0x9e3779b97f4a7c15});
+  IntelCompiler compiler({1, 0x9e3779b97f4a7c15});
   (void)compiler.add_feed("hosts", bytes(kHosts));
   (void)compiler.add_feed("feed", bytes(kFeed));
   return {compiler.compile().image, small.build().value_or(std::vector<std::uint8_t>{})};

@@ -16,9 +16,9 @@ std::span<const std::uint8_t> as_bytes(std::string_view text) {
 }
 
 std::vector<std::uint8_t> compile(const std::map<std::string, std::string> &feeds) {
-  IntelCompiler compiler(ReservedPolicy::Allow, kSeed);
+  IntelCompiler compiler(kSeed);
   for (const auto &[name, text] : feeds) {
-    EXPECT_EQ(compiler.add_feed(name, as_bytes(text)).problem, "");
+    EXPECT_EQ(compiler.add_feed(name, as_bytes(text), ReservedPolicy::Allow).problem, "");
   }
   auto compiled = compiler.compile();
   EXPECT_EQ(compiled.report.problem, "");
@@ -174,7 +174,7 @@ TEST(IntelImage, AgreesWithAnOrdinaryMapOnManyKeys) {
 
 TEST(IntelImage, DifferentSeedsGiveTheSameAnswers) {
   for (std::uint64_t i = 0; i < 20; ++i) {
-    IntelCompiler compiler(ReservedPolicy::Refuse, random_seed());
+    IntelCompiler compiler;
     ASSERT_EQ(compiler.add_feed("a", as_bytes("evil.com\n45.9.20.0/24\n")).accepted, 2U);
     const auto compiled = compiler.compile();
     const auto image = IntelImage::open(compiled.image).value();
@@ -244,7 +244,7 @@ TEST_F(DamagedImage, TheReasonIsNamed) {
 }
 
 TEST(IntelCompiler, ReportsWhatItMade) {
-  IntelCompiler compiler(ReservedPolicy::Refuse, kSeed);
+  IntelCompiler compiler(kSeed);
   const auto first = compiler.add_feed("a.txt", as_bytes("evil.com\nevil.com\n10.0.0.1\n"));
   EXPECT_EQ(first.accepted, 1U);
   EXPECT_EQ(first.duplicates, 1U);
@@ -258,7 +258,7 @@ TEST(IntelCompiler, ReportsWhatItMade) {
 }
 
 TEST(IntelCompiler, NoIndicatorIsAProblem) {
-  IntelCompiler compiler(ReservedPolicy::Refuse, kSeed);
+  IntelCompiler compiler(kSeed);
   EXPECT_NE(compiler.add_feed("a.txt", as_bytes("10.0.0.1\n")).problem, "");
   const auto compiled = compiler.compile();
   EXPECT_EQ(compiled.report.problem, "no indicator in any feed");

@@ -11,7 +11,17 @@ namespace outguard::intel {
 
 namespace {
 
-constexpr std::string_view kBlanks = " \t\r";
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r';
+}
+
+/// IpAddress::parse() behind a cheap check: most lines of a list are names.
+std::optional<IpAddress> parse_address(std::string_view text) {
+  const auto fits = [](char c) {
+    return (c >= '0' && c <= ':') || c == '.' || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'f');
+  };
+  return std::all_of(text.begin(), text.end(), fits) ? IpAddress::parse(text) : std::nullopt;
+}
 
 bool all_digits(std::string_view text) {
   return !text.empty() &&
@@ -82,7 +92,7 @@ Parsed<LineIndicator> from_endpoint(std::string_view word, ReservedPolicy policy
   if (!port || *port == 0) {
     return reject(RejectReason::BadPort);
   }
-  const auto given = IpAddress::parse(host);
+  const auto given = parse_address(host);
   if (!given) {
     return reject(normalise_domain(host) ? RejectReason::PortAfterName
                                          : RejectReason::NotAnIndicator);
@@ -113,7 +123,7 @@ Parsed<LineIndicator> from_domain(std::string_view word) {
 /// Cuts a comment: from a `#`, `;` or `//` at the start of the line or after a blank.
 std::string_view without_comment(std::string_view line) {
   for (std::size_t i = 0; i < line.size(); ++i) {
-    const bool begins_word = i == 0 || kBlanks.find(line[i - 1]) != kBlanks.npos;
+    const bool begins_word = i == 0 || is_blank(line[i - 1]);
     const auto rest = line.substr(i);
     if (begins_word && (rest.starts_with('#') || rest.starts_with(';') || rest.starts_with("//"))) {
       return line.substr(0, i);
@@ -124,10 +134,11 @@ std::string_view without_comment(std::string_view line) {
 
 /// Takes the next word off the front of `line`; empty at the end.
 std::string_view take_word(std::string_view &line) {
-  const auto start = std::min(line.find_first_not_of(kBlanks), line.size());
-  line.remove_prefix(start);
-  const auto word = line.substr(0, line.find_first_of(kBlanks));
-  line.remove_prefix(word.size());
+  const auto *const start = std::find_if_not(line.begin(), line.end(), is_blank);
+  const auto *const end = std::find_if(start, line.end(), is_blank);
+  const auto word = line.substr(static_cast<std::size_t>(start - line.begin()),
+                                static_cast<std::size_t>(end - start));
+  line.remove_prefix(static_cast<std::size_t>(end - line.begin()));
   return word;
 }
 
@@ -148,11 +159,11 @@ Parsed<LineIndicator> parse_indicator(std::string_view word, ReservedPolicy poli
     return from_domain(word.substr(word.front() == '*' ? 2 : 1));
   }
   const auto bare = word.ends_with('.') ? word.substr(0, word.size() - 1) : word;
-  if (const auto address = IpAddress::parse(bare)) {
+  if (const auto address = parse_address(bare)) {
     return from_address(*address, policy);
   }
   if (const auto slash = word.find('/'); slash != std::string_view::npos) {
-    const auto address = IpAddress::parse(word.substr(0, slash));
+    const auto address = parse_address(word.substr(0, slash));
     return address && all_digits(word.substr(slash + 1))
                ? from_network(*address, word.substr(slash + 1), policy)
                : from_url(word, policy);
