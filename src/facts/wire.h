@@ -59,7 +59,7 @@ private:
   }
   template <class... Ts> void put(const std::variant<Ts...> &choice) {
     put(static_cast<std::uint8_t>(choice.index()));
-    std::visit([this](const auto &chosen) { put(chosen); }, choice);
+    std::visit([this](const auto &chosen) { this->put(chosen); }, choice);
   }
   void put(const IpAddress &address) {
     put(static_cast<std::uint8_t>(address.family));
