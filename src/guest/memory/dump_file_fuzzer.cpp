@@ -1,0 +1,46 @@
+// A memory file of any content: opens or says why not; every range that it claims reads or faults.
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <vector>
+
+#include "guest/memory/dump_file_memory.h"
+#include "guest/testing/elf_core_builder.h"
+
+using namespace outguard::guest;
+
+std::vector<std::vector<std::uint8_t>> fuzzer_seeds();
+
+std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
+  ElfCoreBuilder core;
+  core.add_memory(0x1000, std::vector<std::uint8_t>(256, 1));
+  core.add_memory(0, std::vector<std::uint8_t>(128, 2));
+  core.add_alias(0x1040, 0, 0x40, 0x20);
+  core.add_cpu(0x1000, 0x1020, 0xffff'fe00'0000'0000);
+  return {core.build(), std::vector<std::uint8_t>(64, 7)};
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+  const auto memory = DumpFileMemory::open(file_of({data, size}));
+  if (!memory) {
+    if (memory.error().reason == nullptr || *memory.error().reason == 0) {
+      std::abort();
+    }
+    return 0;
+  }
+  std::uint64_t end = 0;
+  for (const PhysicalRange &range : (*memory)->ranges()) {
+    if (range.length == 0 || range.start.raw() < end) {
+      std::abort(); // empty, unsorted or overlapping
+    }
+    end = range.start.raw() + range.length;
+    for (const auto at : {range.start, range.start.plus_wrapping(range.length - 1)}) {
+      if (!(*memory)->read<std::uint8_t>(at)) {
+        std::abort();
+      }
+    }
+    std::array<std::uint8_t, 300> bytes{};
+    static_cast<void>((*memory)->read(range.start, bytes));
+  }
+  return 0;
+}
