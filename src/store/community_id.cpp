@@ -73,11 +73,11 @@ std::string community_id(std::uint8_t protocol, const Endpoint &source,
     append(input, high->port);
   }
   // Fetching a digest takes locks and allocates; once is enough.
-  static EVP_MD *const kSha1 = EVP_MD_fetch(nullptr, "SHA1", nullptr);
+  static EVP_MD *const sha1 = EVP_MD_fetch(nullptr, "SHA1", nullptr);
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned size = 0;
-  if (kSha1 == nullptr ||
-      EVP_Digest(input.data(), input.size(), digest.data(), &size, kSha1, nullptr) != 1) {
+  if (sha1 == nullptr ||
+      EVP_Digest(input.data(), input.size(), digest.data(), &size, sha1, nullptr) != 1) {
     return {};
   }
   return "1:" + base64(digest.data(), size);

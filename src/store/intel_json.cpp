@@ -12,7 +12,9 @@ std::string line(const Json &object) {
   return object.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
-Json text_or_null(const std::string &text) { return text.empty() ? Json() : Json(text); }
+Json text_or_null(const std::string &text) {
+  return text.empty() ? Json() : Json(text);
+}
 
 } // namespace
 

@@ -175,7 +175,7 @@ struct HostileText {
 
 TEST(JsonText, HostileBytesComeThroughOrAreEscaped) {
   const HostileText cases[] = {
-      {"plain \\ \"quoted\"", "plain \\ \"quoted\""},
+      {R"(plain \ "quoted")", R"(plain \ "quoted")"},
       {"caf\xc3\xa9 \xf0\x9f\x98\x80", "caf\xc3\xa9 \xf0\x9f\x98\x80"},
       {"a\n\x1b[2J\x7f", "a\n\x1b[2J\x7f"},
       {std::string("nul\0in", 6), std::string("nul\0in", 6)},
@@ -183,9 +183,9 @@ TEST(JsonText, HostileBytesComeThroughOrAreEscaped) {
        "txt",
        "\xe2\x80\xae"
        "txt"},
-      {"bad\xff\\", "bad\\xff\\x5c"},
-      {"cut\xc3", "cut\\xc3"},
-      {"surrogate\xed\xa0\x80", "surrogate\\xed\\xa0\\x80"},
+      {"bad\xff\\", R"(bad\xff\x5c)"},
+      {"cut\xc3", R"(cut\xc3)"},
+      {"surrogate\xed\xa0\x80", R"(surrogate\xed\xa0\x80)"},
   };
   for (const auto &[raw, in_json] : cases) {
     auto process = beacon();
@@ -210,7 +210,7 @@ TEST(JsonText, NoStringOfASensorCanBreakTheLine) {
   made.match.flow.first_packet_ns = INT64_MIN;
   made.match.attribution.processes[0].start_time_ns = INT64_MAX;
   const auto line = alert(made, {{ResponseAction::Kill, ResponseStatus::Failed, hostile, 0}});
-  EXPECT_EQ(line["vm"]["name"], "\\xff\\x0a\"\\x80");
+  EXPECT_EQ(line["vm"]["name"], R"(\xff\x0a"\x80)");
   EXPECT_EQ(line["attribution"]["status"], "unknown");
 }
 

@@ -8,7 +8,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json text_or_null(const std::string &text) { return text.empty() ? Json() : Json(text); }
+Json text_or_null(const std::string &text) {
+  return text.empty() ? Json() : Json(text);
+}
 
 Json kernel_object(const VmRow &row) {
   if (row.state != GuestState::Ready) {

@@ -1,0 +1,146 @@
+#include "daemon/supervisor.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "facts/guest_text.h"
+#include "hypervisor/vm_watch.h"
+#include "store/json_lines.h"
+#include "store/terminal_line.h"
+
+namespace outguard::daemon {
+
+namespace {
+
+constexpr std::chrono::milliseconds kLook{1000};
+
+/// Readable once somebody asks the program to end. The signals must be blocked before any thread starts.
+Result<Fd> wait_for_end() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  if (::pthread_sigmask(SIG_BLOCK, &signals, nullptr) != 0) {
+    return fail_errno("pthread_sigmask");
+  }
+  Fd fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) {
+    return fail_errno("signalfd");
+  }
+  return fd;
+}
+
+bool was_asked(const Fd &end) {
+  signalfd_siginfo info{};
+  return ::read(end.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info);
+}
+
+Result<Fd> load_intel(const Config &config) {
+  if (config.intel.empty()) {
+    log::warning("no intelligence is configured: VMs are watched and nothing is matched");
+    return Fd();
+  }
+  auto compiled = launch::compile_intel(config.intel);
+  if (!compiled) {
+    return tl::unexpected(compiled.error());
+  }
+  for (const auto &feed : compiled->feeds) {
+    const auto name = GuestText(feed.name).printable();
+    if (!feed.problem.empty()) {
+      log::error(name + ": " + feed.problem);
+    } else if (feed.rejected != 0) {
+      log::warning(fmt::format("{}: {} of {} lines rejected (see outguard intel check)", name,
+                               feed.rejected, feed.rejected + feed.accepted));
+    }
+  }
+  if (!compiled->good()) {
+    return fail(ErrorCode::InvalidInput, "no usable intelligence: " + compiled->totals.problem);
+  }
+  log::info(fmt::format("{} indicators from {} files", compiled->totals.indicators,
+                        compiled->feeds.size()));
+  return std::move(compiled->image);
+}
+
+respond::GuardPolicy guard_policy(const Config &config) {
+  respond::GuardPolicy policy;
+  for (const auto &entry : config.protected_processes) {
+    (entry.starts_with('/') ? policy.protected_paths : policy.protected_names).push_back(entry);
+  }
+  if (config.kills_per_minute) {
+    policy.most_kills_per_minute = *config.kills_per_minute;
+  }
+  return policy;
+}
+
+bool is_wanted(const Config &config, const hypervisor::VmFound &vm) {
+  return config.vms.empty() ||
+         std::any_of(config.vms.begin(), config.vms.end(), [&](const std::string &wanted) {
+           return wanted == vm.name || wanted == vm.key();
+         });
+}
+
+} // namespace
+
+Result<void> supervise(const Config &config, Show show) {
+  const auto end = wait_for_end();
+  if (!end) {
+    return tl::unexpected(end.error());
+  }
+  auto intel = load_intel(config);
+  if (!intel) {
+    return tl::unexpected(intel.error());
+  }
+  std::unique_ptr<store::EveWriter> eve;
+  if (!config.eve_file.empty()) {
+    auto opened = store::EveWriter::open(config.eve_file);
+    if (!opened) {
+      return tl::unexpected(opened.error());
+    }
+    eve = std::move(*opened);
+  }
+  respond::Guard guard(guard_policy(config));
+  std::mutex guard_lock;
+  std::mutex show_lock;
+  const auto colour = ::isatty(STDOUT_FILENO) != 0 && ::getenv("NO_COLOR") == nullptr
+                          ? store::Colour::On
+                          : store::Colour::Off;
+  const auto print = [&](const Finding &finding, const std::vector<ResponseDone> &responses) {
+    const auto line = show == Show::Json ? store::eve_alert(finding, responses)
+                                         : store::alert_line(finding, responses, colour);
+    const std::lock_guard lock(show_lock);
+    fmt::print("{}\n", line);
+    std::fflush(stdout);
+  };
+  const Shared shared{config, *intel, eve.get(), print, guard, guard_lock};
+
+  log::info(fmt::format("guarding this host's VMs, mode {}", to_string(config.policy.mode())));
+  hypervisor::VmWatch watch;
+  std::map<pid_t, std::unique_ptr<VmGuard>> guards;
+  while (!was_asked(*end)) {
+    const auto changes = watch.next(kLook, end->get());
+    if (!changes) {
+      return tl::unexpected(changes.error());
+    }
+    for (const auto &change : *changes) {
+      const auto name = GuestText(change.vm.name).printable();
+      guards.erase(change.vm.pid); // ends its threads; a changed VM is guarded anew
+      if (change.kind == hypervisor::VmChange::Kind::Disappeared) {
+        log::info(name + ": QEMU has ended");
+      } else if (is_wanted(config, change.vm)) {
+        log::info(fmt::format("{}: guarded (pid {})", name, change.vm.pid));
+        guards.emplace(change.vm.pid, std::make_unique<VmGuard>(change.vm, shared));
+      }
+    }
+  }
+  log::info("ending; blocks stay until they expire");
+  return {};
+}
+
+} // namespace outguard::daemon

@@ -1,0 +1,20 @@
+#pragma once
+// The main job: follows the VMs of the host and keeps a VmGuard on each that policy wants guarded.
+// One thread, beside those of the guards.
+
+#include <map>
+#include <memory>
+
+#include "base/result.h"
+#include "daemon/config.h"
+#include "daemon/vm_guard.h"
+
+namespace outguard::daemon {
+
+enum class Show { Lines, Json };
+
+/// Blocks until SIGINT or SIGTERM. Feeds are compiled first; no usable indicator at all is an error.
+/// Enforcement that was put in place stays, with its expiry.
+[[nodiscard]] Result<void> supervise(const Config &config, Show show);
+
+} // namespace outguard::daemon

@@ -1,0 +1,87 @@
+#pragma once
+// Guards one VM: keeps a sensor on it, judges what it reports, responds, records. Two threads of its own:
+// one looks after the sensor and judges, one responds, so that waiting for a process to end holds up
+// no other alert. Owned by the Supervisor; shares with other guards only what Shared holds.
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/fd.h"
+#include "daemon/config.h"
+#include "detect/detector.h"
+#include "hypervisor/vm_found.h"
+#include "launch/attach.h"
+#include "launch/sensor_process.h"
+#include "respond/guard.h"
+#include "respond/responder.h"
+#include "store/eve_writer.h"
+
+namespace outguard::daemon {
+
+/// What all guards use. Outlives them; each member is safe from any thread, or guarded as it says.
+struct Shared {
+  const Config &config;
+  const Fd &intel;              ///< sealed image, read only; may be empty: nothing is matched
+  store::EveWriter *eve = nullptr;
+  std::function<void(const Finding &, const std::vector<ResponseDone> &)> show; ///< the terminal
+  respond::Guard &guard;        ///< under guard_lock
+  std::mutex &guard_lock;
+};
+
+class VmGuard {
+public:
+  VmGuard(hypervisor::VmFound vm, const Shared &shared);
+  ~VmGuard(); ///< ends both threads; a response under way is finished first
+  VmGuard(const VmGuard &) = delete;
+  VmGuard &operator=(const VmGuard &) = delete;
+
+  [[nodiscard]] const hypervisor::VmFound &vm() const { return vm_; }
+
+private:
+  class Link; // respond::SensorLink over the sensor of the moment
+
+  // The watching thread.
+  void watch();
+  /// Starts a sensor and hands it memory, taps and intelligence; false: try again later.
+  [[nodiscard]] bool start_sensor();
+  void attach_memory();
+  void take_events();
+  void judge(MatchSeen match);
+  void set_state(GuestState state, const std::string &reason);
+  /// False when it is time to end.
+  [[nodiscard]] bool sleep_for(std::chrono::milliseconds time);
+
+  // The responding thread.
+  void respond_to_findings();
+  void respond(const Finding &finding);
+  [[nodiscard]] respond::NetworkActions *network_for(const std::string &tap);
+
+  const hypervisor::VmFound vm_;
+  const std::string name_; ///< printable
+  const Shared &shared_;
+  detect::Detector detector_;
+  respond::Responder responder_;
+  std::map<std::string, std::unique_ptr<respond::TapActions>> taps_; ///< responding thread only
+
+  std::mutex mutex_; ///< guards all below
+  std::condition_variable changed_;
+  std::shared_ptr<launch::SensorProcess> sensor_; ///< null while there is none
+  MemoryLayout writable_;
+  VmIdentity identity_;
+  GuestState state_ = GuestState::Starting;
+  std::deque<Finding> findings_; ///< waiting for their responses
+  std::uint64_t findings_dropped_ = 0;
+  bool ending_ = false;
+
+  std::thread responding_;
+  std::thread watching_;
+};
+
+} // namespace outguard::daemon

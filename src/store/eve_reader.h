@@ -1,0 +1,13 @@
+#pragma once
+// Turns an EVE line back into the line for people that alert_line() makes from a Finding. The file may
+// have been edited or cut: what is no alert gives nothing. Pure function, any thread.
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace outguard::store {
+
+[[nodiscard]] std::optional<std::string> alert_line_from_eve(std::string_view json);
+
+} // namespace outguard::store
