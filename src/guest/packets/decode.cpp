@@ -131,9 +131,10 @@ private:
     if (total == 0) { // GSO frames beyond 64 KiB, and offload on old drivers: all there is
       total = 20 + left_on_wire();
     }
-    if (total < header_length || total > 20 + left_on_wire()) {
+    if (total < header_length) {
       return DropReason::BadIpHeader;
     }
+    note_overlong(total, 20 + left_on_wire());
     if (!cursor_.skip(header_length - 20)) {
       return DropReason::IpTooShort;
     }
@@ -162,9 +163,7 @@ private:
     if (length == 0) { // jumbogram (RFC 2675) or BIG TCP: all there is
       length = left_on_wire();
     }
-    if (length > left_on_wire()) {
-      return DropReason::BadIpHeader;
-    }
+    note_overlong(length, left_on_wire());
     limit(length);
     out_.hop_limit = ip[7];
     out_.source.address = IpAddress::v6(ip.subspan<8, 16>());
@@ -232,7 +231,17 @@ private:
     return drop;
   }
 
+  /// Headers that promise more than the frame carries: capture tools cut so, hosts drop such packets.
+  /// What is there of a datagram is looked at; a stream must not take bytes that no receiver takes.
+  void note_overlong(std::uint32_t promised, std::uint32_t carried) {
+    overlong_ = promised > carried;
+    out_.cut = out_.cut || overlong_;
+  }
+
   Drop tcp() {
+    if (overlong_) {
+      return DropReason::BadIpHeader;
+    }
     const auto header = cursor_.take(20);
     if (!header) {
       return DropReason::TransportTooShort;
@@ -267,9 +276,7 @@ private:
       return DropReason::BadTransportHeader;
     }
     const std::uint32_t payload = *length - 8U;
-    if (payload > left_on_wire() && !out_.first_fragment) {
-      return DropReason::BadTransportHeader;
-    }
+    out_.cut = out_.cut || (payload > left_on_wire() && !out_.first_fragment);
     limit(std::min(payload, left_on_wire()));
     return kDecoded;
   }
@@ -290,7 +297,7 @@ private:
   [[nodiscard]] std::uint32_t left_on_wire() const {
     return static_cast<std::uint32_t>(cursor_.remaining()) + behind_;
   }
-  /// A header said that only `length` bytes follow (at most left_on_wire()): padding goes.
+  /// A header said that `length` bytes follow: padding goes.
   void limit(std::uint32_t length) {
     const std::size_t captured = std::min<std::size_t>(length, cursor_.remaining());
     cursor_ = ByteCursor(cursor_.rest().first(captured));
@@ -301,6 +308,7 @@ private:
   DecodedPacket &out_;
   ByteCursor cursor_;
   std::uint32_t behind_ = 0;
+  bool overlong_ = false;
 };
 
 } // namespace

@@ -32,11 +32,11 @@ public:
 };
 
 struct PipelineConfig {
-  std::string interface; ///< tap or capture file, for FlowSeen
+  std::string interface{}; ///< tap or capture file, for FlowSeen
   /// In files, where no direction is known: the guest's addresses. Empty: the initiator is local.
-  std::vector<IpAddress> local_addresses;
-  FlowTableConfig flows;
-  StreamConfig streams;
+  std::vector<IpAddress> local_addresses{};
+  FlowTableConfig flows{};
+  StreamConfig streams{};
 };
 
 struct PipelineCounters {

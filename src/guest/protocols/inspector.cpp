@@ -13,6 +13,8 @@ namespace {
 /// go. More than one: STARTTLS, proxies and request bodies put a protocol behind another's words.
 constexpr std::uint16_t kMaxMisses = 16;
 constexpr std::size_t kDnsPrefix = 2;
+/// NetBIOS names travel in the shape of DNS messages (RFC 1002), and are no DNS names.
+constexpr std::uint16_t kNetbiosNames = 137;
 /// Questions stand at the start of a message; the rest need not be waited for.
 constexpr std::size_t kDnsWanted = 512;
 
@@ -114,6 +116,9 @@ StreamProgress Inspector::stream(StreamState &state, std::span<const std::uint8_
 AppProtocol Inspector::datagram(std::span<const std::uint8_t> bytes, std::uint16_t source_port,
                                 std::uint16_t destination_port, bool answers_wanted,
                                 ObservableSink &sink) {
+  if (source_port == kNetbiosNames || destination_port == kNetbiosNames) {
+    return AppProtocol::None;
+  }
   const bool own_port = is_dns_port(source_port) || is_dns_port(destination_port);
   const auto look =
       look_at_dns(bytes, own_port ? DnsStrictness::OwnPort : DnsStrictness::AnyPort,
