@@ -144,17 +144,26 @@ Result<MappedPage> AddressSpace::next_mapped(GuestVirtual from, GuestVirtual end
 }
 
 Result<void> AddressSpace::read(GuestVirtual address, std::span<std::uint8_t> out) const {
+  Result<Translation> found = locate(address);
   while (!out.empty()) {
-    const auto found = locate(address);
     if (!found) {
       return tl::unexpected(found.error());
     }
-    const std::size_t count = std::min<std::uint64_t>(found->bytes_left, out.size());
-    if (const auto done = memory_->read(found->physical, out.first(count)); !done) {
+    // Pages that follow one another in RAM as well, as the kernel image's do, are one read.
+    const GuestPhysical start = found->physical;
+    std::size_t count = 0;
+    do {
+      count += std::min<std::uint64_t>(found->bytes_left, out.size() - count);
+      if (count == out.size()) {
+        break;
+      }
+      found = locate(address.plus_wrapping(count)); // past the top: not canonical or unmapped
+    } while (found && found->physical == start.plus_wrapping(count));
+    if (const auto done = memory_->read(start, out.first(count)); !done) {
       return done;
     }
     out = out.subspan(count);
-    address = address.plus_wrapping(count); // past the top: not canonical or unmapped, so it fails
+    address = address.plus_wrapping(count);
   }
   return {};
 }

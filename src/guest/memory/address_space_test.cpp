@@ -80,6 +80,33 @@ TEST_P(AddressSpaceTest, ReadsAcrossPagesThatLieApart) {
   EXPECT_EQ(value->any_value(), 0x2222'2222'1111'1111U);
 }
 
+TEST_P(AddressSpaceTest, ReadsPagesThatLieTogetherAtOnce) {
+  const GuestPhysical frames = guest_.allocate_physical(4 * 4096, 4096);
+  for (std::uint64_t page = 0; page < 4; ++page) {
+    guest_.map_page(guest_.root(), kImage.plus_wrapping(page * 4096),
+                    frames.plus_wrapping(page * 4096));
+    guest_.memory().put(frames.plus_wrapping(page * 4096), page + 10);
+  }
+  class CountingReader final : public MemoryReader {
+  public:
+    explicit CountingReader(MemoryReader &source) : source_(&source) {}
+    [[nodiscard]] std::span<const PhysicalRange> ranges() const override { return {}; }
+    int bulk_reads = 0;
+
+  private:
+    Result<std::size_t> read_some(GuestPhysical address, std::span<std::uint8_t> out) override {
+      bulk_reads += out.size() > 8 ? 1 : 0;
+      return source_->read(address, out).map([&] { return out.size(); });
+    }
+    MemoryReader *source_;
+  } reader(guest_.memory());
+  const AddressSpace space(reader, guest_.root(), GetParam());
+  std::vector<std::uint8_t> bytes(4 * 4096 - 200);
+  ASSERT_TRUE(space.read(kImage.plus_wrapping(100), bytes));
+  EXPECT_EQ(reader.bulk_reads, 1);
+  EXPECT_EQ(bytes[3 * 4096 - 100], 13);
+}
+
 TEST_P(AddressSpaceTest, ReadFailsWhenItRunsIntoAHole) {
   guest_.map(kImage, 4096);
   std::vector<std::uint8_t> bytes(16);

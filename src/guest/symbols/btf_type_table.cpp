@@ -1,6 +1,7 @@
 #include "guest/symbols/btf_type_table.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -52,36 +53,22 @@ bool is_modifier(std::uint8_t kind) {
          kind == TypeTag;
 }
 
-/// Bytes behind the record itself; nullopt for a kind that does not exist.
-std::optional<std::size_t> extra_bytes(std::uint8_t kind, std::size_t elements) {
-  switch (kind) {
-  case Int:
-  case Variable:
-  case DeclarationTag:
-    return 4;
-  case Array:
-    return 12;
-  case Struct:
-  case Union:
-  case DataSection:
-  case Enum64:
-    return 12 * elements;
-  case Enum:
-  case FunctionPrototype:
-    return 8 * elements;
-  case Pointer:
-  case Forward:
-  case Typedef:
-  case Volatile:
-  case Const:
-  case Restrict:
-  case Function:
-  case Float:
-  case TypeTag:
-    return 0;
-  default:
-    return std::nullopt;
-  }
+/// What stands behind the record itself, by kind: bytes, and bytes for each element.
+struct Extra {
+  std::uint8_t fixed = 0;
+  std::uint8_t element = 0;
+};
+constexpr std::array<Extra, 20> kExtra = [] {
+  std::array<Extra, 20> extra{};
+  extra[Int] = extra[Variable] = extra[DeclarationTag] = {4, 0};
+  extra[Array] = {12, 0};
+  extra[Struct] = extra[Union] = extra[DataSection] = extra[Enum64] = {0, 12};
+  extra[Enum] = extra[FunctionPrototype] = {0, 8};
+  return extra;
+}();
+
+std::size_t extra_bytes(std::uint8_t kind, std::size_t elements) {
+  return kExtra[kind].fixed + kExtra[kind].element * elements;
 }
 
 } // namespace
@@ -175,11 +162,11 @@ Result<void> BtfTypeTable::index_types(std::size_t begin, std::size_t end) {
     if (!name || !info || !cursor.skip(4)) {
       return fault(FaultCode::OutOfRange, at);
     }
-    const auto extra = extra_bytes(*info >> 24 & 0x1f, *info & 0xffff);
-    if (!extra || *name >= strings_end_ - strings_) {
+    const auto kind = static_cast<std::uint8_t>(*info >> 24 & 0x1f);
+    if (kind == Void || kind >= kExtra.size() || *name >= strings_end_ - strings_) {
       return fault(FaultCode::Malformed, at);
     }
-    if (!cursor.skip(*extra)) {
+    if (!cursor.skip(extra_bytes(kind, *info & 0xffff))) {
       return fault(FaultCode::OutOfRange, at);
     }
     positions_.push_back(static_cast<std::uint32_t>(at));
@@ -196,7 +183,7 @@ std::optional<BtfTypeTable::Record> BtfTypeTable::record(std::uint32_t id) const
   std::uint32_t words[3];
   std::memcpy(words, &section_[at], sizeof words);
   const auto kind = static_cast<std::uint8_t>(words[1] >> 24 & 0x1f);
-  const std::size_t extra = extra_bytes(kind, words[1] & 0xffff).value_or(0);
+  const std::size_t extra = extra_bytes(kind, words[1] & 0xffff);
   return Record{words[0], kind, (words[1] >> 31) != 0, words[2],
                 std::span(section_).subspan(at + kRecordBytes, extra)};
 }
