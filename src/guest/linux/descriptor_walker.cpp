@@ -24,18 +24,18 @@ std::span<std::uint8_t> bytes_of(std::span<std::uint64_t> words) {
 /// One walk over all descriptor tables.
 class DescriptorWalker::Pass {
 public:
-  Pass(const DescriptorWalker &walker, KernelReader &reader, Completeness &completeness)
+  Pass(const DescriptorWalker &walker, KernelReader &reader)
       : layout_(walker.layout_.file), sockets_(walker.layout_.socket),
-        operations_(walker.socket_operations_), reader_(reader), completeness_(completeness),
-        files_(layout_.files), table_(layout_.table), file_(layout_.file),
-        inode_(layout_.inode_extent), socket_(sockets_.socket) {}
+        operations_(walker.socket_operations_), reader_(reader), files_(layout_.files),
+        table_(layout_.table), file_(layout_.file), inode_(layout_.inode_extent),
+        socket_(sockets_.socket) {}
 
   /// What the table `files` (a files_struct) holds, for that leader.
-  void add(GuestVirtual files, std::uint32_t leader);
+  void add(GuestVirtual files, std::uint32_t leader, Completeness &completeness);
   [[nodiscard]] std::vector<Holder> finish() { return std::move(found_); }
 
 private:
-  /// Where the slots are. A small process has table and slots inside its files_struct.
+  /// Where the slots are.
   struct Table {
     GuestVirtual slots;
     GuestVirtual open_bits;
@@ -48,9 +48,9 @@ private:
   };
 
   [[nodiscard]] Result<Table> locate(GuestVirtual files);
-  void scan(const Table &table, std::uint32_t leader);
+  void scan(const Table &table, std::uint32_t leader, Completeness &completeness);
   void scan_chunk(GuestVirtual start, std::size_t count, std::int32_t first_fd,
-                  std::uint32_t leader);
+                  std::uint32_t leader, Completeness &completeness);
   [[nodiscard]] std::vector<bool> occupied_chunks(const Table &table);
   /// The socket behind a file; nullopt when it is none. Unmapped or Malformed: it changed.
   [[nodiscard]] Result<std::optional<Holder>> resolve(GuestVirtual file);
@@ -60,7 +60,6 @@ private:
   const SocketLayout &sockets_;
   const std::optional<GuestVirtual> &operations_;
   KernelReader &reader_;
-  Completeness &completeness_;
   ObjectCopy files_, table_, file_, inode_, socket_;
   std::array<Known, 256> known_{}; ///< by address; a collision costs a read, nothing else
   std::map<GuestVirtual, std::pair<std::size_t, std::size_t>>
@@ -73,6 +72,16 @@ Result<DescriptorWalker::Pass::Table> DescriptorWalker::Pass::locate(GuestVirtua
     return tl::unexpected(loaded.error());
   }
   const GuestVirtual table = files_.pointer(layout_.files_table);
+  const Member &first = layout_.files_first_table;
+  if (table == files.plus_wrapping(first.offset)) { // a small process: already copied
+    const auto inside = [&first](Member member) {
+      member.offset += first.offset;
+      return member;
+    };
+    return Table{files_.pointer(inside(layout_.table_slots)),
+                 files_.pointer(inside(layout_.table_open)),
+                 files_.number(inside(layout_.table_size))};
+  }
   if (const auto loaded = table_.load(reader_, table); !loaded) {
     return tl::unexpected(loaded.error());
   }
@@ -113,6 +122,9 @@ Result<std::optional<Holder>> DescriptorWalker::Pass::resolve(GuestVirtual file)
     if (socket_.pointer(sockets_.socket_file) != file) {
       return fault(FaultCode::Malformed, file.raw()); // being made or taken down, or reused
     }
+    if (socket_.pointer(sockets_.socket_sock).is_null()) {
+      return std::optional<Holder>{}; // being made or closed: nobody's connection
+    }
     holder = Holder{0,
                     -1,
                     {},
@@ -126,7 +138,8 @@ Result<std::optional<Holder>> DescriptorWalker::Pass::resolve(GuestVirtual file)
 }
 
 void DescriptorWalker::Pass::scan_chunk(GuestVirtual start, std::size_t count,
-                                        std::int32_t first_fd, std::uint32_t leader) {
+                                        std::int32_t first_fd, std::uint32_t leader,
+                                        Completeness &completeness) {
   Slots now{}, before{};
   const auto slots = std::span(now).first(count);
   std::array<bool, kChunkSlots> bad{};
@@ -134,7 +147,7 @@ void DescriptorWalker::Pass::scan_chunk(GuestVirtual start, std::size_t count,
   Fault trouble{FaultCode::Malformed, start.raw()};
   for (int pass = 0; pass < kMostPasses; ++pass) {
     if (const auto read = reader_.read(start, bytes_of(slots)); !read) {
-      completeness_.lost(PartialReason::Unreadable, read.error());
+      completeness.lost(PartialReason::Unreadable, read.error());
       return;
     }
     bool settled = true;
@@ -173,9 +186,9 @@ void DescriptorWalker::Pass::scan_chunk(GuestVirtual start, std::size_t count,
       return;
     }
   }
-  completeness_.lost(trouble.code == FaultCode::Malformed ? PartialReason::KeptChanging
-                                                          : PartialReason::Unreadable,
-                     trouble);
+  completeness.lost(trouble.code == FaultCode::Malformed ? PartialReason::KeptChanging
+                                                         : PartialReason::Unreadable,
+                    trouble);
 }
 
 std::vector<bool> DescriptorWalker::Pass::occupied_chunks(const Table &table) {
@@ -196,19 +209,21 @@ std::vector<bool> DescriptorWalker::Pass::occupied_chunks(const Table &table) {
   return occupied;
 }
 
-void DescriptorWalker::Pass::scan(const Table &table, std::uint32_t leader) {
+void DescriptorWalker::Pass::scan(const Table &table, std::uint32_t leader,
+                                  Completeness &completeness) {
   const auto occupied = occupied_chunks(table);
   for (std::size_t chunk = 0; chunk < occupied.size(); ++chunk) {
     if (occupied[chunk]) {
       const std::size_t first = chunk * kChunkSlots;
       scan_chunk(table.slots.plus_wrapping(first * kSlotBytes),
                  std::min<std::size_t>(kChunkSlots, table.size - first),
-                 static_cast<std::int32_t>(first), leader);
+                 static_cast<std::int32_t>(first), leader, completeness);
     }
   }
 }
 
-void DescriptorWalker::Pass::add(GuestVirtual files, std::uint32_t leader) {
+void DescriptorWalker::Pass::add(GuestVirtual files, std::uint32_t leader,
+                                 Completeness &completeness) {
   if (files.is_null()) {
     return; // a kernel thread without, or exiting
   }
@@ -226,32 +241,45 @@ void DescriptorWalker::Pass::add(GuestVirtual files, std::uint32_t leader) {
   }
   auto table = locate(files);
   if (!table) {
-    completeness_.lost(PartialReason::Unreadable, table.error());
+    completeness.lost(PartialReason::Unreadable, table.error());
     return;
   }
   if (table->size > kMostDescriptors) {
-    completeness_.lost(PartialReason::BudgetExhausted, {FaultCode::LimitReached, files.raw()});
+    completeness.lost(PartialReason::BudgetExhausted, {FaultCode::LimitReached, files.raw()});
     table->size = kMostDescriptors;
   }
   const std::size_t begin = found_.size();
-  scan(*table, leader);
+  scan(*table, leader, completeness);
   shared_[files] = {begin, found_.size()};
+}
+
+void DescriptorWalker::add_process(Pass &pass, const Task &leader, std::uint32_t index,
+                                   KernelReader &reader, Completeness &completeness) const {
+  Completeness here;
+  pass.add(leader.files, index, here);
+  if (!leader.is_alone() && !leader.is_kernel_thread()) {
+    for (const Task &thread : tasks_.threads(leader, reader, here)) {
+      if (thread.files != leader.files) {
+        pass.add(thread.files, index, here);
+      }
+    }
+  }
+  if (here.complete()) {
+    return;
+  }
+  // What failed because the process ended, or gave up its table, is no loss.
+  const auto now = tasks_.read(leader.address, reader);
+  if (!now || (now->identity() == leader.identity() && now->files == leader.files &&
+               tasks_.is_linked(*now, reader))) {
+    completeness.lost(here.reason, here.fault);
+  }
 }
 
 std::vector<Holder> DescriptorWalker::walk(std::span<const Task> leaders, KernelReader &reader,
                                            Completeness &completeness) const {
-  Pass pass(*this, reader, completeness);
+  Pass pass(*this, reader);
   for (std::uint32_t index = 0; index < leaders.size(); ++index) {
-    const Task &leader = leaders[index];
-    pass.add(leader.files, index);
-    if (leader.is_alone() || leader.is_kernel_thread()) {
-      continue;
-    }
-    for (const Task &thread : tasks_.threads(leader, reader, completeness)) {
-      if (thread.files != leader.files) {
-        pass.add(thread.files, index);
-      }
-    }
+    add_process(pass, leaders[index], index, reader, completeness);
   }
   return pass.finish();
 }

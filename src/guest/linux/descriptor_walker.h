@@ -38,6 +38,8 @@ public:
 
 private:
   class Pass;
+  void add_process(Pass &pass, const Task &leader, std::uint32_t index, KernelReader &reader,
+                   Completeness &completeness) const;
 
   const LinuxLayout &layout_;
   const TaskList &tasks_;

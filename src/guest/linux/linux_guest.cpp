@@ -66,7 +66,10 @@ tl::expected<LinuxGuest, GuestTrouble> LinuxGuest::attach(Kernel kernel) {
     return trouble(GuestState::Unreadable, "the kernel's symbols lack init_task",
                    {FaultCode::NotFound, 0});
   }
-  return LinuxGuest(std::make_unique<Parts>(std::move(kernel), std::move(*layout), *init_task));
+  auto parts = std::make_unique<Parts>(std::move(kernel), std::move(*layout), *init_task);
+  parts->kernel.symbols.reset(); // all is looked up; the tables are several MiB
+  parts->kernel.types.reset();
+  return LinuxGuest(std::move(parts));
 }
 
 const KernelSeen &LinuxGuest::kernel() const {

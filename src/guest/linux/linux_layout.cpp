@@ -157,8 +157,6 @@ FileLayout Binding::file() {
   auto files = of("files_struct");
   layout.files_table = files.pointer("fdt");
   layout.files_first_table = files.bytes("fdtab", size_of("fdtable"));
-  layout.files_first_slots = files.place("fd_array");
-  files.include(layout.files_first_slots);
   layout.files = files.extent();
   return layout;
 }

@@ -50,8 +50,7 @@ struct FileLayout {
   Extent inode_extent;
   Member inode_mode;
   Extent files;
-  Member files_table, files_first_table,
-      files_first_slots; ///< the latter two: parts of files_struct
+  Member files_table, files_first_table; ///< the latter two: parts of files_struct
   Extent table;
   Member table_size, table_slots, table_open;
 };

@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint64_t kMostBuckets = std::uint64_t{1} << 22;
 constexpr std::size_t kChunkBytes = 65536;
 constexpr std::uint32_t kPointerBytes = 8;
+constexpr int kMostRetries = 3; ///< of a chain that changed into nonsense under the walk
 
 } // namespace
 
@@ -30,6 +31,7 @@ public:
 
 private:
   void follow_chain(GuestVirtual head, GuestVirtual first);
+  [[nodiscard]] Completeness follow_once(GuestVirtual head, GuestVirtual first);
 
   SockReader socks_;
   Member node_;
@@ -37,17 +39,31 @@ private:
   std::vector<Sock> found_;
 };
 
-void SocketTables::Pass::follow_chain(GuestVirtual head, GuestVirtual first) {
+Completeness SocketTables::Pass::follow_once(GuestVirtual head, GuestVirtual first) {
+  Completeness outcome;
   ListWalk walk(reader, head, first);
-  while (const auto node = walk.node(completeness)) {
+  while (const auto node = walk.node(outcome)) {
     const auto sock = socks_.read(node->minus_wrapping(node_.offset), reader);
     if (!sock && sock.error().code != FaultCode::NotFound) {
-      walk.give_up(PartialReason::Unreadable, sock.error(), completeness);
-      return;
-    }
-    if (walk.accept(socks_.links(), completeness) && sock) {
+      walk.give_up(PartialReason::Unreadable, sock.error(), outcome);
+    } else if (walk.accept(socks_.links(), outcome) && sock) {
       found_.push_back(*sock);
     }
+  }
+  return outcome;
+}
+
+void SocketTables::Pass::follow_chain(GuestVirtual head, GuestVirtual first) {
+  Completeness outcome = follow_once(head, first);
+  for (int retry = 0; retry < kMostRetries && !outcome.complete(); ++retry) {
+    const auto again = reader.pointer(head);
+    if (!again) {
+      break;
+    }
+    outcome = follow_once(head, *again); // what is found twice is dropped in the end
+  }
+  if (!outcome.complete()) {
+    completeness.lost(outcome.reason, outcome.fault);
   }
 }
 

@@ -26,9 +26,10 @@ bool SocketRow::is_unbound() const {
 /// MPTCP.
 class LinuxSocketWalker::Join {
 public:
-  Join(const LinuxLayout &layout, KernelReader &reader, SocketTable &table)
-      : layout_(layout), reader_(reader), table_(table), holders_(std::move(table.holders)),
-        used_(holders_.size()), namespaces_(layout), socks_(layout.socket) {
+  Join(const LinuxSocketWalker &walker, KernelReader &reader, SocketTable &table)
+      : walker_(walker), layout_(walker.layout_), reader_(reader), table_(table),
+        holders_(std::move(table.holders)), used_(holders_.size()), namespaces_(layout_),
+        socks_(layout_.socket) {
     table_.holders.clear();
     for (std::uint32_t index = 0; index < holders_.size(); ++index) {
       by_address_.emplace_back(holders_[index].socket, index);
@@ -50,6 +51,7 @@ private:
   /// A row with a socket and no holder: kernel socket, passed in a message, or closed meanwhile.
   [[nodiscard]] bool settle_unowned(SocketRow &row);
 
+  const LinuxSocketWalker &walker_;
   const LinuxLayout &layout_;
   KernelReader &reader_;
   SocketTable &table_;
@@ -132,7 +134,8 @@ void LinuxSocketWalker::Join::add_unlisted() {
     }
     const auto sock = socks_.read(holders_[index].sock, reader_);
     if (!sock) {
-      if (sock.error().code != FaultCode::NotFound) {
+      if (sock.error().code != FaultCode::NotFound &&
+          walker_.holds_still(holders_[index], reader_)) {
         table_.completeness.lost(PartialReason::Unreadable, sock.error());
       }
       continue;
@@ -154,7 +157,7 @@ SocketTable LinuxSocketWalker::walk(KernelReader &reader) const {
   const auto socks = tables_.walk(reader, table.completeness);
   table.leaders = tasks_.leaders(reader, table.completeness);
   table.holders = descriptors_.walk(table.leaders, reader, table.completeness);
-  Join join(layout_, reader, table);
+  Join join(*this, reader, table);
   join.add_listed(socks);
   join.add_unlisted();
   join.finish();
