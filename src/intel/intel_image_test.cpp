@@ -33,27 +33,27 @@ public:
   explicit Intel(const Feeds &feeds)
       : bytes_(compile(feeds)), image_(IntelImage::open(bytes_).value()) {}
 
-  std::vector<std::string> address(std::string_view text) const {
+  [[nodiscard]] std::vector<std::string> address(std::string_view text) const {
     std::vector<std::string> out;
     image_.match_address(IpAddress::parse(text).value(), [&](auto id) { add(out, id); });
     return out;
   }
-  std::vector<std::string> endpoint(std::string_view text) const {
+  [[nodiscard]] std::vector<std::string> endpoint(std::string_view text) const {
     std::vector<std::string> out;
     image_.match_endpoint(Endpoint::parse(text).value(), [&](auto id) { add(out, id); });
     return out;
   }
-  std::vector<std::string> domain(std::string_view text) const {
+  [[nodiscard]] std::vector<std::string> domain(std::string_view text) const {
     std::vector<std::string> out;
     image_.match_domain(text, [&](auto id) { add(out, id); });
     return out;
   }
-  std::vector<std::string> url(std::string_view text) const {
+  [[nodiscard]] std::vector<std::string> url(std::string_view text) const {
     std::vector<std::string> out;
     image_.match_url(text, [&](auto id) { add(out, id); });
     return out;
   }
-  const IntelImage &image() const { return image_; }
+  [[nodiscard]] const IntelImage &image() const { return image_; }
 
   Intel(const Intel &) = delete;
   Intel &operator=(const Intel &) = delete;
@@ -189,12 +189,12 @@ class DamagedImage : public testing::Test {
 protected:
   std::vector<std::uint8_t> image_ = compile({{"a.txt", "evil.com\n45.9.20.0/24\n"}});
 
-  std::string refusal(std::span<const std::uint8_t> bytes) const {
+  [[nodiscard]] std::string refusal(std::span<const std::uint8_t> bytes) const {
     const auto opened = IntelImage::open(bytes);
     return opened ? "" : opened.error().message;
   }
   /// Writes the header after `change`, with a right checksum, and says why it is refused.
-  template <class Change> std::string with_header(Change change) const {
+  template <class Change> [[nodiscard]] std::string with_header(Change change) const {
     auto image = image_;
     ImageHeader header;
     std::memcpy(&header, image.data(), sizeof header);
