@@ -188,7 +188,10 @@ bool parse_line(std::string_view line, ReservedPolicy policy, const LineSink &si
     return false;
   }
   auto next = take_word(line);
-  if (next.empty()) {
+  // Some lists give a count or score after each indicator.
+  const bool alone =
+      next.empty() || (all_digits(next) && line.find_first_not_of(" \t") == line.npos);
+  if (alone) {
     sink(parse_indicator(first, policy));
     return true;
   }

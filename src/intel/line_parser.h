@@ -25,6 +25,7 @@ struct LineIndicator {
 
 using LineSink = std::function<void(Parsed<LineIndicator>)>;
 
+/// A number after the indicator (a count, a score) is passed over; other text is a reject.
 /// `sink` gets one outcome an indicator: one for most lines, one a name for a hosts line (those
 /// names mean only themselves, as in hosts(5)), none for blank and comment lines. Returns false for
 /// those.

@@ -87,6 +87,9 @@ Parsed<Url> Url::parse(std::string_view text) {
     text.remove_prefix(mark + 3);
   }
   const auto authority = text.substr(0, text.find_first_of("/?"));
+  if (authority.empty()) {
+    return reject(RejectReason::NotAnIndicator); // a path without a host fits every server
+  }
   auto url = parse_authority(authority);
   if (!url) {
     return url;
