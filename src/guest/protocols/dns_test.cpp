@@ -1,0 +1,110 @@
+#include "guest/protocols/dns.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "guest/protocols/recording_sink.h"
+#include "guest/testing/message_builder.h"
+
+namespace outguard::guest {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class DnsTest : public testing::Test {
+protected:
+  DnsLook look(const Bytes &message, DnsStrictness strictness = DnsStrictness::OwnPort,
+               DnsNames names = DnsNames::OfQueries) {
+    sink_.seen.clear();
+    return look_at_dns(message, strictness, names, scratch_, sink_);
+  }
+  RecordingSink sink_;
+  std::string scratch_;
+};
+
+TEST_F(DnsTest, QueryNameIsLowerCaseWithoutFinalDot) {
+  EXPECT_EQ(look(dns_query("WWW.Example.COM")), DnsLook::Message);
+  EXPECT_THAT(sink_.seen, ElementsAre("dns-name name www.example.com"));
+  EXPECT_EQ(look(dns_query("www.example.com"), DnsStrictness::AnyPort), DnsLook::Message);
+  EXPECT_THAT(sink_.seen, ElementsAre("dns-name name www.example.com"));
+}
+
+TEST_F(DnsTest, AnswersSpeakOnlyWhenTheQueryWasNotSeen) {
+  const auto answer = dns_answer("a.example", "192.0.2.1");
+  EXPECT_EQ(look(answer), DnsLook::Message);
+  EXPECT_THAT(sink_.seen, IsEmpty());
+  EXPECT_EQ(look(answer, DnsStrictness::AnyPort, DnsNames::OfQueriesAndAnswers), DnsLook::Message);
+  EXPECT_THAT(sink_.seen, ElementsAre("dns-name name a.example"));
+}
+
+TEST_F(DnsTest, OddLabelsAreEscaped) {
+  EXPECT_EQ(look(dns_query(std::string("a\0\xff\\b.example", 13))), DnsLook::Message);
+  EXPECT_THAT(sink_.seen, ElementsAre("dns-name odd a\\000\\255\\\\b.example"));
+  auto dotted = dns_query("aXb.example"); // a dot within a label
+  dotted[14] = '.';
+  EXPECT_EQ(look(dotted), DnsLook::Message);
+  EXPECT_THAT(sink_.seen, ElementsAre("dns-name odd a\\.b.example"));
+}
+
+TEST_F(DnsTest, RootIsNoName) {
+  EXPECT_EQ(look(dns_query("")), DnsLook::Message);
+  EXPECT_THAT(sink_.seen, IsEmpty());
+}
+
+TEST_F(DnsTest, SeveralQuestionsWithPointers) {
+  auto message = dns_query("a.example");
+  message[5] = 2;
+  const Bytes second{1, 'b', 0xc0, 14, 0, 1, 0, 1}; // b + ".example" of the first question
+  message.insert(message.end(), second.begin(), second.end());
+  EXPECT_EQ(look(message), DnsLook::Message);
+  EXPECT_THAT(sink_.seen, ElementsAre("dns-name name a.example", "dns-name name b.example"));
+}
+
+TEST_F(DnsTest, PointersLeadBackwardsOrNowhere) {
+  for (const auto target : Bytes{12, 13, 40, 255, 0}) {
+    auto message = dns_query("");
+    message.resize(12);
+    const Bytes question{0xc0, target, 0, 1, 0, 1}; // the name starts at 12 itself
+    message.insert(message.end(), question.begin(), question.end());
+    EXPECT_EQ(look(message), DnsLook::NotDns) << int{target};
+    EXPECT_THAT(sink_.seen, IsEmpty());
+  }
+}
+
+TEST_F(DnsTest, NamesHaveAtMost255Bytes) {
+  const std::string label(49, 'a');
+  const std::string longest = label + '.' + label + '.' + label + '.' + label + '.' + label;
+  EXPECT_EQ(look(dns_query(longest)), DnsLook::Message); // 5 * 50 + 1 bytes
+  EXPECT_EQ(look(dns_query(longest + ".bbb")), DnsLook::Message);
+  EXPECT_EQ(look(dns_query(longest + ".bbbb")), DnsLook::NotDns);
+}
+
+TEST_F(DnsTest, CutQuestionIsToldAndNotGuessed) {
+  auto message = dns_query("www.example.com");
+  message.resize(20);
+  EXPECT_EQ(look(message), DnsLook::Truncated);
+  EXPECT_THAT(sink_.seen, IsEmpty());
+  message.resize(11);
+  EXPECT_EQ(look(message), DnsLook::NotDns);
+}
+
+TEST_F(DnsTest, OnOtherPortsOnlyWhatIsPlausible) {
+  const auto strict = [&](Bytes message) { return look(message, DnsStrictness::AnyPort); };
+  auto trailing = dns_query("a.example");
+  trailing.push_back(0);
+  auto opcode = dns_query("a.example");
+  opcode[2] = 0x28;
+  auto two = dns_query("a.example");
+  two[5] = 2;
+  auto clazz = dns_query("a.example");
+  clazz.back() = 77;
+  for (const auto &message : {trailing, opcode, two, clazz, dns_query("a b.example"), dns_query("")}) {
+    EXPECT_EQ(strict(message), DnsLook::NotDns);
+    EXPECT_THAT(sink_.seen, IsEmpty());
+    EXPECT_NE(look(message), DnsLook::NotDns); // but port 53 speaks nothing else
+  }
+}
+
+} // namespace
+} // namespace outguard::guest

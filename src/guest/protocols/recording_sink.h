@@ -1,0 +1,23 @@
+#pragma once
+// Tests and fuzzers: keeps every observable as "kind form text".
+
+#include <string>
+#include <vector>
+
+#include "guest/protocols/observable.h"
+
+namespace outguard::guest {
+
+[[nodiscard]] inline std::string described(const Observable &observable) {
+  constexpr const char *kForms[] = {"name", "address", "odd"};
+  return std::string(outguard::to_string(observable.kind)) + ' ' +
+         kForms[static_cast<std::size_t>(observable.form)] + ' ' + std::string(observable.text);
+}
+
+class RecordingSink final : public ObservableSink {
+public:
+  void observe(const Observable &observable) override { seen.push_back(described(observable)); }
+  std::vector<std::string> seen;
+};
+
+} // namespace outguard::guest
