@@ -8,6 +8,7 @@
 namespace outguard::guest {
 namespace {
 
+constexpr std::size_t kPage = 4096;
 constexpr GuestVirtual kImage(0xffff'ffff'8100'0000);
 
 class AddressSpaceTest : public testing::TestWithParam<PagingLevels> {
@@ -81,7 +82,7 @@ TEST_P(AddressSpaceTest, ReadsAcrossPagesThatLieApart) {
 }
 
 TEST_P(AddressSpaceTest, ReadsPagesThatLieTogetherAtOnce) {
-  const GuestPhysical frames = guest_.allocate_physical(4 * 4096, 4096);
+  const GuestPhysical frames = guest_.allocate_physical(4 * kPage, 4096);
   for (std::uint64_t page = 0; page < 4; ++page) {
     guest_.map_page(guest_.root(), kImage.plus_wrapping(page * 4096),
                     frames.plus_wrapping(page * 4096));
@@ -101,10 +102,10 @@ TEST_P(AddressSpaceTest, ReadsPagesThatLieTogetherAtOnce) {
     MemoryReader *source_;
   } reader(guest_.memory());
   const AddressSpace space(reader, guest_.root(), GetParam());
-  std::vector<std::uint8_t> bytes(4 * 4096 - 200);
+  std::vector<std::uint8_t> bytes(4 * kPage - 200);
   ASSERT_TRUE(space.read(kImage.plus_wrapping(100), bytes));
   EXPECT_EQ(reader.bulk_reads, 1);
-  EXPECT_EQ(bytes[3 * 4096 - 100], 13);
+  EXPECT_EQ(bytes[3 * kPage - 100], 13);
 }
 
 TEST_P(AddressSpaceTest, ReadFailsWhenItRunsIntoAHole) {
@@ -144,14 +145,14 @@ TEST_P(AddressSpaceTest, ATableThatPointsAtItselfEnds) {
 }
 
 TEST_P(AddressSpaceTest, RemembersUpperLevelsUntilForget) {
-  guest_.map(kImage, 2 * 4096);
+  guest_.map(kImage, 2 * kPage);
   AddressSpace space = guest_.space();
   ASSERT_TRUE(space.translate(kImage));
   guest_.memory().clear_calls();
   ASSERT_TRUE(space.translate(kImage.plus_wrapping(4096)));
   EXPECT_EQ(guest_.memory().calls().size(), 1U) << "only the last level is read again";
 
-  guest_.memory().put(guest_.root().plus_wrapping(511 * 8), std::uint64_t{0});
+  guest_.memory().put(guest_.root().plus_wrapping(4088), std::uint64_t{0});
   EXPECT_TRUE(space.translate(kImage));
   space.forget();
   EXPECT_FALSE(space.translate(kImage));

@@ -6,16 +6,18 @@
 namespace outguard::guest {
 namespace {
 
+constexpr std::size_t kPage = 4096;
+
 class CachedMemoryTest : public testing::Test {
 protected:
   CachedMemoryTest() {
-    source_.map(GuestPhysical(0), 64 * 4096);
+    source_.map(GuestPhysical(0), 64 * kPage);
     for (std::uint64_t page = 0; page < 64; ++page) {
-      source_.put(GuestPhysical(page * 4096 + 8), page + 1);
+      source_.put(GuestPhysical(page * kPage + 8), page + 1);
     }
   }
   [[nodiscard]] std::uint64_t value_of(MemoryReader &memory, std::uint64_t page) {
-    return memory.read<std::uint64_t>(GuestPhysical(page * 4096 + 8))->any_value();
+    return memory.read<std::uint64_t>(GuestPhysical(page * kPage + 8))->any_value();
   }
 
   FakeMemory source_;
@@ -24,7 +26,7 @@ protected:
 TEST_F(CachedMemoryTest, ReadsAPageOnceUntilForget) {
   CachedMemory cached(source_);
   EXPECT_EQ(value_of(cached, 3), 4U);
-  source_.put(GuestPhysical(3 * 4096 + 8), std::uint64_t{99});
+  source_.put(GuestPhysical(3 * kPage + 8), std::uint64_t{99});
   EXPECT_EQ(value_of(cached, 3), 4U);
   EXPECT_EQ(source_.calls().size(), 1U);
   cached.forget();
@@ -51,15 +53,15 @@ TEST_F(CachedMemoryTest, StaysRightWhenItIsTooSmall) {
 
 TEST_F(CachedMemoryTest, DoesNotRememberBulkReadsOrFailures) {
   CachedMemory cached(source_);
-  std::vector<std::uint8_t> bulk(8 * 4096);
+  std::vector<std::uint8_t> bulk(8 * kPage);
   ASSERT_TRUE(cached.read(GuestPhysical(0), bulk));
   source_.clear_calls();
   EXPECT_EQ(value_of(cached, 0), 1U);
   EXPECT_EQ(source_.calls().size(), 1U);
 
-  EXPECT_EQ(cached.read<std::uint8_t>(GuestPhysical(64 * 4096)).error().code, FaultCode::Unmapped);
-  source_.map(GuestPhysical(64 * 4096), 4096);
-  EXPECT_TRUE(cached.read<std::uint8_t>(GuestPhysical(64 * 4096)));
+  EXPECT_EQ(cached.read<std::uint8_t>(GuestPhysical(64 * kPage)).error().code, FaultCode::Unmapped);
+  source_.map(GuestPhysical(64 * kPage), 4096);
+  EXPECT_TRUE(cached.read<std::uint8_t>(GuestPhysical(64 * kPage)));
 }
 
 TEST_F(CachedMemoryTest, AFailedFillLeavesNoOldPageBehind) {
@@ -67,7 +69,7 @@ TEST_F(CachedMemoryTest, AFailedFillLeavesNoOldPageBehind) {
   for (std::uint64_t page = 0; page < 4; ++page) {
     ASSERT_EQ(value_of(cached, page), page + 1);
   }
-  EXPECT_FALSE(cached.read<std::uint8_t>(GuestPhysical(70 * 4096))); // takes the place of one
+  EXPECT_FALSE(cached.read<std::uint8_t>(GuestPhysical(70 * kPage))); // takes the place of one
   for (std::uint64_t page = 0; page < 4; ++page) {
     EXPECT_EQ(value_of(cached, page), page + 1);
   }

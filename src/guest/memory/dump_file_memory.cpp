@@ -48,8 +48,8 @@ std::optional<CpuRegisters> parse_cpu_state(std::span<const std::uint8_t> data) 
   cpu.rip = u64_at(data, kRip);
   cpu.idt_base = u64_at(data, kIdtBase);
   cpu.cr0 = u64_at(data, kCr);
-  cpu.cr3 = u64_at(data, kCr + 3 * 8);
-  cpu.cr4 = u64_at(data, kCr + 4 * 8);
+  cpu.cr3 = u64_at(data, kCr + 24);
+  cpu.cr4 = u64_at(data, kCr + 32);
   // EFER is not in the note. 64-bit code proves long mode; a 32-bit program under a 64-bit kernel
   // has the kernel's interrupt table, above 4 GiB.
   cpu.long_mode = (u64_at(data, kCsFlags) & kCodeIs64Bit) != 0 ||

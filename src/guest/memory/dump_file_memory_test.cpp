@@ -10,7 +10,9 @@ namespace outguard::guest {
 namespace {
 
 std::vector<std::uint8_t> page_of(std::uint8_t value, std::size_t length = 4096) {
-  return std::vector<std::uint8_t>(length, value);
+  std::vector<std::uint8_t> page;
+  page.assign(length, value);
+  return page;
 }
 
 std::uint8_t byte_at(MemoryReader &memory, std::uint64_t address) {

@@ -15,7 +15,7 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds();
 
 namespace {
 
-constexpr std::uint64_t kMemoryBytes = 8 * 4096;
+constexpr std::uint64_t kMemoryBytes = 0x8000;
 
 } // namespace
 
@@ -27,7 +27,7 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
     seed[0] = five;
     for (std::uint8_t level = 0; level < 5; ++level) {
       const std::size_t at = 9 + std::size_t{level} * 10;
-      const std::uint16_t slot = static_cast<std::uint16_t>(level * 512);
+      const auto slot = static_cast<std::uint16_t>(level * 512);
       const std::uint64_t entry = (level + 1) * 0x1000U | 3;
       std::memcpy(&seed[at], &slot, 2);
       std::memcpy(&seed[at + 2], &entry, 8);
@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     std::uint64_t entry = 0;
     std::memcpy(&slot, data + at, 2);
     std::memcpy(&entry, data + at + 2, 8);
-    memory.put(GuestPhysical(slot * 8U % kMemoryBytes), entry);
+    memory.put(GuestPhysical(std::uint64_t{slot} * 8 % kMemoryBytes), entry);
   }
   const auto levels = (data[0] & 1) != 0 ? PagingLevels::Five : PagingLevels::Four;
   AddressSpace space(memory, GuestPhysical(0), levels);
@@ -69,7 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   if (first && (first->bytes_left == 0 || first->bytes_left > (1U << 30))) {
     std::abort();
   }
-  std::vector<std::uint8_t> bytes(3 * 4096);
+  std::vector<std::uint8_t> bytes(0x3000);
   static_cast<void>(space.read(GuestVirtual(address), bytes));
   WalkBudget budget(1000, 0);
   GuestVirtual from(address);

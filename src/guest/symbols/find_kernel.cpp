@@ -102,7 +102,7 @@ public:
       return failure(GuestState::Unreadable, types.error());
     }
     seen_.types_ns = nanoseconds_since(types_started);
-    return Kernel{std::move(*own), std::move(symbols_), std::move(*types), std::move(seen_)};
+    return Kernel{*own, std::move(symbols_), std::move(*types), std::move(seen_)};
   }
 
 private:
@@ -207,7 +207,7 @@ private:
   }
 
   Result<std::unique_ptr<TypeTable>> find_types(std::span<const ImageRun> runs) {
-    const auto section = find_btf(runs);
+    auto section = find_btf(runs);
     if (!section) {
       return tl::unexpected(section.error());
     }

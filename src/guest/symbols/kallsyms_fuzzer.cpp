@@ -37,7 +37,7 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-  static const auto kGood = [] {
+  static const auto good = [] {
     std::vector<std::vector<std::uint8_t>> tables;
     for (const KallsymsForm &form : kallsyms_forms()) {
       tables.push_back(good_tables(form));
@@ -45,16 +45,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     return tables;
   }();
   static GuestImageBuilder guest;
-  static const bool kReady = [] {
+  static const bool ready = [] {
     guest.put_text(kTables.minus_wrapping(64), "Linux version 6.1.0");
     return true;
   }();
-  if (size == 0 || !kReady) {
+  if (size == 0 || !ready) {
     return 0;
   }
-  auto bytes = kGood[data[0] % kGood.size()];
+  auto bytes = good[data[0] % good.size()];
   for (std::size_t at = 1; at + 4 <= size; at += 4) {
-    const std::size_t position = data[at] | data[at + 1] << 8U | data[at + 2] << 16U;
+    const auto position =
+        static_cast<std::size_t>(data[at] | data[at + 1] << 8 | data[at + 2] << 16);
     bytes[position % bytes.size()] = data[at + 3];
   }
   const auto table = KallsymsTable::find_in(bytes, kTables, kText, guest.space());

@@ -12,7 +12,7 @@ using Flaw = KallsymsBuilder::Flaw;
 constexpr GuestVirtual kText(0xffff'ffff'8120'0000);
 constexpr GuestVirtual kTables(0xffff'ffff'8200'0000);
 constexpr GuestVirtual kBanner(0xffff'ffff'8300'0040);
-constexpr std::size_t kLead = 0x1234 / 8 * 8; ///< other read-only data before the tables
+constexpr std::size_t kLead = 0x1230; ///< other read-only data before the tables
 
 /// Tables in their surroundings, and the guest that the banner is read from.
 class KallsymsTest : public testing::TestWithParam<KallsymsForm> {

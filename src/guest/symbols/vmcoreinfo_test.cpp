@@ -57,9 +57,9 @@ TEST(Vmcoreinfo, ScanFindsNotesAtPageStartsOnlyAndStopsAtTheMost) {
   recipe.vmcoreinfo_release.clear();
   KernelBuilder kernel(recipe);
   EXPECT_TRUE(scan_for_vmcoreinfo(kernel.memory(), 16)->empty());
-  std::vector<GuestPhysical> planted;
-  for (int i = 0; i < 4; ++i) {
-    planted.push_back(kernel.plant_note("r" + std::to_string(i), GuestVirtual(0x1000), 0));
+  std::array<GuestPhysical, 4> planted;
+  for (std::size_t i = 0; i < planted.size(); ++i) {
+    planted[i] = kernel.plant_note("r" + std::to_string(i), GuestVirtual(0x1000), 0);
   }
   const auto found = scan_for_vmcoreinfo(kernel.memory(), 3);
   ASSERT_TRUE(found);

@@ -55,7 +55,7 @@ std::vector<std::uint8_t> compress(const std::string &name,
 const std::vector<KallsymsForm> &kallsyms_forms() {
   using Order = Form::Order;
   using Addresses = Form::Addresses;
-  static const std::vector<KallsymsForm> kForms{
+  static const std::vector<KallsymsForm> forms{
       {Order::OffsetsFirst, Addresses::PerCpuAbsolute, false, 8, "5.10"},
       {Order::OffsetsFirst, Addresses::PerCpuAbsolute, true, 8, "6.2"},
       {Order::OffsetsFirst, Addresses::BaseRelative, false, 8, "without_smp"},
@@ -63,7 +63,7 @@ const std::vector<KallsymsForm> &kallsyms_forms() {
       {Order::NamesFirst, Addresses::BaseRelative, true, 8, "6.15"},
       {Order::NamesFirst, Addresses::SelfRelative, true, 4, "7.0"},
   };
-  return kForms;
+  return forms;
 }
 
 void KallsymsBuilder::add_fillers(std::size_t count, std::uint64_t first_address) {

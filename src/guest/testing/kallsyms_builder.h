@@ -41,7 +41,7 @@ public:
   };
 
   /// `type` is the letter that nm prints.
-  void add(char type, std::string name, std::uint64_t address) {
+  void add(char type, const std::string &name, std::uint64_t address) {
     symbols_.push_back({type + name, address});
   }
   /// Enough further text symbols "filler_N" for the tables to look like a kernel's.
