@@ -1,0 +1,255 @@
+// The packet path from frames to observables, and above all its reassembly.
+#include "guest/packets/packet_pipeline.h"
+
+#include "guest/packets/pipeline_fixture.h"
+
+namespace outguard::guest {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+Bytes slice(const Bytes &bytes, std::size_t from, std::size_t to = SIZE_MAX) {
+  to = std::min(to, bytes.size());
+  return {bytes.begin() + static_cast<std::ptrdiff_t>(from),
+          bytes.begin() + static_cast<std::ptrdiff_t>(to)};
+}
+
+class StreamTest : public PipelineTest {
+protected:
+  void SetUp() override {
+    feed(talk_.syn());
+    feed(talk_.syn_ack());
+  }
+  StreamCounters streams() { return pipeline().counters().streams; }
+
+  TcpTalk talk_{endpoint("10.0.0.1:40000"), endpoint("192.0.2.7:443"), 0xffffff00, 5000};
+  Bytes hello_ = client_hello({.server_name = "c2.example", .key_share = 1216});
+  const std::string expected_ = "tls-sni name c2.example";
+};
+
+TEST_F(StreamTest, HelloInOneSegmentIsNeverCopied) {
+  feed(talk_.from_client(hello_));
+  EXPECT_THAT(sink_.observed, ElementsAre(expected_));
+  EXPECT_EQ(sink_.observed_ns, kStart + 2 * kMillisecond);
+  EXPECT_EQ(streams().live, 0U);
+  pipeline().finish();
+  EXPECT_EQ(pipeline().describe(sink_.last).app_protocol, "tls");
+}
+
+TEST_F(StreamTest, HelloOverManySegmentsIsReleasedWhenDone) {
+  for (std::size_t at = 0; at < hello_.size(); at += 100) {
+    EXPECT_THAT(sink_.observed, IsEmpty());
+    feed(talk_.from_client(slice(hello_, at, at + 100)));
+    EXPECT_EQ(streams().live, sink_.observed.empty() ? 1U : 0U);
+  }
+  EXPECT_THAT(sink_.observed, ElementsAre(expected_));
+  EXPECT_EQ(streams().bytes_held, 0U);
+}
+
+TEST_F(StreamTest, LastSegmentFirst) {
+  const auto first = slice(hello_, 0, 500);
+  const auto second = slice(hello_, 500, 900);
+  const auto third = slice(hello_, 900);
+  feed(talk_.client_at(900, third));
+  feed(talk_.client_at(500, second));
+  feed(talk_.client_at(500, second)); // twice
+  EXPECT_THAT(sink_.observed, IsEmpty());
+  EXPECT_EQ(streams().segments_waited, 3U);
+  feed(talk_.client_at(0, first));
+  EXPECT_THAT(sink_.observed, ElementsAre(expected_));
+}
+
+TEST_F(StreamTest, RetransmissionsAndKeepAlivesChangeNothing) {
+  feed(talk_.from_client(slice(hello_, 0, 500)));
+  feed(talk_.client_at(-500, slice(hello_, 0, 500)));
+  feed(talk_.client_at(-1, {'!'}));
+  feed(talk_.client_at(-100, slice(hello_, 400, 900))); // overlaps what is there, and goes on
+  feed(talk_.client_at(400, slice(hello_, 900)));
+  EXPECT_THAT(sink_.observed, ElementsAre(expected_));
+}
+
+TEST_F(StreamTest, DeliveredBytesCannotBeRewritten) {
+  const auto other = client_hello({.server_name = "nice.name!", .key_share = 1216});
+  ASSERT_EQ(other.size(), hello_.size());
+  const auto most = hello_.size() - 3;
+  feed(talk_.from_client(slice(hello_, 0, most)));
+  feed(talk_.client_at(-static_cast<std::int64_t>(most), other));
+  EXPECT_THAT(sink_.observed, ElementsAre(expected_));
+}
+
+TEST_F(StreamTest, OfWaitingSegmentsTheLowerStartWins) {
+  auto wrong = hello_;
+  std::fill(wrong.begin() + 600, wrong.end(), std::uint8_t{0xee});
+  feed(talk_.client_at(500, slice(hello_, 500)));
+  feed(talk_.client_at(600, slice(wrong, 600)));      // inside the first: dropped
+  feed(talk_.client_at(400, slice(hello_, 400, 600))); // begins lower: its bytes are taken
+  feed(talk_.client_at(0, slice(hello_, 0, 450)));
+  EXPECT_THAT(sink_.observed, ElementsAre(expected_));
+}
+
+TEST_F(StreamTest, CoveringSegmentReplacesTheWaitingOnes) {
+  auto wrong = hello_;
+  std::fill(wrong.begin() + 600, wrong.end(), std::uint8_t{0xee});
+  feed(talk_.client_at(600, slice(wrong, 600, 700)));
+  feed(talk_.client_at(700, slice(wrong, 700, 800)));
+  feed(talk_.client_at(500, slice(hello_, 500)));
+  feed(talk_.client_at(0, slice(hello_, 0, 500)));
+  EXPECT_THAT(sink_.observed, ElementsAre(expected_));
+}
+
+TEST_F(StreamTest, OneByteSegments) {
+  for (const std::uint8_t byte : hello_) {
+    feed(talk_.from_client({byte}));
+  }
+  EXPECT_THAT(sink_.observed, ElementsAre(expected_));
+}
+
+TEST_F(StreamTest, MessageBeyondTheCapIsGivenUp) {
+  const auto request = bytes_of("GET /" + std::string(40000, 'a'));
+  for (std::size_t at = 0; at < request.size(); at += 1400) {
+    feed(talk_.from_client(slice(request, at, at + 1400)));
+    EXPECT_LE(streams().bytes_held, 17000U);
+  }
+  EXPECT_EQ(streams().gave_up, 1U);
+  EXPECT_EQ(streams().live, 0U);
+}
+
+TEST_F(StreamTest, GapIsJumpedWhenTooMuchWaits) {
+  auto request = http_request("after.example", "/gap");
+  request.resize(request.size() + 20000, 'x');
+  feed(talk_.from_client(slice(hello_, 0, 100)));
+  feed(talk_.client_at(1000, Bytes(60000, 'x')));
+  feed(talk_.client_at(61000, Bytes(60000, 'x')));
+  EXPECT_EQ(streams().gaps, 0U);
+  feed(talk_.client_at(121000, request));
+  EXPECT_EQ(streams().gaps, 1U);
+  EXPECT_EQ(streams().bytes_missed, 1000U);
+  EXPECT_THAT(sink_.observed, Contains("http-url name http://after.example/gap"));
+  EXPECT_LT(streams().bytes_held, 33000U);
+}
+
+TEST_F(StreamTest, WildSequenceNumbersAreCountedAndIgnored) {
+  feed(talk_.client_at(0x10000000, Bytes(10, 'x')));
+  feed(talk_.client_at(-0x10000000, Bytes(10, 'x')));
+  EXPECT_EQ(streams().dropped_window, 2U);
+  EXPECT_EQ(streams().live, 0U);
+  feed(talk_.from_client(hello_));
+  EXPECT_THAT(sink_.observed, ElementsAre(expected_));
+}
+
+TEST_F(StreamTest, ResetAndFinDoNotBlind) {
+  feed(talk_.client_rst()); // any process with a raw socket can send one that nobody heeds
+  feed(talk_.from_client(slice(hello_, 0, 500)));
+  feed(talk_.client_fin());
+  (void)talk_.client_at(0, {});
+  feed(talk_.client_at(-1, slice(hello_, 500)));
+  EXPECT_THAT(sink_.observed, ElementsAre(expected_));
+}
+
+TEST_F(StreamTest, BodiesAreSkippedAcrossSegmentsAndGaps) {
+  const auto post = http_request("a.example", "/up", "POST", std::string(50000, 'b'));
+  feed(talk_.from_client(slice(post, 0, 1000)));
+  (void)talk_.from_client(slice(post, 1000, 30000)); // never captured
+  for (std::size_t at = 30000; at < post.size(); at += 500) { // more than may wait
+    feed(talk_.from_client(slice(post, at, at + 500)));
+  }
+  feed(talk_.from_client(http_request("b.example", "/next")));
+  EXPECT_THAT(sink_.observed, Contains("http-url name http://a.example/up"));
+  EXPECT_THAT(sink_.observed, Contains("http-url name http://b.example/next"));
+  EXPECT_EQ(streams().gaps, 1U);
+}
+
+TEST_F(StreamTest, CutSegmentLeavesAGapAtOnce) {
+  const auto post = http_request("a.example", "/up", "POST", std::string(500, 'b'));
+  feed(talk_.from_client(post), std::nullopt, 450);
+  feed(talk_.from_client(http_request("b.example", "/next")));
+  EXPECT_THAT(sink_.observed, Contains("http-url name http://b.example/next"));
+  EXPECT_EQ(streams().gaps, 1U);
+}
+
+TEST_F(StreamTest, TotalMemoryIsCapped) {
+  pipeline_.reset();
+  fed_ = 0;
+  sink_ = {};
+  config_.streams.total_bytes = 100'000;
+  for (std::uint16_t port = 1; port <= 200; ++port) {
+    TcpTalk talk({IpAddress::parse("10.0.0.1").value(), port}, endpoint("192.0.2.7:443"));
+    feed(talk.syn());
+    feed(talk.client_at(0, slice(hello_, 0, 1000)));
+    feed(talk.client_at(1200, slice(hello_, 1200)));
+    ASSERT_LE(streams().bytes_held, 100'000U);
+  }
+  EXPECT_GT(streams().dropped_full, 100U);
+}
+
+class MidStreamTest : public PipelineTest {};
+
+TEST_F(MidStreamTest, BeginsAtTheFirstData) {
+  TcpTalk talk(endpoint("10.0.0.1:40000"), endpoint("192.0.2.7:443"));
+  const auto hello = client_hello({.server_name = "c2.example"});
+  feed(talk.from_client(slice(hello, 0, 50)));
+  feed(talk.from_client(slice(hello, 50)));
+  EXPECT_THAT(sink_.observed, ElementsAre("tls-sni name c2.example"));
+}
+
+TEST_F(MidStreamTest, DataInTheSynCounts) {
+  const auto request = http_request("tfo.example", "/");
+  feed(PacketBuilder(endpoint("10.0.0.1:4"), endpoint("192.0.2.7:80"))
+           .tcp(tcp_flag::kSyn, 99)
+           .payload(slice(request, 0, 20))
+           .build());
+  feed(PacketBuilder(endpoint("10.0.0.1:4"), endpoint("192.0.2.7:80"))
+           .tcp(tcp_flag::kAck, 120)
+           .payload(slice(request, 20))
+           .build());
+  EXPECT_THAT(sink_.observed, Contains("http-url name http://tfo.example/"));
+}
+
+using DatagramTest = PipelineTest;
+
+TEST_F(DatagramTest, NamesOfQueriesOnceAndOfLoneAnswers) {
+  const auto guest = endpoint("10.0.0.1:40000");
+  const auto resolver = endpoint("192.0.2.53:53");
+  feed(PacketBuilder(guest, resolver).udp().payload(dns_query("a.example")).build());
+  feed(PacketBuilder(resolver, guest).udp().payload(dns_answer("a.example", "192.0.2.1")).build());
+  EXPECT_THAT(sink_.observed, ElementsAre("dns-name name a.example"));
+  const auto other = endpoint("10.0.0.1:40001");
+  feed(PacketBuilder(resolver, other).udp().payload(dns_answer("b.example", "192.0.2.1")).build());
+  EXPECT_THAT(sink_.observed, SizeIs(2));
+}
+
+TEST_F(DatagramTest, UnknownProtocolsAreLetGo) {
+  const auto a = endpoint("10.0.0.1:40000");
+  const auto b = endpoint("192.0.2.53:9999");
+  for (int i = 0; i < 8; ++i) {
+    feed(PacketBuilder(a, b).udp().payload("not dns at all").build());
+  }
+  feed(PacketBuilder(a, b).udp().payload(dns_query("late.example")).build());
+  EXPECT_THAT(sink_.observed, IsEmpty());
+}
+
+using AccountTest = PipelineTest;
+
+TEST_F(AccountTest, EveryPacketIsProcessedOrNamed) {
+  const auto a = endpoint("10.0.0.1:1");
+  const auto b = endpoint("10.0.0.2:2");
+  feed(PacketBuilder(a, b).udp().build());
+  feed(PacketBuilder(a, b).udp().ether_type(0x0806).build());
+  feed(PacketBuilder(a, b).udp().ipv4_fragment(64, false).build());
+  feed({1, 2, 3});
+  const auto counters = pipeline().counters().packets;
+  EXPECT_EQ(counters.processed, 1U);
+  EXPECT_EQ(counters.dropped_for(DropReason::NotIp), 1U);
+  EXPECT_EQ(counters.dropped_for(DropReason::Fragment), 1U);
+  EXPECT_EQ(counters.dropped_for(DropReason::LinkTooShort), 1U);
+  for (std::size_t i = 0; i < kDropReasons; ++i) {
+    EXPECT_STRNE(to_string(static_cast<DropReason>(i)), "unknown");
+  }
+  EXPECT_STREQ(to_string(static_cast<DropReason>(kDropReasons)), "unknown");
+}
+
+} // namespace
+} // namespace outguard::guest
