@@ -33,7 +33,7 @@ std::optional<std::uint64_t> number(std::string_view text, int base) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
   return error == std::errc{} && end == text.data() + text.size() ? std::optional(value)
-                                                                   : std::nullopt;
+                                                                  : std::nullopt;
 }
 
 std::optional<HostMapping> parse_mapping(std::string_view line) {
@@ -51,8 +51,8 @@ std::optional<HostMapping> parse_mapping(std::string_view line) {
   return HostMapping{*start, *end, *offset, *inode, std::string(device), access[3] == 's'};
 }
 
-/// Where QEMU has a range. Both ends are asked for: a range that is not one run there would otherwise
-/// have us read, or write, somewhere else.
+/// Where QEMU has a range. Both ends are asked for: a range that is not one run there would
+/// otherwise have us read, or write, somewhere else.
 Result<std::uint64_t> host_address(QmpClient &qmp, const RamRange &range) {
   const auto ask = [&](std::uint64_t address) -> Result<std::uint64_t> {
     const auto text = qmp.human(fmt::format("gpa2hva {:#x}", address));
@@ -86,9 +86,8 @@ public:
       if (const auto *mapping = find(rest.host_address)) {
         part.length = std::min(rest.length, mapping->end - rest.host_address);
         part.file_index = file_of(*mapping, handles);
-        part.file_offset = part.file_index < 0 ? 0
-                                               : mapping->file_offset +
-                                                     (rest.host_address - mapping->start);
+        part.file_offset =
+            part.file_index < 0 ? 0 : mapping->file_offset + (rest.host_address - mapping->start);
       }
       append(part, handles.layout);
       rest.guest_start += part.length;

@@ -1,6 +1,6 @@
 #pragma once
-// Opens the memory of a VM for its sensor: asks QEMU where guest RAM lies in its own address space and
-// opens what holds it. Reads no guest byte; the register dump is passed on as QEMU wrote it.
+// Opens the memory of a VM for its sensor: asks QEMU where guest RAM lies in its own address space
+// and opens what holds it. Reads no guest byte; the register dump is passed on as QEMU wrote it.
 
 #include <string>
 #include <string_view>

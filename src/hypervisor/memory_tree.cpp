@@ -32,8 +32,8 @@ std::string_view take_until(std::string_view &text, std::string_view mark) {
 }
 
 /// "  0000000000100000-000000007fffffff (prio 0, ram): pc.ram @0000000000100000 KVM"
-/// (softmmu/memory.c, mtree_print_flatview; the offset only when it is not 0, the accelerator's name
-/// only when it maps the range). nullopt: not a range of RAM.
+/// (softmmu/memory.c, mtree_print_flatview; the offset only when it is not 0, the accelerator's
+/// name only when it maps the range). nullopt: not a range of RAM.
 std::optional<RamRange> parse_line(std::string_view line) {
   line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
   const auto first = parse_hex(take_until(line, "-"));

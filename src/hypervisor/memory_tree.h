@@ -22,8 +22,8 @@ struct RamRange {
 };
 
 /// Ranges of the view that CPUs have outside system management mode, lowest first, neighbours that
-/// continue each other in one block merged. Device memory (VFIO BARs) is left out: reading it can act
-/// on the device. InvalidInput: no such view, or ranges that overlap; LimitReached: too many.
+/// continue each other in one block merged. Device memory (VFIO BARs) is left out: reading it can
+/// act on the device. InvalidInput: no such view, or ranges that overlap; LimitReached: too many.
 [[nodiscard]] Result<std::vector<RamRange>> parse_memory_tree(std::string_view text);
 
 /// The address in `gpa2hva`'s answer: "Host virtual address for 0x0 (pc.ram) is 0x7fae3fe00000".

@@ -12,8 +12,8 @@
 
 namespace outguard::hypervisor {
 
-/// The namespace that `tap` of `vm` is in, wherever QEMU runs (TUNGETDEVNETNS, Linux 5.0). NotFound: the
-/// VM is gone, or no longer holds that tap.
+/// The namespace that `tap` of `vm` is in, wherever QEMU runs (TUNGETDEVNETNS, Linux 5.0).
+/// NotFound: the VM is gone, or no longer holds that tap.
 [[nodiscard]] Result<Fd> open_tap_namespace(const VmFound &vm, const TapFound &tap);
 /// The namespace of the calling thread.
 [[nodiscard]] Result<Fd> open_own_namespace();

@@ -12,8 +12,8 @@ namespace outguard::hypervisor {
 
 namespace {
 
-/// Runs inside the namespace. The socket takes packets only once it is bound: with a protocol from the
-/// start it would first collect those of every device.
+/// Runs inside the namespace. The socket takes packets only once it is bound: with a protocol from
+/// the start it would first collect those of every device.
 Result<OpenedRing> open_here(const PacketRing &ring) {
   const unsigned index = ::if_nametoindex(ring.interface.c_str());
   if (index == 0) {

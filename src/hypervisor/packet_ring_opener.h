@@ -1,5 +1,6 @@
 #pragma once
-// Opens the packet socket of a tap for a sensor. The ring is set up and bound here, mapped and read there.
+// Opens the packet socket of a tap for a sensor. The ring is set up and bound here, mapped and read
+// there.
 
 #include "base/fd.h"
 #include "base/result.h"

@@ -9,8 +9,8 @@ namespace outguard::hypervisor {
 
 namespace {
 
-/// QEMU's "a,key=value,flag" with ",," for a comma (util/keyval.c). A first item without '=' is kept
-/// under the implied key.
+/// QEMU's "a,key=value,flag" with ",," for a comma (util/keyval.c). A first item without '=' is
+/// kept under the implied key.
 class OptionList {
 public:
   OptionList(std::string_view text, std::string_view implied_key) {
@@ -49,8 +49,8 @@ private:
 };
 
 /// Back ends of -netdev that carry packets past every tap.
-constexpr std::array<std::string_view, 8> kWithoutTap{
-    "user", "passt", "socket", "stream", "dgram", "l2tpv3", "vde", "vhost-user"};
+constexpr std::array<std::string_view, 8> kWithoutTap{"user",  "passt",  "socket", "stream",
+                                                      "dgram", "l2tpv3", "vde",    "vhost-user"};
 
 /// Lower-case UUID, or empty: anything else must not become a VM's key.
 std::string canonical_uuid(std::string text) {

@@ -25,8 +25,8 @@ struct QemuCommandLine {
 /// /proc/PID/cmdline: arguments end with a NUL each.
 [[nodiscard]] std::vector<std::string> split_arguments(std::string_view nul_separated);
 [[nodiscard]] QemuCommandLine parse_command_line(std::span<const std::string> arguments);
-/// True for the file name of a system emulator: "qemu-system-x86_64", "kvm", "qemu-kvm"; a folder and
-/// the kernel's " (deleted)" do not matter.
+/// True for the file name of a system emulator: "qemu-system-x86_64", "kvm", "qemu-kvm"; a folder
+/// and the kernel's " (deleted)" do not matter.
 [[nodiscard]] bool is_qemu_name(std::string_view program);
 
 } // namespace outguard::hypervisor

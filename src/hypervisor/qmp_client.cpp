@@ -49,8 +49,7 @@ std::optional<std::size_t> object_end(std::string_view text) {
 }
 
 milliseconds left_until(MonotonicTime deadline) {
-  return std::max(milliseconds(0),
-                  std::chrono::ceil<milliseconds>(deadline - monotonic_now()));
+  return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(deadline - monotonic_now()));
 }
 
 /// False at the deadline.
@@ -183,8 +182,8 @@ Result<std::string> QmpClient::execute(const std::string &command, const std::st
   // The id tells this command's answer from a late one of a command that was given up.
   const std::uint64_t id = ++last_id_;
   const Json request{{"execute", command}, {"arguments", parsed_arguments}, {"id", id}};
-  const auto sent = send(request.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n",
-                         deadline);
+  const auto sent =
+      send(request.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n", deadline);
   if (!sent) {
     return tl::unexpected(sent.error());
   }

@@ -1,7 +1,7 @@
 #pragma once
-// One short-lived connection to a QEMU's QMP socket. QEMU serves one client at a time, so connect, ask
-// and let go. Every call has a time limit and every reply a cap: after an escape from the guest QEMU
-// itself is hostile. One thread at a time; owns its socket.
+// One short-lived connection to a QEMU's QMP socket. QEMU serves one client at a time, so connect,
+// ask and let go. Every call has a time limit and every reply a cap: after an escape from the guest
+// QEMU itself is hostile. One thread at a time; owns its socket.
 
 #include <chrono>
 #include <cstdint>
@@ -26,9 +26,9 @@ public:
   /// `info mtree -f` of a machine with many devices is below 1 MiB; registers 2 KiB a vCPU.
   static constexpr std::size_t kMostReplyBytes = std::size_t{8} << 20;
 
-  /// Connects, reads the greeting and negotiates. `expected_pid` 0: whoever listens. A listener that is
-  /// another process is refused before a byte is sent. Unreachable also covers "another client is
-  /// connected", which shows as no greeting within `wait`.
+  /// Connects, reads the greeting and negotiates. `expected_pid` 0: whoever listens. A listener
+  /// that is another process is refused before a byte is sent. Unreachable also covers "another
+  /// client is connected", which shows as no greeting within `wait`.
   [[nodiscard]] static Result<QmpClient> connect(const std::string &path, pid_t expected_pid = 0,
                                                  std::chrono::milliseconds wait = kDefaultWait);
 

@@ -14,8 +14,7 @@ namespace outguard::hypervisor {
 QemuControl::QemuControl(QmpClient qmp, Fd memory, MemoryLayout ram)
     : qmp_(std::move(qmp)), memory_(std::move(memory)), ram_(std::move(ram)) {}
 
-Result<std::unique_ptr<QemuControl>> QemuControl::open(const VmFound &vm,
-                                                       const MemoryLayout &ram) {
+Result<std::unique_ptr<QemuControl>> QemuControl::open(const VmFound &vm, const MemoryLayout &ram) {
   auto qmp = QmpClient::connect(vm.qmp_path, vm.pid);
   if (!qmp) {
     return tl::unexpected(qmp.error());
@@ -48,8 +47,7 @@ Result<void> QemuControl::read(std::uint64_t address, std::span<std::uint8_t> ou
   if (!at) {
     return tl::unexpected(at.error());
   }
-  const ssize_t got =
-      ::pread(memory_.get(), out.data(), out.size(), static_cast<off_t>(*at));
+  const ssize_t got = ::pread(memory_.get(), out.data(), out.size(), static_cast<off_t>(*at));
   if (got < 0) {
     return fail_errno("read guest memory");
   }
@@ -63,8 +61,7 @@ Result<void> QemuControl::write(std::uint64_t address, std::span<const std::uint
   if (!at) {
     return tl::unexpected(at.error());
   }
-  const ssize_t put =
-      ::pwrite(memory_.get(), bytes.data(), bytes.size(), static_cast<off_t>(*at));
+  const ssize_t put = ::pwrite(memory_.get(), bytes.data(), bytes.size(), static_cast<off_t>(*at));
   if (put < 0) {
     return fail_errno("write guest memory");
   }
@@ -116,6 +113,8 @@ Result<std::chrono::nanoseconds> PausedVm::resume() {
                  : tl::unexpected(resumed.error());
 }
 
-std::chrono::nanoseconds PausedVm::paused_so_far() const { return monotonic_now() - since_; }
+std::chrono::nanoseconds PausedVm::paused_so_far() const {
+  return monotonic_now() - since_;
+}
 
 } // namespace outguard::hypervisor

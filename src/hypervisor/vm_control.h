@@ -1,6 +1,7 @@
 #pragma once
-// What the responder may do with a VM: pause it, go on, look at and change its RAM. The interface has a
-// fake in the tests; QemuControl is one QMP connection and QEMU's memory. One thread at a time.
+// What the responder may do with a VM: pause it, go on, look at and change its RAM. The interface
+// has a fake in the tests; QemuControl is one QMP connection and QEMU's memory. One thread at a
+// time.
 
 #include <chrono>
 #include <cstdint>
@@ -35,7 +36,8 @@ public:
 
 class QemuControl : public VmControl {
 public:
-  /// `ram` is MemoryHandles::writable. Holds QEMU's only QMP seat until it is destroyed: keep it short.
+  /// `ram` is MemoryHandles::writable. Holds QEMU's only QMP seat until it is destroyed: keep it
+  /// short.
   [[nodiscard]] static Result<std::unique_ptr<QemuControl>> open(const VmFound &vm,
                                                                  const MemoryLayout &ram);
 
@@ -51,8 +53,7 @@ private:
   static constexpr std::chrono::milliseconds kWait{500};
 
   QemuControl(QmpClient qmp, Fd memory, MemoryLayout ram);
-  [[nodiscard]] Result<std::uint64_t> host_address(std::uint64_t address,
-                                                   std::size_t length) const;
+  [[nodiscard]] Result<std::uint64_t> host_address(std::uint64_t address, std::size_t length) const;
 
   QmpClient qmp_;
   Fd memory_; ///< /proc/PID/mem, read and write

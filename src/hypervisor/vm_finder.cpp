@@ -191,7 +191,9 @@ Result<std::vector<VmFound>> QemuProcessFinder::find() const {
   return vms;
 }
 
-Result<std::vector<VmFound>> find_vms() { return QemuProcessFinder().find(); }
+Result<std::vector<VmFound>> find_vms() {
+  return QemuProcessFinder().find();
+}
 
 Result<VmFound> choose_vm(std::string_view name_or_uuid, const std::vector<VmFound> &vms) {
   std::vector<const VmFound *> fitting;

@@ -1,6 +1,6 @@
 #pragma once
-// Finds the VMs of this host. One finder a platform; QEMU processes today, libvirt and Xen are to be
-// further ones behind the same interface. Finders keep no state; any thread.
+// Finds the VMs of this host. One finder a platform; QEMU processes today, libvirt and Xen are to
+// be further ones behind the same interface. Finders keep no state; any thread.
 
 #include <string_view>
 #include <vector>

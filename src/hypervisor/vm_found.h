@@ -1,6 +1,7 @@
 #pragma once
 // A VM as its QEMU process shows it, and what of it cannot be used. A plain value: everything in it
-// may be out of date a moment later, so who opens something through it checks pid and start_time again.
+// may be out of date a moment later, so who opens something through it checks pid and start_time
+// again.
 
 #include <cstdint>
 #include <optional>
@@ -29,15 +30,14 @@ struct VmFound {
   std::string machine;
   std::string accel;
   std::optional<std::uint64_t> memory_bytes;
-  std::string qmp_path; ///< reachable from here as it stands; empty: none
-  std::uint64_t netns = 0; ///< of the process itself
-  std::vector<TapFound> taps; ///< those that QEMU really holds open
+  std::string qmp_path;          ///< reachable from here as it stands; empty: none
+  std::uint64_t netns = 0;       ///< of the process itself
+  std::vector<TapFound> taps;    ///< those that QEMU really holds open
   std::vector<std::string> gaps; ///< what is missing and why, in our own words
 
   /// The UUID, or a stand-in that lasts as long as the process.
   [[nodiscard]] std::string key() const {
-    return !uuid.empty() ? uuid
-                         : "qemu-" + std::to_string(pid) + "-" + std::to_string(start_time);
+    return !uuid.empty() ? uuid : "qemu-" + std::to_string(pid) + "-" + std::to_string(start_time);
   }
   [[nodiscard]] VmIdentity identity() const { return {key(), GuestText(name), "qemu", {}}; }
   [[nodiscard]] bool same_process(const VmFound &other) const {

@@ -27,8 +27,8 @@ Result<std::vector<VmChange>> VmWatch::next(std::chrono::milliseconds wait, int 
     for (const auto &[pid, watched] : watched_) {
       waiting.push_back({watched.process.get(), POLLIN, 0});
     }
-    const auto pause = std::chrono::ceil<std::chrono::milliseconds>(
-        std::min(deadline, next_look_) - monotonic_now());
+    const auto pause = std::chrono::ceil<std::chrono::milliseconds>(std::min(deadline, next_look_) -
+                                                                    monotonic_now());
     const int ready = ::poll(waiting.data(), waiting.size(),
                              static_cast<int>(std::max<std::int64_t>(0, pause.count())));
     if (waiting.front().revents != 0) {

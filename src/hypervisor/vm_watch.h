@@ -1,6 +1,6 @@
 #pragma once
-// Follows VMs that come and go: looks through /proc twice a second, and hears at once of a process that
-// ends. One thread; owns one pidfd a VM.
+// Follows VMs that come and go: looks through /proc twice a second, and hears at once of a process
+// that ends. One thread; owns one pidfd a VM.
 
 #include <chrono>
 #include <map>
@@ -27,7 +27,8 @@ class VmWatch {
 public:
   static constexpr std::chrono::milliseconds kInterval{500};
 
-  /// Blocks until something changed, `wait` is over (then empty), or `wake_fd` is readable (-1: none).
+  /// Blocks until something changed, `wait` is over (then empty), or `wake_fd` is readable (-1:
+  /// none).
   [[nodiscard]] Result<std::vector<VmChange>> next(std::chrono::milliseconds wait,
                                                    int wake_fd = -1);
 

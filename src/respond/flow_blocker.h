@@ -1,7 +1,7 @@
 #pragma once
-// Drops flows of one tap, both ways, by nftables set elements that the kernel itself expires. All of it
-// lives in one table of our own, "outguard_TAP", inside the tap's namespace; it outlives this process
-// and no other table is ever touched. One thread at a time.
+// Drops flows of one tap, both ways, by nftables set elements that the kernel itself expires. All
+// of it lives in one table of our own, "outguard_TAP", inside the tap's namespace; it outlives this
+// process and no other table is ever touched. One thread at a time.
 
 #include <chrono>
 #include <optional>
@@ -10,7 +10,6 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "facts/flow_seen.h"
-#include "respond/nft_runner.h"
 
 namespace outguard::respond {
 
@@ -21,15 +20,16 @@ public:
     Bridge, ///< hooks of the bridge that the tap is a port of
   };
 
-  /// `only`: a mechanism to use without trying another (tests). Unsupported: a device name that nftables
-  /// cannot carry.
+  /// `only`: a mechanism to use without trying another (tests). Unsupported: a device name that
+  /// nftables cannot carry.
   [[nodiscard]] static Result<FlowBlocker> open(Fd netns, const std::string &tap,
                                                 std::optional<Mechanism> only = {});
 
-  /// Adds the flow or renews its time to live, and reads it back; only then is it blocked. Unsupported:
-  /// this flow or host has no way.
+  /// Adds the flow or renews its time to live, and reads it back; only then is it blocked.
+  /// Unsupported: this flow or host has no way.
   [[nodiscard]] Result<void> block(const FlowSeen &flow, std::chrono::seconds ttl);
-  /// Time left, or nullopt when it is not blocked (any more). One direction missing is an error: drift.
+  /// Time left, or nullopt when it is not blocked (any more). One direction missing is an error:
+  /// drift.
   [[nodiscard]] Result<std::optional<std::chrono::seconds>> remaining(const FlowTuple &flow) const;
   /// Fine if it is not there.
   [[nodiscard]] Result<void> unblock(const FlowTuple &flow);
@@ -40,7 +40,7 @@ public:
 
 private:
   FlowBlocker(Fd netns, std::string tap, std::optional<Mechanism> only)
-      : nft_(std::move(netns)), tap_(std::move(tap)), mechanism_(only) {}
+      : netns_(std::move(netns)), tap_(std::move(tap)), mechanism_(only) {}
 
   [[nodiscard]] std::string table(Mechanism mechanism) const;
   [[nodiscard]] std::string setup(Mechanism mechanism) const;
@@ -49,7 +49,7 @@ private:
   [[nodiscard]] Result<std::optional<std::chrono::seconds>>
   remaining_in(const std::string &set, const std::string &element) const;
 
-  NftRunner nft_;
+  Fd netns_;
   std::string tap_;
   std::optional<Mechanism> mechanism_; ///< set by the first block that worked
 };

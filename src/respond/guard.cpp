@@ -10,7 +10,8 @@ namespace {
 
 /// TASK_COMM_LEN less the NUL: a longer name stands cut in comm.
 constexpr std::size_t kCommLength = 15;
-/// A host with more VMs than this has had VMs that are gone; budgets of a minute are quickly rebuilt.
+/// A host with more VMs than this has had VMs that are gone; budgets of a minute are quickly
+/// rebuilt.
 constexpr std::size_t kMostVms = 4096;
 
 std::string_view file_name(std::string_view path) {
@@ -20,11 +21,10 @@ std::string_view file_name(std::string_view path) {
 
 /// Where a guest's own packages live. A program elsewhere that calls itself sshd is not sshd.
 bool in_system_folder(std::string_view path) {
-  constexpr std::array<std::string_view, 6> kFolders{"/usr/",  "/bin/", "/sbin/",
+  constexpr std::array<std::string_view, 6> kFolders{"/usr/", "/bin/", "/sbin/",
                                                      "/lib/", "/opt/", "/nix/"};
-  return std::any_of(kFolders.begin(), kFolders.end(), [&](std::string_view folder) {
-    return path.starts_with(folder);
-  });
+  return std::any_of(kFolders.begin(), kFolders.end(),
+                     [&](std::string_view folder) { return path.starts_with(folder); });
 }
 
 bool prefix_equal(std::span<const std::uint8_t> one, std::span<const std::uint8_t> other,
@@ -40,11 +40,26 @@ bool prefix_equal(std::span<const std::uint8_t> one, std::span<const std::uint8_
 } // namespace
 
 std::vector<std::string> GuardPolicy::default_protected_names() {
-  return {"systemd",     "init",          "systemd-journald", "systemd-udevd",
-          "systemd-logind", "systemd-networkd", "systemd-resolved", "dbus-daemon",
-          "dbus-broker", "NetworkManager", "dhclient",       "sshd",
-          "sshd-session", "sshd-auth",    "qemu-ga",          "cloud-init",
-          "waagent",     "vmtoolsd",      "google_guest_agent", "amazon-ssm-agent",
+  return {"systemd",
+          "init",
+          "systemd-journald",
+          "systemd-udevd",
+          "systemd-logind",
+          "systemd-networkd",
+          "systemd-resolved",
+          "dbus-daemon",
+          "dbus-broker",
+          "NetworkManager",
+          "dhclient",
+          "sshd",
+          "sshd-session",
+          "sshd-auth",
+          "qemu-ga",
+          "cloud-init",
+          "waagent",
+          "vmtoolsd",
+          "google_guest_agent",
+          "amazon-ssm-agent",
           "xe-daemon"};
 }
 
@@ -120,8 +135,8 @@ Result<void> Guard::allow_network(ResponseAction action, const std::string &vm,
 Result<void> Guard::allow_kill(const std::string &vm, const ProcessSeen &process,
                                AttributionStatus sure, MonotonicTime now) {
   if (sure != AttributionStatus::Exact) {
-    return fail(ErrorCode::Refused, std::string("the process is not certain: attribution is ") +
-                                        to_string(sure));
+    return fail(ErrorCode::Refused,
+                std::string("the process is not certain: attribution is ") + to_string(sure));
   }
   if (auto checked = check_process(process); !checked) {
     return checked;

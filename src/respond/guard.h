@@ -1,7 +1,7 @@
 #pragma once
 // Says no. Asked right before every action, in monitor mode too, so that a dry run shows what would
-// have been refused. What it compares (names, paths) a hostile guest chose: a match can only refuse.
-// One thread at a time; owns its budgets.
+// have been refused. What it compares (names, paths) a hostile guest chose: a match can only
+// refuse. One thread at a time; owns its budgets.
 
 #include <chrono>
 #include <cstdint>

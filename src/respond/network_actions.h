@@ -1,6 +1,6 @@
 #pragma once
-// What can be done to a flow on the network, as the responder sees it. TapActions does it on a real tap;
-// tests have a fake.
+// What can be done to a flow on the network, as the responder sees it. TapActions does it on a real
+// tap; tests have a fake.
 
 #include <chrono>
 #include <memory>

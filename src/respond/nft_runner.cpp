@@ -30,7 +30,7 @@ Result<std::string> run_here(const std::string &commands) {
       nft_ctx_buffer_error(context.get()) != 0) {
     return fail(ErrorCode::SystemFailed, "nftables cannot be used on this host");
   }
-  nft_ctx_output_set_flags(context.get(), NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_PROTO);
+  nft_ctx_output_set_flags(context.get(), NFT_CTX_OUTPUT_NUMERIC_PROTO);
   if (nft_run_cmd_from_buffer(context.get(), commands.c_str()) != 0) {
     return fail(ErrorCode::SystemFailed,
                 "nftables: " + first_line(nft_ctx_get_error_buffer(context.get())));
@@ -41,8 +41,8 @@ Result<std::string> run_here(const std::string &commands) {
 
 } // namespace
 
-Result<std::string> NftRunner::run(const std::string &commands) const {
-  return hypervisor::in_namespace(netns_, [&] { return run_here(commands); });
+Result<std::string> run_nft(const Fd &netns, const std::string &commands) {
+  return hypervisor::in_namespace(netns, [&] { return run_here(commands); });
 }
 
 } // namespace outguard::respond

@@ -19,8 +19,8 @@ namespace outguard::respond {
 
 namespace {
 
-/// Index of the device that `index` is a port of (IFLA_MASTER), 0 for none. Asked over netlink, since
-/// /sys shows the namespace that it was mounted in, not the one this thread is in.
+/// Index of the device that `index` is a port of (IFLA_MASTER), 0 for none. Asked over netlink,
+/// since /sys shows the namespace that it was mounted in, not the one this thread is in.
 Result<int> master_of(int index) {
   const Fd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
   if (!netlink) {
@@ -112,11 +112,14 @@ Result<PacketInjector> PacketInjector::open_here(const std::string &tap) {
     return tl::unexpected(socket.error());
   }
   injector.tap_.socket = std::move(*socket);
-  // The usual way out runs nftables' egress hook, where our own block would drop it.
   const int on = 1;
   if (::setsockopt(injector.tap_.socket.get(), SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on) !=
       0) {
     return fail_errno("PACKET_QDISC_BYPASS");
+  }
+  if (::setsockopt(injector.tap_.socket.get(), SOL_SOCKET, SO_MARK, &kOwnPacketMark,
+                   sizeof kOwnPacketMark) != 0) {
+    return fail_errno("SO_MARK");
   }
   const auto master = master_of(injector.tap_.index);
   if (!master) {
@@ -142,8 +145,8 @@ Result<void> PacketInjector::to_guest(const Frame &frame) const {
 }
 
 Result<void> PacketInjector::to_remote(const FlowSeen &flow, const Frame &frame) const {
-  // A frame to the bridge's own address would leave it for nowhere: that remote end is reached by the
-  // host's routing.
+  // A frame to the bridge's own address would leave it for nowhere: that remote end is reached by
+  // the host's routing.
   if (bridge_.socket && flow.remote_mac != bridge_mac_) {
     return send_frame(bridge_.socket.get(), bridge_.index, frame, "the bridge");
   }

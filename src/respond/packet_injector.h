@@ -1,8 +1,9 @@
 #pragma once
-// Sends frames into a tap's link: to the guest through the tap itself, to the remote end through the
-// bridge that the tap is a port of, or through the host's own routing where there is none. One thread at
-// a time; owns its sockets.
+// Sends frames into a tap's link: to the guest through the tap itself, to the remote end through
+// the bridge that the tap is a port of, or through the host's own routing where there is none. One
+// thread at a time; owns its sockets.
 
+#include <cstdint>
 #include <string>
 
 #include "base/fd.h"
@@ -11,12 +12,16 @@
 
 namespace outguard::respond {
 
+/// Mark of every packet that we send into a guest: lets it through our own blocks. Neither a guest
+/// nor the network can set a mark.
+inline constexpr std::uint32_t kOwnPacketMark = 0x0075a11d;
+
 class PacketInjector {
 public:
   [[nodiscard]] static Result<PacketInjector> open(const Fd &netns, const std::string &tap);
 
-  /// Past queues and filters of the host, so also while the flow is blocked; the sensor's capture does
-  /// not see it.
+  /// Past the host's queues, and past our own block of the flow; the sensor's capture does not see
+  /// it.
   [[nodiscard]] Result<void> to_guest(const Frame &frame) const;
   [[nodiscard]] Result<void> to_remote(const FlowSeen &flow, const Frame &frame) const;
 
@@ -29,9 +34,9 @@ private:
   [[nodiscard]] static Result<PacketInjector> open_here(const std::string &tap);
 
   Link tap_;
-  Link bridge_;           ///< no socket: the tap is no bridge's port
+  Link bridge_; ///< no socket: the tap is no bridge's port
   MacAddress bridge_mac_{};
-  Fd raw4_, raw6_;        ///< raw IP, header included
+  Fd raw4_, raw6_; ///< raw IP, header included
 };
 
 } // namespace outguard::respond

@@ -36,8 +36,8 @@ void tell(int pipe, const ChildReport &report) {
   (void)!::write(pipe, &report, sizeof report);
 }
 
-/// Never returns. Uses of the parent only what no other thread can have locked: malloc is fork-safe in
-/// glibc, and nothing here logs.
+/// Never returns. Uses of the parent only what no other thread can have locked: malloc is fork-safe
+/// in glibc, and nothing here logs.
 [[noreturn]] void run_child(int pipe, hypervisor::VmControl &control, const WritePlan &plan) {
   // A service manager stops the whole group: this short life goes on to its end.
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) {

@@ -1,6 +1,6 @@
 #pragma once
-// Carries out a write plan: the only code that changes a guest's memory. Plans come from a sensor that
-// may have been taken over, so everything in one is checked here first. All or nothing.
+// Carries out a write plan: the only code that changes a guest's memory. Plans come from a sensor
+// that may have been taken over, so everything in one is checked here first. All or nothing.
 
 #include <chrono>
 #include <cstdint>
@@ -30,8 +30,8 @@ struct PlanOutcome {
 /// Longest the VM may stand still; a plan that takes longer is undone. Real ones take 1-2 ms.
 inline constexpr std::chrono::milliseconds kMostPaused{500};
 
-/// InvalidInput, naming the patch, for anything but: 1..kMaxPatches patches, each of 1, 2, 4 or 8 bytes
-/// inside one page, masks that fit the width, and at least one write.
+/// InvalidInput, naming the patch, for anything but: 1..kMaxPatches patches, each of 1, 2, 4 or 8
+/// bytes inside one page, masks that fit the width, and at least one write.
 [[nodiscard]] Result<void> validate_plan(const WritePlan &plan);
 
 /// Validates, pauses, checks all expectations, writes, reads back, resumes. `on_pausing` runs right
@@ -40,8 +40,9 @@ inline constexpr std::chrono::milliseconds kMostPaused{500};
                                        const std::function<void()> &on_pausing = {});
 
 /// The same in a child process, so that neither end's death leaves the VM paused or half written: a
-/// child that outlives this process finishes and resumes; if the child dies, this process resumes. Only
-/// the death of both at once (a power cut, or SIGKILL to the whole service) leaves a paused VM.
+/// child that outlives this process finishes and resumes; if the child dies, this process resumes.
+/// Only the death of both at once (a power cut, or SIGKILL to the whole service) leaves a paused
+/// VM.
 [[nodiscard]] PlanOutcome execute_plan_guarded(hypervisor::VmControl &control,
                                                const WritePlan &plan);
 

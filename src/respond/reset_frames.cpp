@@ -111,7 +111,8 @@ std::optional<Frame> tcp_reset(const FlowSeen &flow, const TcpPosition &position
   const bool to_guest = toward == Toward::Guest;
   const bool sequence_known = to_guest ? position.remote_known : position.guest_known;
   const bool sender_known = to_guest ? position.guest_known : position.remote_known;
-  // In SYN-SENT the guest looks at the acknowledgement only; without either there is nothing to say.
+  // In SYN-SENT the guest looks at the acknowledgement only; without either there is nothing to
+  // say.
   const bool unanswered = to_guest && !sequence_known && sender_known;
   if (!sequence_known && !unanswered) {
     return std::nullopt;
@@ -148,8 +149,7 @@ Frame port_unreachable(const FlowSeen &flow) {
   put16(icmp, 0);
   put32(icmp, 0);
   append(icmp, quoted);
-  put_checksum(icmp, 2,
-               add_up(icmp, v4 ? 0 : pseudo_header(remote, guest, protocol, icmp.size())));
+  put_checksum(icmp, 2, add_up(icmp, v4 ? 0 : pseudo_header(remote, guest, protocol, icmp.size())));
   return ethernet(flow, Toward::Guest, ip_packet(remote, guest, protocol, icmp));
 }
 

@@ -26,13 +26,18 @@ struct Outcome {
 
 Outcome outcome_of(const Error &error) {
   switch (error.code) {
-  case ErrorCode::Refused: return {ResponseStatus::Refused, error.message};
-  case ErrorCode::Unsupported: return {ResponseStatus::NotPossible, error.message};
-  default: return {ResponseStatus::Failed, error.message};
+  case ErrorCode::Refused:
+    return {ResponseStatus::Refused, error.message};
+  case ErrorCode::Unsupported:
+    return {ResponseStatus::NotPossible, error.message};
+  default:
+    return {ResponseStatus::Failed, error.message};
   }
 }
 
-milliseconds longer(milliseconds pause) { return std::min(pause * 2, kLastPause); }
+milliseconds longer(milliseconds pause) {
+  return std::min(pause * 2, kLastPause);
+}
 
 } // namespace
 
@@ -53,8 +58,8 @@ struct Responder::Job {
   }
 
   void finish(ResponseAction action, const Outcome &outcome) {
-    const auto since = wall_now().time_since_epoch() -
-                       std::chrono::nanoseconds(flow().first_packet_ns);
+    const auto since =
+        wall_now().time_since_epoch() - std::chrono::nanoseconds(flow().first_packet_ns);
     const auto latency = std::chrono::duration_cast<std::chrono::microseconds>(since).count();
     done.push_back({action, outcome.status, outcome.reason,
                     static_cast<std::uint64_t>(std::max<std::int64_t>(0, latency))});
@@ -72,7 +77,8 @@ struct Responder::Job {
     return self.guard_.allow_kill(finding.vm.uuid, process, finding.match.attribution.status);
   }
 
-  // ---- Network ------------------------------------------------------------------------------------
+  // ---- Network
+  // ------------------------------------------------------------------------------------
 
   Outcome block(std::chrono::seconds ttl) {
     if (auto allowed = ask_guard(ResponseAction::BlockFlow); !allowed) {
@@ -111,7 +117,8 @@ struct Responder::Job {
     }
   }
 
-  // ---- Processes ----------------------------------------------------------------------------------
+  // ---- Processes
+  // ----------------------------------------------------------------------------------
 
   /// nullopt: the process is marked and dies when it next runs.
   std::optional<Outcome> mark(const ProcessIdentity &process) {
@@ -162,10 +169,15 @@ struct Responder::Job {
     const auto outcome = execute_plan_guarded(**control, *plan);
     self.last_kill_.paused += outcome.paused;
     switch (outcome.status) {
-    case PlanStatus::Applied: return Outcome{ResponseStatus::Pending, {}};
-    case PlanStatus::Mismatch: last = {ResponseStatus::Failed, outcome.reason}; return std::nullopt;
-    case PlanStatus::Refused: return Outcome{ResponseStatus::Refused, outcome.reason};
-    case PlanStatus::Failed: break;
+    case PlanStatus::Applied:
+      return Outcome{ResponseStatus::Pending, {}};
+    case PlanStatus::Mismatch:
+      last = {ResponseStatus::Failed, outcome.reason};
+      return std::nullopt;
+    case PlanStatus::Refused:
+      return Outcome{ResponseStatus::Refused, outcome.reason};
+    case PlanStatus::Failed:
+      break;
     }
     last = {ResponseStatus::Failed, outcome.reason};
     return std::nullopt;
@@ -242,8 +254,7 @@ struct Responder::Job {
       }
       all.reason += fmt::format("{}pid {}: {}{}{}", all.reason.empty() ? "" : "; ",
                                 target.process->identity.pid, to_string(target.outcome->status),
-                                target.outcome->reason.empty() ? "" : ", ",
-                                target.outcome->reason);
+                                target.outcome->reason.empty() ? "" : ", ", target.outcome->reason);
     }
     return all;
   }

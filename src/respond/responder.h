@@ -1,8 +1,8 @@
 #pragma once
-// Carries out what policy wants done about a finding, and reports what really happened. Order: block
-// first (contain), then end the process, then reset (which also wakes it, so that it dies at once instead
-// of coming back with a new connection), then look until it is gone. Blocks its thread for as long as
-// the proof takes: one worker thread a VM. Owns nothing but its settings.
+// Carries out what policy wants done about a finding, and reports what really happened. Order:
+// block first (contain), then end the process, then reset (which also wakes it, so that it dies at
+// once instead of coming back with a new connection), then look until it is gone. Blocks its thread
+// for as long as the proof takes: one worker thread a VM. Owns nothing but its settings.
 
 #include <chrono>
 #include <functional>
@@ -29,10 +29,10 @@ struct VmHands {
 };
 
 struct ResponderLimits {
-  unsigned most_plans = 20;                       ///< tries while the guest moves on under the plan
-  std::chrono::milliseconds plan_time{2000};      ///< for all tries together
-  std::chrono::milliseconds proof_time{10'000};   ///< to wait for the end of the process
-  std::chrono::milliseconds wake_interval{1000};  ///< a sleeper may go back to sleep elsewhere
+  unsigned most_plans = 20;                      ///< tries while the guest moves on under the plan
+  std::chrono::milliseconds plan_time{2000};     ///< for all tries together
+  std::chrono::milliseconds proof_time{10'000};  ///< to wait for the end of the process
+  std::chrono::milliseconds wake_interval{1000}; ///< a sleeper may go back to sleep elsewhere
 };
 
 class Responder {
@@ -43,8 +43,9 @@ public:
   Responder(Guard &guard, std::mutex &guard_lock, ResponderLimits limits = {})
       : guard_(guard), guard_lock_(guard_lock), limits_(limits) {}
 
-  /// One ResponseDone for each wanted action, in the order carried out; `report` gets each as soon as it
-  /// is known. In monitor mode everything but the last call is done: guard, plan, its validation.
+  /// One ResponseDone for each wanted action, in the order carried out; `report` gets each as soon
+  /// as it is known. In monitor mode everything but the last call is done: guard, plan, its
+  /// validation.
   [[nodiscard]] std::vector<ResponseDone> respond(const Finding &finding, VmHands &hands,
                                                   const Report &report = {});
 

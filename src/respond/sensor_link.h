@@ -1,7 +1,7 @@
 #pragma once
-// What the responder asks of a VM's sensor. The daemon implements it over the sensor's socket. Answers
-// come from a process that may have been taken over: they are checked, or only ever believed as far as
-// they harm that one VM.
+// What the responder asks of a VM's sensor. The daemon implements it over the sensor's socket.
+// Answers come from a process that may have been taken over: they are checked, or only ever
+// believed as far as they harm that one VM.
 
 #include "base/result.h"
 #include "facts/flow_seen.h"
@@ -17,8 +17,8 @@ public:
   SensorLink &operator=(const SensorLink &) = delete;
   virtual ~SensorLink() = default;
 
-  /// NotFound: the process is gone. Unsupported: no plan can be made for this kernel; everything else
-  /// (a lock held, torn reads) is worth another try.
+  /// NotFound: the process is gone. Unsupported: no plan can be made for this kernel; everything
+  /// else (a lock held, torn reads) is worth another try.
   [[nodiscard]] virtual Result<WritePlan> plan_kill(const ProcessIdentity &process) = 0;
   [[nodiscard]] virtual Result<ProcessFate> fate(const ProcessIdentity &process) = 0;
   /// Where the flow is now. A reset only counts at exactly the next sequence number (RFC 5961), so
