@@ -1,3 +1,4 @@
+#include <cstddef>
 #include <map>
 #include <random>
 
@@ -241,6 +242,38 @@ TEST_F(DamagedImage, TheReasonIsNamed) {
   EXPECT_NE(section([](auto &header) { header.records.count = UINT64_MAX; }), "");
   EXPECT_NE(section([](auto &header) { header.sources.offset = UINT64_MAX - 7; }), "");
   EXPECT_NE(section([](auto &header) { header.arena.count += 1; }), "");
+}
+
+/// A right checksum says nothing about indices: the compiler may have been taken over.
+TEST_F(DamagedImage, LyingIndicesMatchNothing) {
+  ImageHeader header;
+  std::memcpy(&header, image_.data(), sizeof header);
+  const auto lie = [&](auto change) {
+    auto image = image_;
+    for (std::uint64_t i = 0; i < header.records.count; ++i) {
+      Record record;
+      auto *at = image.data() + header.records.offset + i * sizeof record;
+      std::memcpy(&record, at, sizeof record);
+      change(record);
+      std::memcpy(at, &record, sizeof record);
+    }
+    const auto checksum =
+        image_checksum({reinterpret_cast<const char *>(image.data()), image.size()});
+    std::memcpy(image.data() + offsetof(ImageHeader, checksum), &checksum, sizeof checksum);
+    const auto opened = IntelImage::open(image).value();
+    int told = 0;
+    const auto tell = [&](IndicatorId id) { told += opened.hit(id) ? 1 : 0; };
+    opened.match_domain("www.evil.com", tell);
+    opened.match_address(IpAddress::parse("45.9.20.1").value(), tell);
+    tell(IndicatorId{UINT32_MAX});
+    return told;
+  };
+  EXPECT_EQ(lie([](auto &) {}), 2);
+  EXPECT_EQ(lie([](auto &record) { record.key_offset = UINT32_MAX; }), 0);
+  EXPECT_EQ(lie([](auto &record) { record.key_bytes = UINT16_MAX; }), 0);
+  EXPECT_EQ(lie([](auto &record) { record.source = UINT16_MAX; }), 0);
+  EXPECT_EQ(lie([](auto &record) { record.type = 200; }), 0);
+  EXPECT_EQ(lie([](auto &record) { record.flags = Record::kMoreFollow; }), 1);
 }
 
 TEST(IntelCompiler, ReportsWhatItMade) {
