@@ -17,7 +17,9 @@ build: deps      ## build/release/bin: outguard, outguardd, outguard-sensor
 test: build      ## unit, fuzz, style and system tests; the last line counts
 	@$(PYTHON) tests/run.py
 
-demo: deps       ## boot a guest with ten honest processes and three bad ones, and end the bad ones
+demo:            ## boot a guest with ten honest processes and three bad ones, and end the bad ones
+	@[ "$$(id -u)" = 0 ] || { echo "make demo: needs root: it boots a VM with a network of its own and guards it" >&2; exit 1; }
+	@tools/install_deps
 	@$(PYTHON) lab/demo.py --build
 
 bench: build     ## figures against the budgets, with a peer beside where one can run

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "net.h"
+#include "report.h"
 #include "roles.h"
 
 namespace lab {
@@ -18,6 +19,7 @@ constexpr size_t kMaxConnections = 4096;
 int echo_server(const Arguments &arguments) {
   const int listener = listen_at(parse_endpoint(arguments.at(0)), 128);
   announce("port", local_port(listener));
+  TalkCounter talk("tcp-listener");
   ready();
   std::vector<pollfd> watched{{listener, POLLIN, 0}};
   for (;;) {
@@ -30,8 +32,10 @@ int echo_server(const Arguments &arguments) {
       const ssize_t count = recv(watched[at].fd, buffer, sizeof buffer, MSG_DONTWAIT);
       if (count < 0 && errno == EAGAIN)
         continue;
-      if (count > 0 && send_all(watched[at].fd, std::string(buffer, static_cast<size_t>(count))))
+      if (count > 0 && send_all(watched[at].fd, std::string(buffer, static_cast<size_t>(count)))) {
+        talk.count();
         continue;
+      }
       close(watched[at].fd);
       watched.erase(watched.begin() + static_cast<std::ptrdiff_t>(at));
     }

@@ -17,6 +17,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kEventWait{200};      ///< how late an end or a retry may be noticed
 constexpr milliseconds kFirstRetry{250};     ///< for a guest that boots, a QMP socket that is busy
 constexpr milliseconds kLongestRetry{5000};
+constexpr std::chrono::seconds kGoodLife{30}; ///< a sensor that lived this long starts anew at once
 constexpr std::size_t kMostWaiting = 1024;   ///< findings whose responses have not begun
 
 } // namespace
@@ -78,13 +79,14 @@ void VmGuard::set_state(GuestState state, const std::string &reason) {
 void VmGuard::watch() {
   auto pause = kFirstRetry;
   do {
+    const auto started = monotonic_now();
     if (start_sensor()) {
-      pause = kFirstRetry;
       take_events();
       const std::lock_guard lock(mutex_);
       sensor_.reset();
     }
-    pause = std::min(pause * 2, kLongestRetry);
+    const bool lived = monotonic_now() - started > kGoodLife;
+    pause = lived ? kFirstRetry : std::min(pause * 2, kLongestRetry);
   } while (sleep_for(pause));
 }
 

@@ -53,6 +53,19 @@ Result<std::string> sensor_path() {
   ::_exit(127);
 }
 
+/// How the process ended, without taking it from the destructor's waitpid.
+std::string epitaph(pid_t pid) {
+  siginfo_t info{};
+  if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) != 0) {
+    return "the sensor has ended";
+  }
+  if (info.si_code == CLD_EXITED) {
+    return "the sensor has ended with status " + std::to_string(info.si_status);
+  }
+  return "the sensor was ended by signal " + std::to_string(info.si_status) +
+         (info.si_status == SIGSYS ? " (a system call that its sandbox forbids)" : "");
+}
+
 Error wrong_answer() {
   return {ErrorCode::InvalidInput, "the sensor answered with something else than was asked for"};
 }
@@ -106,13 +119,18 @@ struct SensorProcess::Link {
   void read_reports() {
     while (true) {
       auto message = socket.receive(kReaderTick);
+      std::string why;
+      if (!message) {
+        ::kill(pid, SIGKILL); // its end is closed or broken: there is nothing to wait for
+        why = epitaph(pid);
+      }
       std::unique_lock lock(mutex);
       if (closing) {
         return;
       }
       if (!message || (*message && !file_report((*message)->bytes))) {
         end = message ? Error{ErrorCode::InvalidInput, "the sensor sent a malformed report"}
-                      : Error{ErrorCode::Unreachable, "the sensor has ended"};
+                      : Error{ErrorCode::Unreachable, std::move(why)};
         changed.notify_all();
         return;
       }

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <memory>
 
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/landlock.h>
 #include <sched.h>
@@ -112,6 +113,9 @@ Result<void> filter_system_calls() {
     status |= seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 1,
                                SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
   }
+  // Is the intelligence image sealed?
+  status |= seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+                             SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS));
   // Counters of the packet ring.
   status |= seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 1,
                              SCMP_A1(SCMP_CMP_EQ, SOL_PACKET));
