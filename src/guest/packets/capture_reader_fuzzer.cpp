@@ -1,0 +1,37 @@
+#include <cstdlib>
+
+#include "guest/packets/capture_reader.h"
+#include "guest/testing/message_builder.h"
+
+using namespace outguard::guest;
+
+std::vector<std::vector<std::uint8_t>> fuzzer_seeds();
+std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
+  const std::vector<Bytes> packets{Bytes(60, 1), Bytes(7, 2)};
+  return {pcap_file(packets), pcap_file(packets, ByteOrder::Big, Resolution::Nano, 101),
+          pcapng_file(packets), pcapng_file(packets, ByteOrder::Big, Resolution::Nano)};
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+  CaptureReader reader;
+  std::span<const std::uint8_t> rest(data, size);
+  for (;;) {
+    const auto step = reader.next(rest);
+    if (step.outcome == CaptureReader::Outcome::NeedMore ||
+        step.outcome == CaptureReader::Outcome::Broken) {
+      if ((step.outcome == CaptureReader::Outcome::Broken) != (step.reason != nullptr)) {
+        std::abort();
+      }
+      return 0;
+    }
+    const auto &packet = step.packet;
+    const bool inside = packet.bytes.empty() || (packet.bytes.data() >= rest.data() &&
+                                                 packet.bytes.data() + packet.bytes.size() <=
+                                                     rest.data() + rest.size());
+    if (step.used == 0 || !inside || packet.timestamp_ns < 0 ||
+        packet.original_length < packet.bytes.size()) {
+      std::abort(); // no progress, or a view of something else
+    }
+    rest = rest.subspan(std::min<std::uint64_t>(step.used, rest.size()));
+  }
+}

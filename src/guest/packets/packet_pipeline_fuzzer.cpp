@@ -1,0 +1,121 @@
+// A sequence of packets: each a control byte, a length of two bytes, and that many bytes. The control
+// byte says whether they are a frame, or the payload of a TCP segment whose sequence number two more
+// bytes give, or of a datagram; so that the fuzzer reaches reassembly without guessing headers.
+#include <cstdlib>
+
+#include "guest/bytes/byte_cursor.h"
+#include "guest/packets/packet_pipeline.h"
+#include "guest/testing/message_builder.h"
+
+using namespace outguard::guest;
+
+namespace {
+
+enum Control : std::uint8_t { kFrame, kClient, kServer, kDatagram, kExpire, kKinds };
+
+class CheckingSink final : public PipelineSink {
+public:
+  void on_flow_started(Flow &flow) override {
+    flow.user = flow.id;
+    ++live_;
+  }
+  void on_observable(Flow &flow, const Observable &observable) override {
+    if (flow.user != flow.id || observable.text.empty()) {
+      std::abort();
+    }
+  }
+  void on_flow_ended(const Flow &flow, FlowEnd) override {
+    if (flow.user != flow.id || live_-- == 0) {
+      std::abort();
+    }
+  }
+
+private:
+  std::uint64_t live_ = 0;
+};
+
+void add_packet(Bytes &seed, Control control, std::uint16_t sequence, const Bytes &bytes) {
+  seed.push_back(control);
+  seed.push_back(static_cast<std::uint8_t>(bytes.size() >> 8));
+  seed.push_back(static_cast<std::uint8_t>(bytes.size()));
+  seed.push_back(static_cast<std::uint8_t>(sequence >> 8));
+  seed.push_back(static_cast<std::uint8_t>(sequence));
+  seed.insert(seed.end(), bytes.begin(), bytes.end());
+}
+
+void check(const PipelineCounters &counters, const StreamConfig &limits) {
+  if (counters.packets.seen != counters.packets.processed + counters.packets.dropped_total() ||
+      counters.streams.bytes_held > limits.total_bytes) {
+    std::abort();
+  }
+}
+
+} // namespace
+
+std::vector<std::vector<std::uint8_t>> fuzzer_seeds();
+std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
+  const auto hello = client_hello({.server_name = "a.example", .record_size = 60});
+  const auto post = http_request("b.example:81", "/x", "POST", "0123456789");
+  Bytes ordered;
+  Bytes shuffled;
+  add_packet(ordered, kFrame, 0, TcpTalk(endpoint("10.0.0.1:1"), endpoint("10.0.0.2:2")).syn());
+  for (std::uint16_t at = 0; at + 40U < hello.size(); at = static_cast<std::uint16_t>(at + 40)) {
+    const Bytes part(hello.begin() + at, hello.begin() + at + 40);
+    add_packet(ordered, kClient, at, part);
+    add_packet(shuffled, kClient, static_cast<std::uint16_t>(at ^ 40), part);
+  }
+  Bytes others;
+  add_packet(others, kDatagram, 0, dns_query("c.example"));
+  add_packet(others, kServer, 0, bytes_of("HTTP/1.1 200 OK\r\n\r\n"));
+  add_packet(others, kClient, 0, post);
+  add_packet(others, kExpire, 0, {});
+  add_packet(others, kClient, static_cast<std::uint16_t>(post.size()), post);
+  return {ordered, shuffled, others};
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+  PipelineConfig config;
+  config.flows.max_flows = 8;
+  config.flows.seed = HashSeed{1, 2};
+  config.streams = {.buffer_bytes = 512, .waiting_bytes = 400, .waiting_segments = 4,
+                    .total_bytes = 2000};
+  CheckingSink sink;
+  PacketPipeline pipeline(config, sink);
+  const auto client = endpoint("10.0.0.1:40000");
+  const auto server = endpoint("10.0.0.2:53");
+  PacketView view;
+  ByteCursor cursor({data, size});
+  for (;;) {
+    const auto control = cursor.u8();
+    const auto length = cursor.be16();
+    const auto sequence = cursor.be16();
+    if (!control || !length || !sequence) {
+      break;
+    }
+    const auto raw = *cursor.take(std::min<std::size_t>(*length, cursor.remaining()));
+    Bytes bytes(raw.begin(), raw.end());
+    switch (*control % kKinds) {
+    case kClient:
+      bytes = PacketBuilder(client, server).tcp(16, *sequence).payload(bytes).build();
+      break;
+    case kServer:
+      bytes = PacketBuilder(server, client).tcp(16, *sequence).payload(bytes).build();
+      break;
+    case kDatagram: bytes = PacketBuilder(client, server).udp().payload(bytes).build(); break;
+    case kExpire: pipeline.expire(view.timestamp_ns += 5'000'000'000); break;
+    default: break;
+    }
+    view.bytes = bytes;
+    view.original_length = static_cast<std::uint32_t>(bytes.size());
+    view.timestamp_ns += 1'000'000;
+    pipeline.process({&view, 1});
+    check(pipeline.counters(), config.streams);
+  }
+  pipeline.finish();
+  const auto counters = pipeline.counters();
+  check(counters, config.streams);
+  if (counters.flows.live != 0 || counters.streams.live != 0 || counters.streams.bytes_held != 0) {
+    std::abort();
+  }
+  return 0;
+}
