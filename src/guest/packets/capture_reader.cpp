@@ -25,7 +25,9 @@ constexpr std::size_t kBlockFrame = 12; ///< type and length before, length behi
 /// A block that is read whole: a packet with its options.
 constexpr std::uint32_t kMaxBlock = kMaxCapturedPacket + 64 * 1024;
 
-std::uint32_t swapped(std::uint32_t value) { return __builtin_bswap32(value); }
+std::uint32_t swapped(std::uint32_t value) {
+  return __builtin_bswap32(value);
+}
 
 std::uint32_t little(Bytes bytes, std::size_t at) {
   const auto one = bytes.subspan(at, 4);
@@ -36,8 +38,12 @@ std::uint32_t little(Bytes bytes, std::size_t at) {
 CaptureReader::Step broken(const char *reason) {
   return {CaptureReader::Outcome::Broken, 0, {}, reason};
 }
-CaptureReader::Step skipped(std::uint64_t used) { return {CaptureReader::Outcome::Skipped, used}; }
-CaptureReader::Step bad(std::uint64_t used) { return {CaptureReader::Outcome::Bad, used}; }
+CaptureReader::Step skipped(std::uint64_t used) {
+  return {CaptureReader::Outcome::Skipped, used};
+}
+CaptureReader::Step bad(std::uint64_t used) {
+  return {CaptureReader::Outcome::Bad, used};
+}
 
 constexpr std::int64_t kLatest = std::numeric_limits<std::int64_t>::max() / 2;
 
@@ -46,9 +52,9 @@ std::int64_t to_nanoseconds(std::uint64_t ticks, std::uint64_t ticks_per_second,
                             std::int64_t offset_seconds) {
   constexpr std::uint64_t kBillion = 1'000'000'000;
   const std::uint64_t seconds = ticks / ticks_per_second;
-  const auto fraction = static_cast<std::uint64_t>(
-      static_cast<long double>(ticks % ticks_per_second) * kBillion /
-      static_cast<long double>(ticks_per_second));
+  const auto fraction =
+      static_cast<std::uint64_t>(static_cast<long double>(ticks % ticks_per_second) * kBillion /
+                                 static_cast<long double>(ticks_per_second));
   std::int64_t whole = 0;
   std::int64_t result = 0;
   if (seconds > static_cast<std::uint64_t>(kLatest / 1'000'000'000) ||
@@ -74,7 +80,9 @@ std::uint64_t ticks_of(std::uint8_t resolution) {
   return ticks;
 }
 
-std::uint32_t padded(std::uint32_t length) { return (length + 3) & ~3U; }
+std::uint32_t padded(std::uint32_t length) {
+  return (length + 3) & ~3U;
+}
 
 } // namespace
 
@@ -90,9 +98,12 @@ std::uint16_t CaptureReader::u16(Bytes bytes, std::size_t at) const {
 
 CaptureReader::Step CaptureReader::next(Bytes bytes) {
   switch (format_) {
-  case Format::Unknown: return file_header(bytes);
-  case Format::Pcap: return pcap_record(bytes);
-  case Format::PcapNg: return block(bytes);
+  case Format::Unknown:
+    return file_header(bytes);
+  case Format::Pcap:
+    return pcap_record(bytes);
+  case Format::PcapNg:
+    return block(bytes);
   }
   return {};
 }
@@ -163,8 +174,8 @@ CaptureReader::Step CaptureReader::block(Bytes bytes) {
   if (length < kBlockFrame || length % 4 != 0) {
     return broken("pcapng block with an impossible length");
   }
-  const bool wanted = type == kInterface || type == kPacket || type == kSimplePacket ||
-                      type == kEnhancedPacket;
+  const bool wanted =
+      type == kInterface || type == kPacket || type == kSimplePacket || type == kEnhancedPacket;
   if (!wanted) {
     return skipped(length);
   }
@@ -208,7 +219,7 @@ CaptureReader::Step CaptureReader::interface_block(Bytes body, std::uint64_t use
   if (interfaces_.size() >= kMaxInterfaces) {
     return broken("pcapng section with more than 4096 interfaces");
   }
-  Interface interface{u16(body, 0), u32(body, 4)};
+  Interface interface { u16(body, 0), u32(body, 4) };
   for (std::size_t at = 8; at + 4 <= body.size();) {
     const std::uint16_t code = u16(body, at);
     const std::uint16_t length = u16(body, at + 2);
@@ -240,9 +251,7 @@ CaptureReader::Step CaptureReader::packet_block(std::uint32_t type, Bytes body,
   if (body.size() < header) {
     return bad(used);
   }
-  const std::uint32_t index = simple           ? 0
-                              : type == kPacket ? u16(body, 0)
-                                                : u32(body, 0);
+  const std::uint32_t index = simple ? 0 : type == kPacket ? u16(body, 0) : u32(body, 0);
   if (index >= interfaces_.size()) {
     return bad(used);
   }

@@ -1,7 +1,7 @@
 #pragma once
 // Parses capture files from memory: pcap in both byte orders and resolutions, pcapng with several
-// interfaces. Fed with whatever part of the file is at hand, tells how much of it one step used. Knows
-// no descriptor, so that a fuzzer can be the file. Owned by PcapFileSource.
+// interfaces. Fed with whatever part of the file is at hand, tells how much of it one step used.
+// Knows no descriptor, so that a fuzzer can be the file. Owned by PcapFileSource.
 
 #include <cstdint>
 #include <optional>
@@ -56,7 +56,7 @@ private:
 
   Format format_ = Format::Unknown;
   bool big_endian_ = false;
-  bool modified_ = false; ///< Kuznetzov's pcap: eight more bytes before each packet
+  bool modified_ = false;             ///< Kuznetzov's pcap: eight more bytes before each packet
   std::vector<Interface> interfaces_; ///< pcap: exactly one
 };
 

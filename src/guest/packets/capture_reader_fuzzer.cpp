@@ -25,9 +25,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
       return 0;
     }
     const auto &packet = step.packet;
-    const bool inside = packet.bytes.empty() || (packet.bytes.data() >= rest.data() &&
-                                                 packet.bytes.data() + packet.bytes.size() <=
-                                                     rest.data() + rest.size());
+    const bool inside = packet.bytes.empty() ||
+                        (packet.bytes.data() >= rest.data() &&
+                         packet.bytes.data() + packet.bytes.size() <= rest.data() + rest.size());
     if (step.used == 0 || !inside || packet.timestamp_ns < 0 ||
         packet.original_length < packet.bytes.size()) {
       std::abort(); // no progress, or a view of something else

@@ -1,11 +1,10 @@
 // The file formats, through PcapFileSource as everybody uses them.
-#include "guest/packets/pcap_file_source.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "guest/packets/pcap_file_source.h"
 #include "guest/testing/message_builder.h"
 
 namespace outguard::guest {
@@ -51,7 +50,9 @@ Read read_all(Fd file) {
   EXPECT_EQ(all.counters.handed_out, all.packets.size());
   return all;
 }
-Read read_all(const Bytes &bytes) { return read_all(file_of(bytes)); }
+Read read_all(const Bytes &bytes) {
+  return read_all(file_of(bytes));
+}
 
 const std::vector<Bytes> kPackets{Bytes(60, 1), Bytes(61, 2), Bytes(1514, 3)};
 constexpr std::int64_t kFirst = 1'700'000'000'000'000'000;
@@ -82,7 +83,8 @@ TEST(CaptureFile, ManyPacketsThroughAPipe) {
   if (child == 0) {
     close(ends[0]);
     for (std::size_t at = 0; at < file.size();) {
-      const auto done = write(ends[1], file.data() + at, std::min<std::size_t>(file.size() - at, 777));
+      const auto done =
+          write(ends[1], file.data() + at, std::min<std::size_t>(file.size() - at, 777));
       if (done < 0) {
         _exit(1);
       }
@@ -98,7 +100,8 @@ TEST(CaptureFile, EveryTruncationKeepsWhatWasWholeAndSaysWhere) {
   for (const auto &file : {pcap_file(kPackets), pcapng_file(kPackets, ByteOrder::Big)}) {
     std::size_t whole = 0;
     for (std::size_t size = 0; size < file.size(); ++size) {
-      const auto all = read_all(Bytes(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size)));
+      const auto all =
+          read_all(Bytes(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size)));
       ASSERT_GE(all.packets.size(), whole);
       whole = all.packets.size();
       ASSERT_LT(whole, kPackets.size());
@@ -151,8 +154,8 @@ TEST(CaptureFile, SeveralSectionsInterfacesAndForeignBlocks) {
   file.insert(file.end(), foreign.begin(), foreign.end());
   const Bytes second_interface{1, 0, 0, 0, 20, 0, 0, 0, 101, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0};
   file.insert(file.end(), second_interface.begin(), second_interface.end());
-  const Bytes obsolete{2, 0, 0, 0, 36, 0, 0, 0, 1, 0, 0,    0,    0, 0, 0, 0, 64, 66,
-                       15, 0, 3, 0, 0, 0, 9, 0, 0, 0, 0x45, 0x46, 0x47, 0, 36, 0, 0, 0};
+  const Bytes obsolete{2,  0, 0, 0, 36, 0, 0, 0, 1, 0, 0,    0,    0,    0, 0,  0, 64, 66,
+                       15, 0, 3, 0, 0,  0, 9, 0, 0, 0, 0x45, 0x46, 0x47, 0, 36, 0, 0,  0};
   file.insert(file.end(), obsolete.begin(), obsolete.end());
   const Bytes simple{3, 0, 0, 0, 20, 0, 0, 0, 2, 0, 0, 0, 0xaa, 0xbb, 0, 0, 20, 0, 0, 0};
   file.insert(file.end(), simple.begin(), simple.end());
@@ -160,8 +163,8 @@ TEST(CaptureFile, SeveralSectionsInterfacesAndForeignBlocks) {
   file.insert(file.end(), big.begin(), big.end());
   const auto all = read_all(file);
   EXPECT_FALSE(all.problem) << all.problem->reason << all.problem->offset;
-  EXPECT_THAT(all.packets, ElementsAre(Bytes(60, 1), Bytes{0x45, 0x46, 0x47}, Bytes{0xaa, 0xbb},
-                                       Bytes(60, 2)));
+  EXPECT_THAT(all.packets,
+              ElementsAre(Bytes(60, 1), Bytes{0x45, 0x46, 0x47}, Bytes{0xaa, 0xbb}, Bytes(60, 2)));
   EXPECT_THAT(all.links, ElementsAre(LinkType::Ethernet, LinkType::Raw, LinkType::Ethernet,
                                      LinkType::LinuxCooked2));
   EXPECT_THAT(all.originals, ElementsAre(60, 9, 2, 60));

@@ -1,6 +1,7 @@
-// An optional further check against other people's captures and tshark's view of them. Runs only where
-// OUTGUARD_SHARED_DATA names a folder with `observables.tsv` (capture, kind, value, ...) and the
-// captures unpacked beside it in `captures/`. OUTGUARD_CAPTURES_REPORT names a file for every difference.
+// An optional further check against other people's captures and tshark's view of them. Runs only
+// where OUTGUARD_SHARED_DATA names a folder with `observables.tsv` (capture, kind, value, ...) and
+// the captures unpacked beside it in `captures/`. OUTGUARD_CAPTURES_REPORT names a file for every
+// difference.
 #include <array>
 #include <cstdlib>
 #include <filesystem>
@@ -30,8 +31,12 @@ public:
   void on_observable(Flow &, const Observable &observable) override {
     const std::string text(observable.text);
     switch (observable.kind) {
-    case ObservableKind::DnsName: found["dns-query"].insert(text); break;
-    case ObservableKind::HttpHost: found["http-host"].insert(text); break;
+    case ObservableKind::DnsName:
+      found["dns-query"].insert(text);
+      break;
+    case ObservableKind::HttpHost:
+      found["http-host"].insert(text);
+      break;
     case ObservableKind::HttpUrl:
       found["http-uri"].insert(text);
       // tshark gives the target as it came: with and without its host.
@@ -39,8 +44,11 @@ public:
         found["http-uri"].insert(text.substr(slash));
       }
       break;
-    case ObservableKind::TlsServerName: found["tls-sni"].insert(text); break;
-    default: break;
+    case ObservableKind::TlsServerName:
+      found["tls-sni"].insert(text);
+      break;
+    default:
+      break;
     }
   }
   ByKind found;
@@ -118,8 +126,8 @@ TEST(Captures, SeeWhatTsharkSees) {
     }
     pipeline.finish();
     const auto counters = pipeline.counters();
-    ASSERT_EQ(counters.packets.seen,
-              counters.packets.processed + counters.packets.dropped_total()) << capture;
+    ASSERT_EQ(counters.packets.seen, counters.packets.processed + counters.packets.dropped_total())
+        << capture;
     ASSERT_EQ(counters.flows.live, 0U) << capture;
     ASSERT_EQ(counters.streams.bytes_held, 0U) << capture;
     for (const char *kind : {"dns-query", "http-host", "http-uri", "tls-sni"}) {

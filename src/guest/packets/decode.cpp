@@ -36,16 +36,23 @@ public:
 
   Drop link() {
     switch (packet_.link) {
-    case LinkType::Ethernet: return ethernet();
+    case LinkType::Ethernet:
+      return ethernet();
     case LinkType::Null:
-    case LinkType::Loop: return loopback();
+    case LinkType::Loop:
+      return loopback();
     case LinkType::RawBsd:
     case LinkType::RawOpenBsd:
-    case LinkType::Raw: return ip_by_version();
-    case LinkType::RawV4: return ipv4();
-    case LinkType::RawV6: return ipv6();
-    case LinkType::LinuxCooked: return cooked(14);
-    case LinkType::LinuxCooked2: return cooked2();
+    case LinkType::Raw:
+      return ip_by_version();
+    case LinkType::RawV4:
+      return ipv4();
+    case LinkType::RawV6:
+      return ipv6();
+    case LinkType::LinuxCooked:
+      return cooked(14);
+    case LinkType::LinuxCooked2:
+      return cooked2();
     }
     return DropReason::UnknownLink;
   }
@@ -66,8 +73,8 @@ private:
     return by_ether_type(*type);
   }
 
-  /// BSD loopback: the family in the writer's byte order, so both are tried. AF_INET is 2 everywhere,
-  /// AF_INET6 is 10, 24, 28 or 30; the version nibble tells as much.
+  /// BSD loopback: the family in the writer's byte order, so both are tried. AF_INET is 2
+  /// everywhere, AF_INET6 is 10, 24, 28 or 30; the version nibble tells as much.
   Drop loopback() { return cursor_.skip(4) ? ip_by_version() : DropReason::LinkTooShort; }
 
   Drop cooked(std::size_t before_type) {
@@ -100,9 +107,12 @@ private:
       type = *inner;
     }
     switch (type) {
-    case kEtherIpv4: return ipv4();
-    case kEtherIpv6: return ipv6();
-    default: return DropReason::NotIp;
+    case kEtherIpv4:
+      return ipv4();
+    case kEtherIpv6:
+      return ipv6();
+    default:
+      return DropReason::NotIp;
     }
   }
 
@@ -111,9 +121,12 @@ private:
       return DropReason::IpTooShort;
     }
     switch (cursor_.rest()[0] >> 4) {
-    case 4: return ipv4();
-    case 6: return ipv6();
-    default: return DropReason::NotIp;
+    case 4:
+      return ipv4();
+    case 6:
+      return ipv6();
+    default:
+      return DropReason::NotIp;
     }
   }
 
@@ -207,7 +220,8 @@ private:
         next = (*fixed)[0];
         break;
       }
-      default: return transport(next);
+      default:
+        return transport(next);
       }
     }
     return DropReason::TooManyExtensions;
@@ -217,11 +231,17 @@ private:
     out_.protocol = protocol;
     Drop drop = kDecoded;
     switch (static_cast<IpProtocol>(protocol)) {
-    case IpProtocol::Tcp: drop = tcp(); break;
+    case IpProtocol::Tcp:
+      drop = tcp();
+      break;
     case IpProtocol::Udp:
-    case IpProtocol::UdpLite: drop = udp(); break;
+    case IpProtocol::UdpLite:
+      drop = udp();
+      break;
     case IpProtocol::Icmp:
-    case IpProtocol::Icmpv6: drop = icmp(); break;
+    case IpProtocol::Icmpv6:
+      drop = icmp();
+      break;
     }
     if (drop == DropReason::TransportTooShort && out_.first_fragment) {
       return DropReason::Fragment;
@@ -231,8 +251,9 @@ private:
     return drop;
   }
 
-  /// Headers that promise more than the frame carries: capture tools cut so, hosts drop such packets.
-  /// What is there of a datagram is looked at; a stream must not take bytes that no receiver takes.
+  /// Headers that promise more than the frame carries: capture tools cut so, hosts drop such
+  /// packets. What is there of a datagram is looked at; a stream must not take bytes that no
+  /// receiver takes.
   void note_overlong(std::uint32_t promised, std::uint32_t carried) {
     overlong_ = promised > carried;
     out_.cut = out_.cut || overlong_;

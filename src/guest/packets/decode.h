@@ -1,7 +1,7 @@
 #pragma once
-// Frames to DecodedPacket: Ethernet with VLAN tags, the raw, cooked and loopback link types of files,
-// IPv4 and IPv6 with options and extension headers, TCP, UDP, ICMP. Other IP protocols come out without
-// ports. Total over any bytes; pure; checksums are neither verified nor trusted.
+// Frames to DecodedPacket: Ethernet with VLAN tags, the raw, cooked and loopback link types of
+// files, IPv4 and IPv6 with options and extension headers, TCP, UDP, ICMP. Other IP protocols come
+// out without ports. Total over any bytes; pure; checksums are neither verified nor trusted.
 
 #include <optional>
 

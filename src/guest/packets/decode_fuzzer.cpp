@@ -47,9 +47,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   if (decode(view, out)) {
     return 0;
   }
-  const bool inside = out.payload.empty() ||
-                      (out.payload.data() >= view.bytes.data() &&
-                       out.payload.data() + out.payload.size() <= view.bytes.data() + view.bytes.size());
+  const bool inside = out.payload.empty() || (out.payload.data() >= view.bytes.data() &&
+                                              out.payload.data() + out.payload.size() <=
+                                                  view.bytes.data() + view.bytes.size());
   if (!inside || out.payload.size() > out.payload_length || out.vlan_count > kMaxVlanTags) {
     std::abort();
   }

@@ -1,8 +1,7 @@
-#include "guest/packets/decode.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "guest/packets/decode.h"
 #include "guest/packets/icmp_ports.h"
 #include "guest/testing/packet_builder.h"
 

@@ -1,6 +1,6 @@
 #pragma once
-// What the decoder makes of one packet: plain values and a view of the payload. Valid as long as the
-// bytes of the packet are.
+// What the decoder makes of one packet: plain values and a view of the payload. Valid as long as
+// the bytes of the packet are.
 
 #include <array>
 #include <cstdint>

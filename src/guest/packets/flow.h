@@ -1,6 +1,6 @@
 #pragma once
-// One flow in the flow table: compact, no heap, one per connection and VM. Owned by the FlowTable; a
-// reference is good until the flow's on_flow_ended. The sensor's own state hangs on `user`.
+// One flow in the flow table: compact, no heap, one per connection and VM. Owned by the FlowTable;
+// a reference is good until the flow's on_flow_ended. The sensor's own state hangs on `user`.
 
 #include <array>
 #include <cstdint>
@@ -15,13 +15,13 @@ enum class TcpState : std::uint8_t { None, Opening, Open, Closing, Closed };
 /// One direction of a flow.
 struct FlowSide {
   std::uint64_t packets = 0;
-  std::uint64_t bytes = 0;          ///< frames on the wire
-  std::uint32_t next_sequence = 0;  ///< highest sequence number seen, plus what it consumed
-  std::uint32_t expected = 0;       ///< next byte of the stream that the inspector needs
-  std::uint32_t stream = 0;         ///< StreamAssembler's handle; 0: none
+  std::uint64_t bytes = 0;         ///< frames on the wire
+  std::uint32_t next_sequence = 0; ///< highest sequence number seen, plus what it consumed
+  std::uint32_t expected = 0;      ///< next byte of the stream that the inspector needs
+  std::uint32_t stream = 0;        ///< StreamAssembler's handle; 0: none
   bool sequence_known = false;
-  bool anchored = false;            ///< `expected` is valid
-  bool inspected = false;           ///< nothing more is wanted of this direction
+  bool anchored = false;  ///< `expected` is valid
+  bool inspected = false; ///< nothing more is wanted of this direction
   bool fin = false;
 };
 
@@ -36,8 +36,8 @@ struct alignas(64) Flow {
   // Third: what a flow is born with.
   std::uint64_t id = 0; ///< unique per pipeline, from 1; 0: free slot
   std::int64_t first_packet_ns = 0;
-  std::uint64_t user = 0;          ///< the sink's; 0 at on_flow_started
-  std::uint32_t first_sequence = 0;///< of the SYN, when one was seen
+  std::uint64_t user = 0;           ///< the sink's; 0 at on_flow_started
+  std::uint32_t first_sequence = 0; ///< of the SYN, when one was seen
   FlowDirection initiator = FlowDirection::ToRemote;
   TcpState tcp_state = TcpState::None;
   AppProtocol app_protocol = AppProtocol::None;

@@ -39,7 +39,9 @@ std::uint32_t vlan_key_of(const DecodedPacket &packet) {
 }
 
 /// RFC 1982: is `a` after `b`?
-bool after(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>(a - b) > 0; }
+bool after(std::uint32_t a, std::uint32_t b) {
+  return static_cast<std::int32_t>(a - b) > 0;
+}
 
 /// Sequence numbers and a light state: enough for time-outs and for a reset of both ends.
 void track_tcp(Flow &flow, FlowDirection direction, const DecodedPacket &packet) {
@@ -52,7 +54,8 @@ void track_tcp(Flow &flow, FlowDirection direction, const DecodedPacket &packet)
     flow.tcp_state = TcpState::Closed;
     return; // its sequence number says nothing about what the sender would send next
   }
-  const std::uint32_t next = packet.sequence + packet.payload_length + (syn ? 1 : 0) + (fin ? 1 : 0);
+  const std::uint32_t next =
+      packet.sequence + packet.payload_length + (syn ? 1 : 0) + (fin ? 1 : 0);
   if (!mine.sequence_known || after(next, mine.next_sequence)) {
     mine.next_sequence = next;
     mine.sequence_known = true;
@@ -133,7 +136,9 @@ std::uint32_t FlowTable::hash(const DecodedPacket &packet) const {
   return static_cast<std::uint32_t>(hash.finish());
 }
 
-void FlowTable::prefetch_slot(std::uint32_t hash) const { __builtin_prefetch(&slots_[hash & mask_]); }
+void FlowTable::prefetch_slot(std::uint32_t hash) const {
+  __builtin_prefetch(&slots_[hash & mask_]);
+}
 
 void FlowTable::prefetch_flow(std::uint32_t hash) const {
   const Slot &slot = slots_[hash & mask_];
@@ -313,10 +318,13 @@ std::int64_t FlowTable::timeout_ns(const Flow &flow) const {
     if (flow.tuple.protocol == kTcp) {
       switch (flow.tcp_state) {
       case TcpState::Open:
-      case TcpState::Closing: return timeouts.tcp_open;
-      case TcpState::Closed: return timeouts.tcp_closed;
+      case TcpState::Closing:
+        return timeouts.tcp_open;
+      case TcpState::Closed:
+        return timeouts.tcp_closed;
       case TcpState::None:
-      case TcpState::Opening: return timeouts.tcp_opening;
+      case TcpState::Opening:
+        return timeouts.tcp_opening;
       }
     }
     return flow.tuple.protocol == kUdp ? timeouts.udp : timeouts.other;

@@ -1,7 +1,7 @@
 #pragma once
-// The flows of one VM: a keyed hash over a fixed number of slots, so that neither a flood nor chosen
-// addresses cost more than an eviction. Owned by the PacketPipeline, one thread. Flows stay where they
-// are until they end; the listener hears of every end, also of evictions.
+// The flows of one VM: a keyed hash over a fixed number of slots, so that neither a flood nor
+// chosen addresses cost more than an eviction. Owned by the PacketPipeline, one thread. Flows stay
+// where they are until they end; the listener hears of every end, also of evictions.
 
 #include <array>
 #include <chrono>
@@ -19,10 +19,10 @@ namespace outguard::guest {
 /// How long a flow without packets lives.
 struct FlowTimeouts {
   std::chrono::seconds tcp_opening{60}; ///< no answer yet, or only one side seen
-  std::chrono::seconds tcp_open{3600};  ///< Linux keeps a silent connection for days; NATs for hours
-  std::chrono::seconds tcp_closed{10};  ///< FIN both ways, or RST: late retransmissions only
+  std::chrono::seconds tcp_open{3600}; ///< Linux keeps a silent connection for days; NATs for hours
+  std::chrono::seconds tcp_closed{10}; ///< FIN both ways, or RST: late retransmissions only
   std::chrono::seconds udp{120};
-  std::chrono::seconds other{30};       ///< ICMP and protocols without ports
+  std::chrono::seconds other{30}; ///< ICMP and protocols without ports
 };
 
 struct FlowTableConfig {
@@ -80,8 +80,7 @@ private:
     return chunks_[index / kChunk][index % kChunk];
   }
   [[nodiscard]] std::optional<std::uint32_t> find(const DecodedPacket &packet,
-                                                  std::uint32_t vlan_key,
-                                                  std::uint32_t hash) const;
+                                                  std::uint32_t vlan_key, std::uint32_t hash) const;
   [[nodiscard]] std::uint32_t take_index();
   Flow &start(const DecodedPacket &packet, std::uint32_t vlan_key, std::uint32_t hash);
   void place(Slot slot);

@@ -1,5 +1,4 @@
 #include "guest/packets/flow_table.h"
-
 #include "guest/packets/pipeline_fixture.h"
 
 namespace outguard::guest {

@@ -18,8 +18,7 @@ constexpr std::array kIcmp{Pair{8, 0}, Pair{10, 9}, Pair{13, 14}, Pair{15, 16}, 
 constexpr std::array kIcmpv6{Pair{128, 129}, Pair{130, 131}, Pair{133, 134},
                              Pair{135, 136}, Pair{139, 140}, Pair{144, 145}};
 
-template <class Pairs>
-IcmpPorts lookup(const Pairs &pairs, std::uint8_t type, std::uint8_t code) {
+template <class Pairs> IcmpPorts lookup(const Pairs &pairs, std::uint8_t type, std::uint8_t code) {
   for (const Pair &pair : pairs) {
     if (pair.request == type) {
       return {type, pair.answer};

@@ -1,6 +1,6 @@
 #pragma once
-// The two numbers that stand for ports in an ICMP flow, as the community-id specification defines them:
-// an answerable type has its counterpart as the other port, every other type its code.
+// The two numbers that stand for ports in an ICMP flow, as the community-id specification defines
+// them: an answerable type has its counterpart as the other port, every other type its code.
 
 #include <cstdint>
 

@@ -1,6 +1,6 @@
 #pragma once
-// SipHash-1-3 over whole 64-bit words (Aumasson and Bernstein, 2012): a table keyed by what guests and
-// the network choose must not be predictable to them. Pure functions.
+// SipHash-1-3 over whole 64-bit words (Aumasson and Bernstein, 2012): a table keyed by what guests
+// and the network choose must not be predictable to them. Pure functions.
 
 #include <array>
 #include <bit>

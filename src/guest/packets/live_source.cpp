@@ -27,8 +27,7 @@ Result<std::unique_ptr<LiveSource>> LiveSource::open(Fd socket, const PacketRing
       ring.bytes() > kMostRing) {
     return fault(FaultCode::Malformed);
   }
-  void *memory =
-      mmap(nullptr, ring.bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, socket.get(), 0);
+  void *memory = mmap(nullptr, ring.bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, socket.get(), 0);
   if (memory == MAP_FAILED) { // NOLINT(performance-no-int-to-ptr): the macro's cast
     return fault(FaultCode::SourceGone);
   }
@@ -40,7 +39,9 @@ LiveSource::LiveSource(Fd socket, const PacketRing &ring, std::uint8_t *memory)
     : PacketSource(std::move(socket)), memory_(memory), block_size_(ring.block_size),
       block_count_(ring.block_count) {}
 
-LiveSource::~LiveSource() { munmap(memory_, std::size_t{block_size_} * block_count_); }
+LiveSource::~LiveSource() {
+  munmap(memory_, std::size_t{block_size_} * block_count_);
+}
 
 std::uint8_t *LiveSource::block_memory() const {
   return memory_ + std::size_t{current_} * block_size_;

@@ -1,6 +1,5 @@
-// The ring walk on built blocks, and LiveSource on a ring that is a plain file: no privilege needed.
-#include "guest/packets/live_source.h"
-
+// The ring walk on built blocks, and LiveSource on a ring that is a plain file: no privilege
+// needed.
 #include <cstring>
 
 #include <gmock/gmock.h>
@@ -9,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "guest/packets/live_source.h"
 #include "guest/packets/ring_builder.h"
 
 namespace outguard::guest {

@@ -117,9 +117,13 @@ void PacketPipeline::on_flow_end(Flow &flow, FlowEnd reason) {
   sink_.on_flow_ended(flow, reason);
 }
 
-void PacketPipeline::expire(std::int64_t now_ns) { flows_.expire(now_ns); }
+void PacketPipeline::expire(std::int64_t now_ns) {
+  flows_.expire(now_ns);
+}
 
-void PacketPipeline::finish() { flows_.end_all(); }
+void PacketPipeline::finish() {
+  flows_.end_all();
+}
 
 PipelineCounters PacketPipeline::counters() const {
   return {packets_, flows_.counters(), streams_.counters(), observables_};

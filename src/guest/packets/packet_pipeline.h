@@ -1,7 +1,8 @@
 #pragma once
-// The whole packet path of one VM: source -> decode -> flow table -> reassembly -> protocols -> sink.
-// Bounded in memory by its configuration, no heap per packet. The sensor owns one per tap or file; the
-// sink and every call belong to one thread. Checksums are never verified: on a tap they are unfilled.
+// The whole packet path of one VM: source -> decode -> flow table -> reassembly -> protocols ->
+// sink. Bounded in memory by its configuration, no heap per packet. The sensor owns one per tap or
+// file; the sink and every call belong to one thread. Checksums are never verified: on a tap they
+// are unfilled.
 
 #include <cstdint>
 #include <span>
@@ -32,7 +33,7 @@ public:
 };
 
 struct PipelineConfig {
-  std::string interface{}; ///< tap or capture file, for FlowSeen
+  std::string interface {}; ///< tap or capture file, for FlowSeen
   /// In files, where no direction is known: the guest's addresses. Empty: the initiator is local.
   std::vector<IpAddress> local_addresses{};
   FlowTableConfig flows{};
@@ -57,7 +58,8 @@ public:
   [[nodiscard]] Result<std::size_t> pump(PacketSource &source);
   void process(std::span<const PacketView> packets);
 
-  /// Ends idle flows; call about once a second with the wall clock (files: time of the last packet).
+  /// Ends idle flows; call about once a second with the wall clock (files: time of the last
+  /// packet).
   void expire(std::int64_t now_ns);
   /// Ends every flow, as the destructor does not.
   void finish();

@@ -1,6 +1,7 @@
-// A sequence of packets: each a control byte, a length of two bytes, and that many bytes. The control
-// byte says whether they are a frame, or the payload of a TCP segment whose sequence number two more
-// bytes give, or of a datagram; so that the fuzzer reaches reassembly without guessing headers.
+// A sequence of packets: each a control byte, a length of two bytes, and that many bytes. The
+// control byte says whether they are a frame, or the payload of a TCP segment whose sequence number
+// two more bytes give, or of a datagram; so that the fuzzer reaches reassembly without guessing
+// headers.
 #include <cstdlib>
 
 #include "guest/bytes/byte_cursor.h"
@@ -77,8 +78,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   PipelineConfig config;
   config.flows.max_flows = 8;
   config.flows.seed = HashSeed{1, 2};
-  config.streams = {.buffer_bytes = 512, .waiting_bytes = 400, .waiting_segments = 4,
-                    .total_bytes = 2000};
+  config.streams = {
+      .buffer_bytes = 512, .waiting_bytes = 400, .waiting_segments = 4, .total_bytes = 2000};
   CheckingSink sink;
   PacketPipeline pipeline(config, sink);
   const auto client = endpoint("10.0.0.1:40000");
@@ -101,9 +102,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     case kServer:
       bytes = PacketBuilder(server, client).tcp(16, *sequence).payload(bytes).build();
       break;
-    case kDatagram: bytes = PacketBuilder(client, server).udp().payload(bytes).build(); break;
-    case kExpire: pipeline.expire(view.timestamp_ns += 5'000'000'000); break;
-    default: break;
+    case kDatagram:
+      bytes = PacketBuilder(client, server).udp().payload(bytes).build();
+      break;
+    case kExpire:
+      pipeline.expire(view.timestamp_ns += 5'000'000'000);
+      break;
+    default:
+      break;
     }
     view.bytes = bytes;
     view.original_length = static_cast<std::uint32_t>(bytes.size());

@@ -21,8 +21,8 @@ struct Traffic {
   std::uint64_t observables = 0;
 };
 
-/// `flows` connections, one half TLS, the other DNS and HTTP, `data` large packets each, interleaved as
-/// on a busy link: the packets of one flow are far apart.
+/// `flows` connections, one half TLS, the other DNS and HTTP, `data` large packets each,
+/// interleaved as on a busy link: the packets of one flow are far apart.
 Traffic mixed(std::uint32_t flows, std::uint32_t data) {
   Traffic traffic;
   const auto hello = client_hello({.server_name = "www.some-name.example", .key_share = 32});

@@ -1,6 +1,5 @@
 // The packet path from frames to observables, and above all its reassembly.
 #include "guest/packets/packet_pipeline.h"
-
 #include "guest/packets/pipeline_fixture.h"
 
 namespace outguard::guest {
@@ -84,7 +83,7 @@ TEST_F(StreamTest, OfWaitingSegmentsTheLowerStartWins) {
   auto wrong = hello_;
   std::fill(wrong.begin() + 600, wrong.end(), std::uint8_t{0xee});
   feed(talk_.client_at(500, slice(hello_, 500)));
-  feed(talk_.client_at(600, slice(wrong, 600)));      // inside the first: dropped
+  feed(talk_.client_at(600, slice(wrong, 600)));       // inside the first: dropped
   feed(talk_.client_at(400, slice(hello_, 400, 600))); // begins lower: its bytes are taken
   feed(talk_.client_at(0, slice(hello_, 0, 450)));
   EXPECT_THAT(sink_.observed, ElementsAre(expected_));
@@ -152,7 +151,7 @@ TEST_F(StreamTest, ResetAndFinDoNotBlind) {
 TEST_F(StreamTest, BodiesAreSkippedAcrossSegmentsAndGaps) {
   const auto post = http_request("a.example", "/up", "POST", std::string(50000, 'b'));
   feed(talk_.from_client(slice(post, 0, 1000)));
-  (void)talk_.from_client(slice(post, 1000, 30000)); // never captured
+  (void)talk_.from_client(slice(post, 1000, 30000));          // never captured
   for (std::size_t at = 30000; at < post.size(); at += 500) { // more than may wait
     feed(talk_.from_client(slice(post, at, at + 500)));
   }

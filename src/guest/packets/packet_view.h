@@ -12,12 +12,12 @@ namespace outguard::guest {
 
 /// Values of the pcap link-type registry (LINKTYPE_*) that the decoder knows.
 enum class LinkType : std::uint16_t {
-  Null = 0,       ///< BSD loopback, address family in the writer's byte order
+  Null = 0, ///< BSD loopback, address family in the writer's byte order
   Ethernet = 1,
-  RawBsd = 12,    ///< DLT_RAW as some systems write it
+  RawBsd = 12, ///< DLT_RAW as some systems write it
   RawOpenBsd = 14,
   Raw = 101,
-  Loop = 108,     ///< OpenBSD loopback, address family in network order
+  Loop = 108, ///< OpenBSD loopback, address family in network order
   LinuxCooked = 113,
   RawV4 = 228,
   RawV6 = 229,
@@ -34,8 +34,8 @@ struct PacketView {
   std::span<const std::uint8_t> bytes; ///< from the link header on
   std::uint32_t original_length = 0;   ///< on the wire; bytes.size() when nothing was cut
   LinkType link = LinkType::Ethernet;
-  bool checksum_not_ready = false;     ///< TP_STATUS_CSUMNOTREADY; never a reason to distrust
-  std::int64_t timestamp_ns = 0;       ///< wall clock of the capturing host, since the epoch
+  bool checksum_not_ready = false; ///< TP_STATUS_CSUMNOTREADY; never a reason to distrust
+  std::int64_t timestamp_ns = 0;   ///< wall clock of the capturing host, since the epoch
   std::optional<VlanTag> outer_tag;
   std::optional<FlowDirection> direction; ///< known on a tap, not in a file
 };

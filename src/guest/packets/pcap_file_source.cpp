@@ -30,9 +30,14 @@ Result<std::size_t> PcapFileSource::fill(std::span<PacketView> out) {
     const auto rest = std::span<const std::uint8_t>(buffer_).subspan(begin_, end_ - begin_);
     const auto step = to_skip_ > 0 ? CaptureReader::Step{} : reader_.next(rest);
     switch (step.outcome) {
-    case CaptureReader::Outcome::Packet: out[count++] = step.packet; break;
-    case CaptureReader::Outcome::Bad: ++counters_.bad_records; break;
-    case CaptureReader::Outcome::Skipped: break;
+    case CaptureReader::Outcome::Packet:
+      out[count++] = step.packet;
+      break;
+    case CaptureReader::Outcome::Bad:
+      ++counters_.bad_records;
+      break;
+    case CaptureReader::Outcome::Skipped:
+      break;
     case CaptureReader::Outcome::NeedMore:
       if (count > 0) { // views into the buffer are out: it must not move now
         return count;

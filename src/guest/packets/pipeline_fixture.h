@@ -1,6 +1,6 @@
 #pragma once
-// Tests of the pipeline: a sink that records, and a fixture that feeds frames a millisecond apart and
-// checks the accounts at the end.
+// Tests of the pipeline: a sink that records, and a fixture that feeds frames a millisecond apart
+// and checks the accounts at the end.
 
 #include <string>
 #include <vector>

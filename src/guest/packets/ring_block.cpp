@@ -61,8 +61,8 @@ bool RingBlock::next(PacketView &out) {
   out.checksum_not_ready = (header.tp_status & TP_STATUS_CSUMNOTREADY) != 0;
   out.timestamp_ns =
       std::int64_t{header.tp_sec} * 1'000'000'000 + std::min(header.tp_nsec, 999'999'999U);
-  out.direction = address.sll_pkttype == PACKET_OUTGOING ? FlowDirection::ToGuest
-                                                         : FlowDirection::ToRemote;
+  out.direction =
+      address.sll_pkttype == PACKET_OUTGOING ? FlowDirection::ToGuest : FlowDirection::ToRemote;
   if ((header.tp_status & TP_STATUS_VLAN_VALID) != 0) {
     const bool named = (header.tp_status & TP_STATUS_VLAN_TPID_VALID) != 0;
     out.outer_tag = VlanTag{static_cast<std::uint16_t>(header.hv1.tp_vlan_tci),

@@ -1,6 +1,7 @@
 #pragma once
-// Walks the packets of one TPACKET_V3 block (linux/if_packet.h). Trusts no number in it, although the
-// kernel wrote them: an offset or length that leaves the block ends the walk. Does not own the memory.
+// Walks the packets of one TPACKET_V3 block (linux/if_packet.h). Trusts no number in it, although
+// the kernel wrote them: an offset or length that leaves the block ends the walk. Does not own the
+// memory.
 
 #include <cstdint>
 #include <span>

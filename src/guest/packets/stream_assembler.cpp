@@ -134,8 +134,8 @@ bool StreamAssembler::append(Stream &stream, std::span<const std::uint8_t> bytes
   return true;
 }
 
-/// Linux (tcp_data_queue_ofo, 6.1): a segment inside a waiting one is dropped, one that covers others
-/// replaces them, partial overlaps stay and the lower start wins when they are delivered.
+/// Linux (tcp_data_queue_ofo, 6.1): a segment inside a waiting one is dropped, one that covers
+/// others replaces them, partial overlaps stay and the lower start wins when they are delivered.
 void StreamAssembler::hold_back(FlowSide &side, std::uint32_t sequence,
                                 std::span<const std::uint8_t> bytes) {
   Stream *stream = bytes.empty() ? nullptr : open_stream(side);
@@ -152,8 +152,8 @@ void StreamAssembler::hold_back(FlowSide &side, std::uint32_t sequence,
     return distance(piece.sequence, sequence) >= 0;
   });
   const bool repeats_before = place != waiting.begin() && distance(end_of(place[-1]), end) >= 0;
-  const bool repeats_here = place != waiting.end() && place->sequence == sequence &&
-                            distance(end_of(*place), end) >= 0;
+  const bool repeats_here =
+      place != waiting.end() && place->sequence == sequence && distance(end_of(*place), end) >= 0;
   if (repeats_before || repeats_here) {
     return;
   }

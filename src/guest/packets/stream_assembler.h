@@ -1,8 +1,8 @@
 #pragma once
-// Puts TCP segments in order for the inspector and keeps of them only what it still needs: a message
-// that fits one segment is never copied. Bounded per direction and in total; overlaps resolve as Linux
-// does it (what was delivered first stays; of two waiting segments the one that starts lower wins).
-// Owned by the PacketPipeline, one thread.
+// Puts TCP segments in order for the inspector and keeps of them only what it still needs: a
+// message that fits one segment is never copied. Bounded per direction and in total; overlaps
+// resolve as Linux does it (what was delivered first stays; of two waiting segments the one that
+// starts lower wins). Owned by the PacketPipeline, one thread.
 
 #include <cstdint>
 #include <deque>
@@ -52,9 +52,9 @@ private:
   };
   struct Stream {
     StreamState state;
-    std::uint64_t skip = 0;            ///< bytes to let pass before the inspector looks again
-    std::vector<std::uint8_t> buffer;  ///< contiguous, not yet consumed, ends at side.expected
-    std::vector<Waiting> waiting;      ///< by sequence number, all beyond side.expected
+    std::uint64_t skip = 0;           ///< bytes to let pass before the inspector looks again
+    std::vector<std::uint8_t> buffer; ///< contiguous, not yet consumed, ends at side.expected
+    std::vector<Waiting> waiting;     ///< by sequence number, all beyond side.expected
     std::uint32_t waiting_bytes = 0;
   };
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kHeader = 12;
 constexpr std::size_t kMaxNameBytes = 255;
-constexpr int kMaxPointers = 32;        ///< a name has at most 127 labels; no server nests pointers
+constexpr int kMaxPointers = 32; ///< a name has at most 127 labels; no server nests pointers
 constexpr std::uint16_t kMaxQuestions = 32; ///< one in practice, mDNS asks several
 
 struct Header {
@@ -34,8 +34,8 @@ std::optional<Header> read_header(ByteCursor &cursor) {
   const std::uint16_t additional = *cursor.be16();
   header.records = std::uint32_t{answers} + authorities + additional;
   const bool standard_query = (flags & 0x7840) == 0; // opcode 0, Z clear
-  const bool counts = header.response ? header.records <= 512
-                                      : answers == 0 && authorities == 0 && additional <= 2;
+  const bool counts =
+      header.response ? header.records <= 512 : answers == 0 && authorities == 0 && additional <= 2;
   header.plausible = standard_query && counts && header.questions == 1 && (flags & 0x000f) <= 10;
   return header;
 }

@@ -21,8 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   std::string scratch;
   for (const auto strictness : {DnsStrictness::OwnPort, DnsStrictness::AnyPort}) {
     RecordingSink sink;
-    const auto look = look_at_dns({data, size}, strictness, DnsNames::OfQueriesAndAnswers, scratch,
-                                  sink);
+    const auto look =
+        look_at_dns({data, size}, strictness, DnsNames::OfQueriesAndAnswers, scratch, sink);
     if (look == DnsLook::NotDns && !sink.seen.empty()) {
       std::abort(); // what is not DNS has no names
     }

@@ -1,8 +1,7 @@
-#include "guest/protocols/dns.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "guest/protocols/dns.h"
 #include "guest/protocols/recording_sink.h"
 #include "guest/testing/message_builder.h"
 
@@ -99,7 +98,8 @@ TEST_F(DnsTest, OnOtherPortsOnlyWhatIsPlausible) {
   two[5] = 2;
   auto clazz = dns_query("a.example");
   clazz.back() = 77;
-  for (const auto &message : {trailing, opcode, two, clazz, dns_query("a b.example"), dns_query("")}) {
+  for (const auto &message :
+       {trailing, opcode, two, clazz, dns_query("a b.example"), dns_query("")}) {
     EXPECT_EQ(strict(message), DnsLook::NotDns);
     EXPECT_THAT(sink_.seen, IsEmpty());
     EXPECT_NE(look(message), DnsLook::NotDns); // but port 53 speaks nothing else

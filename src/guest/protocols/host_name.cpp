@@ -11,7 +11,9 @@ namespace {
 constexpr std::size_t kMaxName = 253; ///< RFC 1035: 255 bytes on the wire
 constexpr std::size_t kMaxLabel = 63;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 /// Underscores are not for hosts (RFC 952), but names in use have them.
 bool is_name_character(char c) {

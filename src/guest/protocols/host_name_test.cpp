@@ -1,6 +1,6 @@
-#include "guest/protocols/host_name.h"
-
 #include <gtest/gtest.h>
+
+#include "guest/protocols/host_name.h"
 
 namespace outguard::guest {
 namespace {
@@ -22,7 +22,9 @@ TEST(HostName, HasOneNormalForm) {
       {"a..b", "a..b", HostForm::Odd},
       {".a", ".a", HostForm::Odd},
       {std::string("a\0b", 3), "a\\000b", HostForm::Odd},
-      {"b\xc3\xbc" "cher.example", "b\\195\\188cher.example", HostForm::Odd},
+      {"b\xc3\xbc"
+       "cher.example",
+       "b\\195\\188cher.example", HostForm::Odd},
       {"a b", "a\\032b", HostForm::Odd},
       {std::string(63, 'a') + ".b", std::string(63, 'a') + ".b", HostForm::Name},
       {std::string(64, 'a') + ".b", std::string(64, 'a') + ".b", HostForm::Odd},

@@ -12,8 +12,12 @@ namespace {
 
 constexpr std::size_t kMaxMethod = 24; ///< "UPDATEREDIRECTREF" is the longest registered one
 
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-bool is_method_character(char c) { return (c >= 'A' && c <= 'Z') || c == '-' || c == '_'; }
+bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+bool is_method_character(char c) {
+  return (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+}
 
 std::string_view as_text(std::span<const std::uint8_t> bytes) {
   return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};

@@ -1,6 +1,7 @@
 #pragma once
-// HTTP/1 request heads (RFC 9112): host and URL. Lenient where servers are: bare LF, runs of blanks,
-// any method in capitals. Everything else in a head is passed over. Pure: state is the caller's.
+// HTTP/1 request heads (RFC 9112): host and URL. Lenient where servers are: bare LF, runs of
+// blanks, any method in capitals. Everything else in a head is passed over. Pure: state is the
+// caller's.
 
 #include <cstdint>
 #include <optional>
@@ -30,9 +31,10 @@ struct HttpResult {
 /// Can `bytes` be the start of a request? False only when it certainly cannot.
 [[nodiscard]] bool may_be_http_request(std::span<const std::uint8_t> bytes);
 
-/// `bytes` starts at a request line. Observes each Host as soon as its line is complete, and the URL
-/// with it: "http://host[:port]/target", host lower-case, port only when it is not the scheme's own; the
-/// target is as it came. Without any Host the URL carries `receiver`. Texts live in `scratch`.
+/// `bytes` starts at a request line. Observes each Host as soon as its line is complete, and the
+/// URL with it: "http://host[:port]/target", host lower-case, port only when it is not the scheme's
+/// own; the target is as it came. Without any Host the URL carries `receiver`. Texts live in
+/// `scratch`.
 [[nodiscard]] HttpResult look_at_http_request(HttpHeadState &state,
                                               std::span<const std::uint8_t> bytes,
                                               const Endpoint &receiver, std::string &scratch,

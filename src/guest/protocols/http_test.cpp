@@ -1,8 +1,7 @@
-#include "guest/protocols/http.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "guest/protocols/http.h"
 #include "guest/protocols/recording_sink.h"
 #include "guest/testing/message_builder.h"
 
@@ -56,8 +55,7 @@ TEST_F(HttpTest, ConnectHasAHostAndNoUrl) {
   const auto result =
       look("CONNECT c2.example:443 HTTP/1.1\r\nContent-Length: 9\r\nHost: c2.example:443\r\n\r\n");
   EXPECT_EQ(result.body_length, 0U); // a tunnel follows
-  EXPECT_THAT(sink_.seen,
-              ElementsAre("http-host name c2.example", "http-host name c2.example"));
+  EXPECT_THAT(sink_.seen, ElementsAre("http-host name c2.example", "http-host name c2.example"));
 }
 
 TEST_F(HttpTest, WithoutHostTheReceiverStandsIn) {
@@ -81,16 +79,17 @@ TEST_F(HttpTest, ByteByByteSaysEverythingOnceAndEarly) {
   const auto request = http_request("slow.example", "/drip");
   const std::size_t host_line_end = 24 + 20;
   for (std::size_t size = 1; size < request.size(); ++size) {
-    ASSERT_EQ(look(Bytes(request.begin(), request.begin() + static_cast<std::ptrdiff_t>(size))).look,
-              HttpLook::NeedMore)
+    ASSERT_EQ(
+        look(Bytes(request.begin(), request.begin() + static_cast<std::ptrdiff_t>(size))).look,
+        HttpLook::NeedMore)
         << size;
     if (size > host_line_end) {
       ASSERT_EQ(sink_.seen.size(), 2U) << size; // before the head ends
     }
   }
   EXPECT_EQ(look(request).look, HttpLook::HeadComplete);
-  EXPECT_THAT(sink_.seen, ElementsAre("http-host name slow.example",
-                                      "http-url name http://slow.example/drip"));
+  EXPECT_THAT(sink_.seen,
+              ElementsAre("http-host name slow.example", "http-url name http://slow.example/drip"));
 }
 
 TEST_F(HttpTest, OtherProtocolsAreNotHttp) {
@@ -107,7 +106,8 @@ TEST_F(HttpTest, OtherProtocolsAreNotHttp) {
 }
 
 TEST_F(HttpTest, BodyLengthIsNotTrusted) {
-  EXPECT_EQ(look("POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n").body_length, 0U);
+  EXPECT_EQ(look("POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n").body_length,
+            0U);
   state_ = {};
   EXPECT_EQ(look("POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n").body_length, 0U);
 }

@@ -9,8 +9,9 @@ namespace outguard::guest {
 
 namespace {
 
-/// Looks at the start of segments that recognize nothing before a stream of an unknown protocol is let
-/// go. More than one: STARTTLS, proxies and request bodies put a protocol behind another's words.
+/// Looks at the start of segments that recognize nothing before a stream of an unknown protocol is
+/// let go. More than one: STARTTLS, proxies and request bodies put a protocol behind another's
+/// words.
 constexpr std::uint16_t kMaxMisses = 16;
 constexpr std::size_t kDnsPrefix = 2;
 /// NetBIOS names travel in the shape of DNS messages (RFC 1002), and are no DNS names.
@@ -28,9 +29,12 @@ struct Look {
 Look look_at_tls_record(std::span<const std::uint8_t> bytes, std::string &scratch,
                         ObservableSink &sink) {
   switch (look_at_tls(bytes, scratch, sink)) {
-  case TlsLook::NotTls: return {};
-  case TlsLook::NeedMore: return {Look::Outcome::NeedMore};
-  case TlsLook::Done: return {Look::Outcome::Done};
+  case TlsLook::NotTls:
+    return {};
+  case TlsLook::NeedMore:
+    return {Look::Outcome::NeedMore};
+  case TlsLook::Done:
+    return {Look::Outcome::Done};
   }
   return {};
 }
@@ -46,9 +50,12 @@ Look look_at_http(HttpHeadState &state, std::span<const std::uint8_t> bytes,
   }
   const HttpResult result = look_at_http_request(state, bytes, receiver, scratch, sink);
   switch (result.look) {
-  case HttpLook::NotHttp: return {};
-  case HttpLook::NeedMore: return {Look::Outcome::NeedMore};
-  case HttpLook::HeadComplete: break;
+  case HttpLook::NotHttp:
+    return {};
+  case HttpLook::NeedMore:
+    return {Look::Outcome::NeedMore};
+  case HttpLook::HeadComplete:
+    break;
   }
   state = {};
   const std::uint64_t most = UINT64_MAX - result.head_length;
@@ -96,12 +103,16 @@ StreamProgress Inspector::stream(StreamState &state, std::span<const std::uint8_
       look = look_at_dns_over_tcp(rest, receiver, scratch_, sink);
     }
     switch (look.outcome) {
-    case Look::Outcome::NeedMore: return {consumed, 0, false};
-    case Look::Outcome::Done: state.protocol = protocol; return {consumed, 0, true};
+    case Look::Outcome::NeedMore:
+      return {consumed, 0, false};
+    case Look::Outcome::Done:
+      state.protocol = protocol;
+      return {consumed, 0, true};
     case Look::Outcome::NotMine: // whatever this is, look again where a segment begins
       state.http = {};
       return {bytes.size(), 0, ++state.misses >= kMaxMisses && state.protocol == AppProtocol::None};
-    case Look::Outcome::Consumed: break;
+    case Look::Outcome::Consumed:
+      break;
     }
     state.protocol = protocol;
     state.misses = 0;
@@ -120,10 +131,9 @@ AppProtocol Inspector::datagram(std::span<const std::uint8_t> bytes, std::uint16
     return AppProtocol::None;
   }
   const bool own_port = is_dns_port(source_port) || is_dns_port(destination_port);
-  const auto look =
-      look_at_dns(bytes, own_port ? DnsStrictness::OwnPort : DnsStrictness::AnyPort,
-                  answers_wanted ? DnsNames::OfQueriesAndAnswers : DnsNames::OfQueries, scratch_,
-                  sink);
+  const auto look = look_at_dns(
+      bytes, own_port ? DnsStrictness::OwnPort : DnsStrictness::AnyPort,
+      answers_wanted ? DnsNames::OfQueriesAndAnswers : DnsNames::OfQueries, scratch_, sink);
   return look == DnsLook::NotDns ? AppProtocol::None : AppProtocol::Dns;
 }
 

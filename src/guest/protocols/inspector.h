@@ -28,12 +28,13 @@ struct StreamProgress {
 
 class Inspector {
 public:
-  /// Bytes of one direction of a stream, from where the last call stopped; never empty. `receiver` is
-  /// the end that the bytes go to. After bytes were lost, start with a fresh state.
+  /// Bytes of one direction of a stream, from where the last call stopped; never empty. `receiver`
+  /// is the end that the bytes go to. After bytes were lost, start with a fresh state.
   [[nodiscard]] StreamProgress stream(StreamState &state, std::span<const std::uint8_t> bytes,
                                       const Endpoint &receiver, ObservableSink &sink);
 
-  /// One datagram. `answers_wanted`: the query of an answer was not seen, so take the names from it.
+  /// One datagram. `answers_wanted`: the query of an answer was not seen, so take the names from
+  /// it.
   AppProtocol datagram(std::span<const std::uint8_t> bytes, std::uint16_t source_port,
                        std::uint16_t destination_port, bool answers_wanted, ObservableSink &sink);
 

@@ -1,8 +1,7 @@
-#include "guest/protocols/inspector.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "guest/protocols/inspector.h"
 #include "guest/protocols/recording_sink.h"
 #include "guest/testing/message_builder.h"
 

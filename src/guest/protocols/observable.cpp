@@ -4,10 +4,14 @@ namespace outguard::guest {
 
 const char *to_string(AppProtocol protocol) {
   switch (protocol) {
-  case AppProtocol::None: return "";
-  case AppProtocol::Dns: return "dns";
-  case AppProtocol::Http: return "http";
-  case AppProtocol::Tls: return "tls";
+  case AppProtocol::None:
+    return "";
+  case AppProtocol::Dns:
+    return "dns";
+  case AppProtocol::Http:
+    return "http";
+  case AppProtocol::Tls:
+    return "tls";
   }
   return "";
 }

@@ -22,7 +22,7 @@ enum class HostForm : std::uint8_t {
 struct Observable {
   ObservableKind kind = ObservableKind::DnsName;
   HostForm form = HostForm::Name; ///< of the host part
-  std::string_view text; ///< host: lower-case, no trailing dot, no port. URL: see http.h
+  std::string_view text;          ///< host: lower-case, no trailing dot, no port. URL: see http.h
 };
 
 /// Where parsers put what they find. Called in the order of the bytes.

@@ -18,8 +18,8 @@ enum class TlsLook : std::uint8_t { NotTls, NeedMore, Done };
 /// Can `bytes` be the start of a TLS handshake or alert record? False only when it cannot.
 [[nodiscard]] bool may_be_tls(std::span<const std::uint8_t> bytes);
 
-/// `bytes` starts at a record. Done: the hello was complete (its server name, if any, was observed), or
-/// this is the server's side, or it is broken: nothing more will come.
+/// `bytes` starts at a record. Done: the hello was complete (its server name, if any, was
+/// observed), or this is the server's side, or it is broken: nothing more will come.
 [[nodiscard]] TlsLook look_at_tls(std::span<const std::uint8_t> bytes, std::string &scratch,
                                   ObservableSink &sink);
 

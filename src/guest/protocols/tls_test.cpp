@@ -1,9 +1,8 @@
-#include "guest/protocols/tls.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "guest/protocols/recording_sink.h"
+#include "guest/protocols/tls.h"
 #include "guest/testing/message_builder.h"
 
 namespace outguard::guest {

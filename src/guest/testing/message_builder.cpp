@@ -106,7 +106,9 @@ Bytes dns_answer(std::string_view name, std::string_view address) {
       .take();
 }
 
-Bytes over_tcp(const Bytes &message) { return Writer().u16(message.size()).add(message).take(); }
+Bytes over_tcp(const Bytes &message) {
+  return Writer().u16(message.size()).add(message).take();
+}
 
 Bytes client_hello(const ClientHello &hello) {
   Writer extensions;
@@ -115,8 +117,7 @@ Bytes client_hello(const ClientHello &hello) {
   }
   extensions.add(extension(51, Bytes(hello.key_share, 0x5a)));
   if (!hello.server_name.empty()) {
-    const auto entry =
-        Writer().u8(0).u16(hello.server_name.size()).add(hello.server_name).take();
+    const auto entry = Writer().u8(0).u16(hello.server_name.size()).add(hello.server_name).take();
     extensions.add(extension(0, Writer().u16(entry.size()).add(entry).take()));
   }
   extensions.add(extension(16, Writer().u16(3).u8(2).add("h2").take()));

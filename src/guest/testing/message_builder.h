@@ -19,9 +19,9 @@ namespace outguard::guest {
 [[nodiscard]] Bytes over_tcp(const Bytes &message);
 
 struct ClientHello {
-  std::string server_name;        ///< empty: no such extension
-  std::size_t key_share = 32;     ///< bytes; 1216 is X25519MLKEM768
-  std::size_t padding = 0;        ///< bytes of an extension before the server name
+  std::string server_name;         ///< empty: no such extension
+  std::size_t key_share = 32;      ///< bytes; 1216 is X25519MLKEM768
+  std::size_t padding = 0;         ///< bytes of an extension before the server name
   std::size_t record_size = 16384; ///< the message is scattered over records of this size
 };
 [[nodiscard]] Bytes client_hello(const ClientHello &hello);
@@ -33,7 +33,8 @@ struct ClientHello {
 /// Capture files around packets, one second apart from 1,700,000,000 s on.
 enum class ByteOrder : std::uint8_t { Little, Big };
 enum class Resolution : std::uint8_t { Micro, Nano };
-[[nodiscard]] Bytes pcap_file(const std::vector<Bytes> &packets, ByteOrder order = ByteOrder::Little,
+[[nodiscard]] Bytes pcap_file(const std::vector<Bytes> &packets,
+                              ByteOrder order = ByteOrder::Little,
                               Resolution resolution = Resolution::Micro, std::uint32_t link = 1);
 [[nodiscard]] Bytes pcapng_file(const std::vector<Bytes> &packets,
                                 ByteOrder order = ByteOrder::Little,

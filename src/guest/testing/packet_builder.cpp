@@ -16,7 +16,9 @@ constexpr std::uint8_t kSyn = 0x02;
 constexpr std::uint8_t kRst = 0x04;
 constexpr std::uint8_t kAck = 0x10;
 
-void add8(Bytes &out, std::uint64_t value) { out.push_back(static_cast<std::uint8_t>(value)); }
+void add8(Bytes &out, std::uint64_t value) {
+  out.push_back(static_cast<std::uint8_t>(value));
+}
 void add16(Bytes &out, std::uint64_t value) {
   add8(out, value >> 8);
   add8(out, value);
@@ -49,7 +51,9 @@ std::uint16_t checksum(std::initializer_list<std::span<const std::uint8_t>> part
 
 } // namespace
 
-Bytes bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
+Bytes bytes_of(std::string_view text) {
+  return {text.begin(), text.end()};
+}
 
 Endpoint endpoint(std::string_view text) {
   const auto parsed = Endpoint::parse(text);
@@ -107,7 +111,9 @@ PacketBuilder &PacketBuilder::tcp_options(Bytes options) {
   tcp_options_ = std::move(options);
   return *this;
 }
-PacketBuilder &PacketBuilder::udp() { return protocol(kUdp); }
+PacketBuilder &PacketBuilder::udp() {
+  return protocol(kUdp);
+}
 PacketBuilder &PacketBuilder::icmp(std::uint8_t type, std::uint8_t code) {
   icmp_type_ = type;
   icmp_code_ = code;
@@ -121,7 +127,9 @@ PacketBuilder &PacketBuilder::payload(Bytes bytes) {
   payload_ = std::move(bytes);
   return *this;
 }
-PacketBuilder &PacketBuilder::payload(std::string_view text) { return payload(bytes_of(text)); }
+PacketBuilder &PacketBuilder::payload(std::string_view text) {
+  return payload(bytes_of(text));
+}
 
 PacketBuilder &PacketBuilder::claim_ip_length(std::uint16_t value) {
   ip_length_ = value;
@@ -160,9 +168,9 @@ Bytes PacketBuilder::transport() const {
     add16(out, destination_.port);
     add32(out, sequence_);
     add32(out, acknowledgment_);
-    add8(out, std::uint64_t{tcp_words_.value_or(
-                  static_cast<std::uint8_t>(5 + tcp_options_.size() / 4))}
-                  << 4);
+    add8(out,
+         std::uint64_t{tcp_words_.value_or(static_cast<std::uint8_t>(5 + tcp_options_.size() / 4))}
+             << 4);
     add8(out, flags_);
     add16(out, 64240);
     add32(out, 0);
@@ -197,8 +205,8 @@ Bytes PacketBuilder::transport() const {
 void PacketBuilder::add_ipv4(Bytes &out, std::size_t length) const {
   const std::size_t start = out.size();
   const std::size_t words = 5 + ip_options_.size() / 4;
-  add8(out, std::uint64_t{ip_version_.value_or(4)} << 4 | ipv4_words_.value_or(
-                                                              static_cast<std::uint8_t>(words)));
+  add8(out, std::uint64_t{ip_version_.value_or(4)} << 4 |
+                ipv4_words_.value_or(static_cast<std::uint8_t>(words)));
   add8(out, 0);
   add16(out, ip_length_.value_or(static_cast<std::uint16_t>(words * 4 + length)));
   add16(out, 0x1234);
@@ -310,6 +318,8 @@ Bytes TcpTalk::server_fin() {
   ++server_next_;
   return packet;
 }
-Bytes TcpTalk::client_rst() const { return client_packet(kRst).build(); }
+Bytes TcpTalk::client_rst() const {
+  return client_packet(kRst).build();
+}
 
 } // namespace outguard::guest

@@ -1,6 +1,6 @@
 #pragma once
-// Builds frames for tests and fuzz seeds: right ones by default, with every length and checksum filled
-// in, and wrong ones where a test says what to falsify. Deterministic.
+// Builds frames for tests and fuzz seeds: right ones by default, with every length and checksum
+// filled in, and wrong ones where a test says what to falsify. Deterministic.
 
 #include <cstdint>
 #include <optional>
@@ -52,7 +52,7 @@ public:
   PacketBuilder &claim_ipv4_header_words(std::uint8_t value);
   PacketBuilder &claim_tcp_header_words(std::uint8_t value);
   PacketBuilder &claim_udp_length(std::uint16_t value);
-  PacketBuilder &leave_checksums(); ///< as on a tap with offload: not filled in
+  PacketBuilder &leave_checksums();          ///< as on a tap with offload: not filled in
   PacketBuilder &trailer(std::size_t count); ///< Ethernet padding
 
   [[nodiscard]] Bytes build() const;
