@@ -58,11 +58,11 @@ Result<std::uint64_t> host_address(QmpClient &qmp, const RamRange &range) {
     const auto text = qmp.human(fmt::format("gpa2hva {:#x}", address));
     return text ? parse_host_address(*text) : tl::unexpected(text.error());
   };
-  const auto first = ask(range.start);
+  auto first = ask(range.start);
   if (!first || range.length <= kPageSize) {
     return first;
   }
-  const auto last = ask(range.start + range.length - 1);
+  auto last = ask(range.start + range.length - 1);
   if (!last) {
     return last;
   }
@@ -145,6 +145,27 @@ private:
   std::map<std::pair<std::string, std::uint64_t>, std::int32_t> files_;
 };
 
+/// True if all RAM is in files: firmware that is not is then left out, since the sensor had to be
+/// given all of QEMU's memory to read it, and nothing that it looks for is there.
+bool leave_out_firmware(MemoryHandles &handles) {
+  auto &regions = handles.layout.regions;
+  const auto needs_process = [&](const MemoryRegion &region) { return region.file_index < 0; };
+  const auto is_ram = [&](const MemoryRegion &region) {
+    return std::any_of(handles.writable.regions.begin(), handles.writable.regions.end(),
+                       [&](const MemoryRegion &ram) {
+                         return region.guest_start < ram.guest_start + ram.length &&
+                                ram.guest_start < region.guest_start + region.length;
+                       });
+  };
+  if (std::any_of(regions.begin(), regions.end(), [&](const MemoryRegion &region) {
+        return needs_process(region) && is_ram(region);
+      })) {
+    return false;
+  }
+  regions.erase(std::remove_if(regions.begin(), regions.end(), needs_process), regions.end());
+  return true;
+}
+
 Result<ProcessDirectory> open_process(const VmFound &vm) {
   auto process = ProcessDirectory::open(vm.pid);
   const auto started = process ? process->start_time() : tl::unexpected(process.error());
@@ -220,10 +241,7 @@ Result<MemoryHandles> open_memory(const VmFound &vm, QmpClient &qmp) {
   if (handles.layout.regions.size() > kMaxMemoryRegions) {
     return fail(ErrorCode::LimitReached, "guest memory is in too many pieces");
   }
-  const bool needs_process =
-      std::any_of(handles.layout.regions.begin(), handles.layout.regions.end(),
-                  [](const MemoryRegion &region) { return region.file_index < 0; });
-  if (needs_process) {
+  if (!leave_out_firmware(handles)) {
     auto memory = process->open_file("mem", O_RDONLY);
     if (!memory) {
       return tl::unexpected(memory.error());

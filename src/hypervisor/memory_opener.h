@@ -15,7 +15,7 @@
 namespace outguard::hypervisor {
 
 struct MemoryHandles {
-  MemoryLayout layout;   ///< all that can be read: RAM, ROM, flash
+  MemoryLayout layout;   ///< all that can be read: RAM, and ROM and flash where they cost no more
   MemoryLayout writable; ///< the RAM in it, by QEMU's addresses only: what a write plan may touch
   std::vector<Fd> files; ///< read-only, in the order of file_index; to be mapped shared
   Fd process_memory;     ///< /proc/PID/mem, read-only; set if a region has no file

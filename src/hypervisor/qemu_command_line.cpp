@@ -151,7 +151,7 @@ private:
     } else if (value.starts_with("chardev:")) {
       monitors_.push_back(value.substr(std::string_view("chardev:").size()));
     } else {
-      line_.gaps.push_back("the QMP monitor is not a Unix socket: not used");
+      line_.gaps.emplace_back("the QMP monitor is not a Unix socket: not used");
     }
   }
 
@@ -188,7 +188,7 @@ private:
     for (const auto &id : monitors_) {
       const auto found = chardevs_.find(id);
       if (found == chardevs_.end()) {
-        line_.gaps.push_back("the QMP monitor's character device is not on the command line");
+        line_.gaps.emplace_back("the QMP monitor's character device is not on the command line");
       } else if (!found->second.problem.empty()) {
         line_.gaps.push_back("the QMP monitor " + found->second.problem + ": not used");
       } else {

@@ -212,8 +212,8 @@ Result<std::string> QmpClient::execute(const std::string &command, const std::st
 Result<std::string> QmpClient::human(const std::string &line, milliseconds wait) {
   Json arguments = Json::object();
   arguments["command-line"] = line;
-  const auto reply = execute("human-monitor-command",
-                             arguments.dump(-1, ' ', true, Json::error_handler_t::replace), wait);
+  auto reply = execute("human-monitor-command",
+                       arguments.dump(-1, ' ', true, Json::error_handler_t::replace), wait);
   if (!reply) {
     return reply;
   }

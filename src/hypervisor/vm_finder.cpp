@@ -18,7 +18,7 @@ namespace outguard::hypervisor {
 namespace {
 
 /// The kernel's limit for one argument is 128 KiB; libvirt's longest lines are below 64 KiB in all.
-constexpr std::size_t kMostCommandLineBytes = 256 * 1024;
+constexpr std::size_t kMostCommandLineBytes = std::size_t{256} * 1024;
 constexpr std::size_t kMostDescriptors = 65536;
 constexpr std::size_t kMostFdinfoBytes = 4096;
 constexpr std::size_t kMostTaps = 64;
@@ -106,7 +106,8 @@ void find_taps(const ProcessDirectory &process, VmFound &vm) {
     }
     vm.taps.push_back(std::move(tap));
   }
-  std::sort(vm.taps.begin(), vm.taps.end());
+  std::sort(vm.taps.begin(), vm.taps.end(),
+            [](const TapFound &one, const TapFound &other) { return one.name < other.name; });
 }
 
 void compare_taps(const QemuCommandLine &line, VmFound &vm) {

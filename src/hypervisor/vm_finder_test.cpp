@@ -228,6 +228,7 @@ TEST_F(LiveQemu, SharedRamIsMappedAndHoldsTheSameBytes) {
   const auto memory = open_memory(vm);
   ASSERT_TRUE(memory) << memory.error().message;
   ASSERT_EQ(memory->files.size(), 1U);
+  EXPECT_FALSE(memory->process_memory) << "a sensor must not see QEMU itself when it need not";
   auto control = QemuControl::open(vm, memory->writable);
   ASSERT_TRUE(control) << control.error().message;
   // Above 4 GiB the file's offset differs from the guest's address: that is where mistakes show.

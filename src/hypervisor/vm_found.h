@@ -19,7 +19,7 @@ struct TapFound {
   std::uint64_t netns = 0; ///< inode of the network namespace that the device is in; 0: not known
   int qemu_fd = -1;        ///< QEMU's descriptor of /dev/net/tun
 
-  auto operator<=>(const TapFound &) const = default;
+  bool operator==(const TapFound &) const = default;
 };
 
 struct VmFound {

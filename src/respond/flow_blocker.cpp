@@ -168,7 +168,7 @@ Result<void> FlowBlocker::block(const FlowSeen &flow, std::chrono::seconds ttl) 
     return fail(ErrorCode::InvalidInput, "a block needs a time to live of 1 s to 30 days");
   }
   // Since Linux 6.16 a chain may name a device that is not there: it would block nothing.
-  const auto there = hypervisor::in_namespace(netns_, [&]() -> Result<void> {
+  auto there = hypervisor::in_namespace(netns_, [&]() -> Result<void> {
     return ::if_nametoindex(tap_.c_str()) != 0
                ? Result<void>()
                : fail(ErrorCode::NotFound, "no network device " + tap_);

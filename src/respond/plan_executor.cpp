@@ -110,8 +110,10 @@ private:
   /// Last write first. Says so if it could not.
   std::string undo() {
     std::string trouble;
-    for (auto last = written_.rbegin(); last != written_.rend(); ++last) {
-      if (auto stored = store(*last->patch, last->before); !stored) {
+    while (!written_.empty()) {
+      const Written last = written_.back();
+      written_.pop_back();
+      if (auto stored = store(*last.patch, last.before); !stored) {
         trouble = "; and what was written could not be taken back";
       }
     }
