@@ -140,9 +140,10 @@ private:
   }
 
   Opened<void> parse_notes(std::uint64_t offset, std::uint64_t length) {
-    if (length > kMaxNoteBytes) {
+    if (length > note_bytes_left_) {
       return problem("notes too long", offset);
     }
+    note_bytes_left_ -= length;
     std::vector<std::uint8_t> bytes(length);
     if (auto done = memory_.read_exactly(offset, bytes); !done) {
       return done;
@@ -171,6 +172,7 @@ private:
   }
 
   DumpFileMemory &memory_;
+  std::uint64_t note_bytes_left_ = kMaxNoteBytes;
 };
 
 Opened<std::unique_ptr<DumpFileMemory>> DumpFileMemory::open(Fd file) {

@@ -163,6 +163,17 @@ TEST(DumpFileMemory, RefusesBadNotes) {
   expect_refused(core.build(), "note");
 }
 
+TEST(DumpFileMemory, RefusesNotesWithoutEnd) {
+  ElfCoreBuilder core; // the same megabyte of harmless notes, again and again
+  std::vector<std::uint8_t> notes(1U << 20);
+  core.add_memory(0, notes);
+  for (int i = 0; i < 100; ++i) {
+    core.add_alias(0, 0, 0, 1U << 20);
+    core.segments.back().p_type = PT_NOTE;
+  }
+  expect_refused(core.build(), "notes too long");
+}
+
 TEST(DumpFileMemory, AFileThatShrinksIsGone) {
   Fd file = file_of(page_of(1, 8192));
   const int raw = file.get();

@@ -1,6 +1,6 @@
 #pragma once
 // Reads guest-physical memory. One private virtual does the raw work; every check, loop and limit
-// is here, written once. Back ends: QemuProcessMemory, MappedMemory, DumpFileMemory, FakeMemory.
+// is here, written once. Back ends: QemuMemory, DumpFileMemory, FakeMemory.
 // Read-only by construction: nothing in guest/ can name a write. One thread at a time.
 
 #include <cstdint>

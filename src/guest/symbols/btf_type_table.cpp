@@ -16,6 +16,8 @@ constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kMaxHeaderBytes = 256;
 constexpr std::size_t kRecordBytes = 12;                ///< struct btf_type
 constexpr std::size_t kMaxTypes = std::size_t{1} << 20; ///< Debian's have 100,000 to 200,000
+constexpr std::size_t kMaxNameBytes = 256;              ///< of a type; longer ones are not found
+constexpr int kMaxProbes = 256; ///< a guest may make all names collide; by chance 40 is much
 constexpr int kMaxChain = 32;   ///< typedef of const of typedef ...: 5 is much
 constexpr int kMaxNesting = 16; ///< unnamed members in unnamed members: 4 is much
 constexpr std::uint32_t kMaxVisits =
@@ -192,7 +194,17 @@ std::string_view BtfTypeTable::text(std::uint32_t offset) const {
   if (offset >= strings_end_ - strings_) {
     return {};
   }
-  return reinterpret_cast<const char *>(&section_[strings_ + offset]);
+  const auto *start = reinterpret_cast<const char *>(&section_[strings_ + offset]);
+  return {start,
+          strnlen(start, std::min<std::size_t>(kMaxNameBytes, strings_end_ - strings_ - offset))};
+}
+
+/// Without measuring the string first: names are compared by the hundred thousand.
+bool BtfTypeTable::is_text(std::uint32_t offset, std::string_view name) const {
+  const std::size_t length = strings_end_ - strings_;
+  return offset < length && name.size() < length - offset &&
+         std::memcmp(&section_[strings_ + offset], name.data(), name.size()) == 0 &&
+         section_[strings_ + offset + name.size()] == 0;
 }
 
 void BtfTypeTable::index_names() {
@@ -210,7 +222,8 @@ void BtfTypeTable::index_names() {
   for (const std::uint32_t id : named) {
     const std::string_view name = text(record(id)->name);
     std::size_t slot = name_hash(name) & (names_.size() - 1);
-    while (names_[slot] != 0 && text(record(names_[slot])->name) != name) {
+    int probes = kMaxProbes;
+    while (names_[slot] != 0 && !is_text(record(names_[slot])->name, name) && --probes > 0) {
       slot = (slot + 1) & (names_.size() - 1);
     }
     if (names_[slot] == 0) {
@@ -222,8 +235,9 @@ void BtfTypeTable::index_names() {
 /// The struct or union of this name; a typedef leads to the one behind it.
 std::optional<std::uint32_t> BtfTypeTable::find_composite(std::string_view name) const {
   std::size_t slot = name_hash(name) & (names_.size() - 1);
-  for (; names_[slot] != 0; slot = (slot + 1) & (names_.size() - 1)) {
-    if (text(record(names_[slot])->name) != name) {
+  for (int probes = kMaxProbes; names_[slot] != 0 && probes > 0; --probes) {
+    if (!is_text(record(names_[slot])->name, name)) {
+      slot = (slot + 1) & (names_.size() - 1);
       continue;
     }
     const auto id = strip(names_[slot]);
@@ -308,7 +322,7 @@ bool BtfTypeTable::find_member(std::uint32_t id, std::string_view name, std::uin
       if (found) {
         return true;
       }
-    } else if (text(member_name) == name) {
+    } else if (is_text(member_name, name)) {
       search.type = type;
       search.bits = bits;
       search.bit_size = composite.flag ? place >> 24 : 0;
@@ -375,7 +389,7 @@ std::optional<std::int64_t> BtfTypeTable::enumerator(std::string_view name) cons
     const auto type = *record(id);
     const std::size_t words = type.kind == Enum ? 2 : type.kind == Enum64 ? 3 : 0;
     for (std::size_t i = 0; words != 0 && i + words <= type.words(); i += words) {
-      if (text(type.word(i)) != name) {
+      if (!is_text(type.word(i), name)) {
         continue;
       }
       const std::uint32_t low = type.word(i + 1);

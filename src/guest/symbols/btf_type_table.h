@@ -11,7 +11,7 @@
 
 namespace outguard::guest {
 
-inline constexpr std::size_t kMaxBtfBytes = std::size_t{64} << 20; ///< Debian's have 3.4 to 6 MB
+inline constexpr std::size_t kMaxBtfBytes = std::size_t{32} << 20; ///< Debian's have 3.4 to 6 MB
 
 /// How many bytes a BTF section has, by the header at the start of `bytes`; Malformed when that is
 /// no BTF header, LimitReached when it claims more than kMaxBtfBytes.
@@ -37,6 +37,7 @@ private:
   void index_names();
   [[nodiscard]] std::optional<Record> record(std::uint32_t id) const;
   [[nodiscard]] std::string_view text(std::uint32_t offset) const;
+  [[nodiscard]] bool is_text(std::uint32_t offset, std::string_view name) const;
   [[nodiscard]] std::optional<std::uint32_t> find_composite(std::string_view name) const;
   [[nodiscard]] std::optional<std::uint32_t> strip(std::uint32_t id) const;
   [[nodiscard]] std::optional<std::uint64_t> size_of_id(std::uint32_t id) const;

@@ -17,9 +17,9 @@ using Found = tl::expected<Kernel, KernelSearchFailure>;
 constexpr std::uint64_t kPagingOn = std::uint64_t{1} << 31; // CR0.PG
 constexpr std::uint64_t kRootMask = 0x000f'ffff'ffff'f000;  // CR3 without PCID and flags
 constexpr std::uint64_t kUserRootBit =
-    0x1000;                          ///< PTI_USER_PGTABLE_BIT: user root behind the kernel's
-constexpr std::size_t kMaxRoots = 8; ///< a search costs up to 60 ms a root
-constexpr std::size_t kMaxNotes = 16;
+    0x1000;                           ///< PTI_USER_PGTABLE_BIT: user root behind the kernel's
+constexpr std::size_t kMaxRoots = 8;  ///< a search costs up to 60 ms a root
+constexpr std::size_t kMaxNotes = 64; ///< copies are cheap to refuse: most lead nowhere
 constexpr std::size_t kMaxBannerBytes = 512;
 
 struct Root {
@@ -114,13 +114,14 @@ private:
   /// Read-only data first; before the kernel has protected it (late in boot) any run may hold it.
   Result<void> find_symbols(std::span<const ImageRun> runs) {
     Fault last{FaultCode::NotFound, runs.front().start.raw()};
+    WalkBudget budget = KallsymsTable::search_budget();
     for (const bool read_only : {true, false}) {
       for (const ImageRun &run : runs) {
         if (run.is_read_only_data() != read_only) {
           continue;
         }
         auto table = copy_run(space_, run).and_then([&](const auto &bytes) {
-          return KallsymsTable::find_in(bytes, run.start, runs.front().start, space_);
+          return KallsymsTable::find_in(bytes, run.start, runs.front().start, space_, budget);
         });
         if (table) {
           seen_.symbol_count = static_cast<std::uint32_t>((*table)->size());
@@ -231,6 +232,7 @@ private:
       return copy_btf(*start);
     }
     constexpr std::array<std::uint8_t, 4> kStart{0x9f, 0xeb, 1, 0};
+    int tries = 16; // the four bytes may stand elsewhere by chance; a guest may plant many
     for (const ImageRun &run : runs) {
       const auto bytes = copy_run(space_, run);
       if (!bytes && bytes.error().code == FaultCode::SourceGone) {
@@ -239,7 +241,7 @@ private:
       if (!bytes) {
         continue;
       }
-      for (auto at = bytes->begin();; ++at) {
+      for (auto at = bytes->begin(); tries > 0; ++at, --tries) {
         at = std::search(at, bytes->end(), kStart.begin(), kStart.end());
         if (at == bytes->end()) {
           break;

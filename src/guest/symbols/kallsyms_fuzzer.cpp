@@ -58,7 +58,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
         static_cast<std::size_t>(data[at] | data[at + 1] << 8 | data[at + 2] << 16);
     bytes[position % bytes.size()] = data[at + 3];
   }
-  const auto table = KallsymsTable::find_in(bytes, kTables, kText, guest.space());
+  WalkBudget budget = KallsymsTable::search_budget();
+  const auto table = KallsymsTable::find_in(bytes, kTables, kText, guest.space(), budget);
   guest.memory().clear_calls();
   if (table) {
     static_cast<void>((*table)->find("_text"));

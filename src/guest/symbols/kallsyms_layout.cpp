@@ -82,7 +82,7 @@ std::optional<std::size_t> find_token_table(Bytes bytes, std::size_t index) {
 /// Walks all names: every marker must say where its 256 names begin, and the last name must end
 /// just before the markers. Returns the end of the names.
 std::optional<std::size_t> check_names(Bytes bytes, std::size_t names, std::size_t markers,
-                                       std::uint32_t count) {
+                                       std::uint32_t count, WalkBudget &budget) {
   std::size_t at = names;
   for (std::uint32_t i = 0; i < count; ++i) {
     if (i % kNamesPerMarker == 0 &&
@@ -90,7 +90,7 @@ std::optional<std::size_t> check_names(Bytes bytes, std::size_t names, std::size
       return std::nullopt;
     }
     const auto record = name_record(bytes.first(markers), at);
-    if (!record) {
+    if (!record || !budget.take_bytes(1)) {
       return std::nullopt;
     }
     at = record->start + record->length;
@@ -100,13 +100,13 @@ std::optional<std::size_t> check_names(Bytes bytes, std::size_t names, std::size
 
 /// The names that end at `markers`, of which there are `marker_count`: their start is where the
 /// count of symbols stands before it and the walk fits.
-std::optional<KallsymsLayout> find_names(Bytes bytes, std::size_t markers,
-                                         std::size_t marker_count) {
+std::optional<KallsymsLayout> find_names(Bytes bytes, std::size_t markers, std::size_t marker_count,
+                                         WalkBudget &budget) {
   const std::size_t last = word_at(bytes, markers + (marker_count - 1) * sizeof(std::uint32_t));
   const std::uint64_t most = marker_count * kNamesPerMarker;
   for (std::size_t tail = 2; tail <= kMaxMarkerStep + kMaxPadding; ++tail) {
     const std::size_t distance = last + tail;
-    if (distance + 4 > markers) {
+    if (distance + 4 > markers || !budget.take_bytes(1)) {
       break;
     }
     const std::size_t names = markers - distance;
@@ -118,7 +118,7 @@ std::optional<KallsymsLayout> find_names(Bytes bytes, std::size_t markers,
       if (count > most || count <= most - kNamesPerMarker || count > kMaxSymbols) {
         continue;
       }
-      if (const auto end = check_names(bytes, names, markers, count)) {
+      if (const auto end = check_names(bytes, names, markers, count, budget)) {
         return KallsymsLayout{count, count_position, names, *end, 0, 0};
       }
     }
@@ -142,18 +142,25 @@ std::size_t count_markers(Bytes bytes, std::size_t markers, std::size_t end) {
 
 /// The markers end at the token table, or with the sequence table between. Backwards from there, a
 /// run of words that starts with 0 and rises as markers do.
-std::optional<KallsymsLayout> find_markers(Bytes bytes, std::size_t token_table) {
+std::optional<KallsymsLayout> find_markers(Bytes bytes, std::size_t token_table,
+                                           WalkBudget &budget) {
   const std::size_t lowest =
       token_table - std::min(token_table, kMaxSequenceBytes + kMaxSymbols / kNamesPerMarker * 4);
   for (std::size_t at = token_table & ~std::size_t{3}; at >= lowest + 4;) {
     at -= 4;
+    if (!budget.take_bytes(1)) {
+      break;
+    }
     if (word_at(bytes, at) != 0 || word_at(bytes, at + 4) - kMinMarkerStep > kMaxMarkerStep) {
       continue;
     }
     const std::size_t count = count_markers(bytes, at, token_table);
+    if (!budget.take_bytes(count)) {
+      break;
+    }
     // The first word behind the markers may happen to fit the row.
     for (std::size_t chance = 0; chance < 2 && count >= kMinMarkers + chance; ++chance) {
-      if (auto found = find_names(bytes, at, count - chance)) {
+      if (auto found = find_names(bytes, at, count - chance, budget)) {
         return found;
       }
     }
@@ -186,7 +193,7 @@ std::optional<NameRecord> name_record(Bytes bytes, std::size_t position) {
   return record;
 }
 
-Result<KallsymsLayout> find_kallsyms_layout(Bytes bytes, std::size_t from) {
+Result<KallsymsLayout> find_kallsyms_layout(Bytes bytes, std::size_t from, WalkBudget &budget) {
   for (std::size_t at = (from + 3) & ~std::size_t{3}; at + kTokenIndexBytes <= bytes.size();
        at += 4) {
     // The first two of the index: 0 and a small number. Rejects nearly everything in one look.
@@ -195,11 +202,14 @@ Result<KallsymsLayout> find_kallsyms_layout(Bytes bytes, std::size_t from) {
         !is_token_index(bytes, at)) {
       continue;
     }
+    if (!budget.take_bytes(kTokens)) {
+      return fault(FaultCode::LimitReached, at);
+    }
     const auto table = find_token_table(bytes, at);
     if (!table) {
       continue;
     }
-    if (auto found = find_markers(bytes, *table)) {
+    if (auto found = find_markers(bytes, *table, budget)) {
       found->token_table = *table;
       found->token_index = at;
       return *found;

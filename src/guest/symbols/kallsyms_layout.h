@@ -12,6 +12,7 @@
 #include <span>
 
 #include "guest/bytes/fault.h"
+#include "guest/bytes/walk_budget.h"
 
 namespace outguard::guest {
 
@@ -40,8 +41,10 @@ struct NameRecord {
                                                     std::size_t position);
 
 /// The first complete set of tables whose token index lies at or after `from`; NotFound: no more.
-/// To go on behind a set that proved wrong, pass its token_index + 1.
+/// To go on behind a set that proved wrong, pass its token_index + 1. Data made to look like tables
+/// again and again would cost minutes: what goes beyond one look at each word is taken from the
+/// budget, a byte for a word looked at (a real kernel's tables take about a million).
 [[nodiscard]] Result<KallsymsLayout> find_kallsyms_layout(std::span<const std::uint8_t> bytes,
-                                                          std::size_t from);
+                                                          std::size_t from, WalkBudget &budget);
 
 } // namespace outguard::guest

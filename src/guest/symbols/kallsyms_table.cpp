@@ -190,13 +190,16 @@ private:
 
 Result<std::unique_ptr<KallsymsTable>> KallsymsTable::find_in(Bytes bytes, GuestVirtual start,
                                                               GuestVirtual text,
-                                                              const AddressSpace &space) {
-  constexpr int kMaxCandidates = 8; ///< a guest can plant many; each costs a pass over its names
-  std::size_t from = 0;
-  for (int i = 0; i < kMaxCandidates; ++i) {
-    const auto layout = find_kallsyms_layout(bytes, from);
+                                                              const AddressSpace &space,
+                                                              WalkBudget &budget) {
+  constexpr std::uint64_t kCostOfName = 64; ///< in words looked at: expanded, hashed, sorted in
+  for (std::size_t from = 0;;) {
+    const auto layout = find_kallsyms_layout(bytes, from, budget);
     if (!layout) {
       return tl::unexpected(layout.error());
+    }
+    if (!budget.take_bytes(layout->count * kCostOfName)) {
+      return fault(FaultCode::LimitReached, start.raw());
     }
     KallsymsDecoder decoder(bytes, *layout);
     auto table = decoder.index_names();
@@ -208,7 +211,6 @@ Result<std::unique_ptr<KallsymsTable>> KallsymsTable::find_in(Bytes bytes, Guest
     }
     from = layout->token_index + 1;
   }
-  return fault(FaultCode::LimitReached, start.raw());
 }
 
 const KallsymsTable::Entry *KallsymsTable::find_entry(std::string_view name) const {

@@ -18,7 +18,9 @@ public:
   /// data symbols, _text must be the first mapped page `text`. NotFound: no tables that hold.
   [[nodiscard]] static Result<std::unique_ptr<KallsymsTable>>
   find_in(std::span<const std::uint8_t> bytes, GuestVirtual start, GuestVirtual text,
-          const AddressSpace &space);
+          const AddressSpace &space, WalkBudget &budget);
+  /// For all calls of one search together; a real kernel's tables take 11 million.
+  [[nodiscard]] static WalkBudget search_budget() { return {0, 64'000'000}; }
 
   [[nodiscard]] std::optional<GuestVirtual> find(std::string_view name) const override;
   [[nodiscard]] std::size_t size() const { return entries_.size(); }

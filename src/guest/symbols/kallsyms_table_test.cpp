@@ -41,8 +41,14 @@ protected:
     bytes.resize(bytes.size() + 4096, 0xcc);
     return bytes;
   }
-  [[nodiscard]] auto find_in(const std::vector<std::uint8_t> &bytes) {
-    return KallsymsTable::find_in(bytes, kTables, kText, guest_.space());
+  [[nodiscard]] Result<std::unique_ptr<KallsymsTable>>
+  find_in(const std::vector<std::uint8_t> &bytes) {
+    return find_in(bytes, kText);
+  }
+  [[nodiscard]] Result<std::unique_ptr<KallsymsTable>>
+  find_in(const std::vector<std::uint8_t> &bytes, GuestVirtual text) {
+    WalkBudget budget = KallsymsTable::search_budget();
+    return KallsymsTable::find_in(bytes, kTables, text, guest_.space(), budget);
   }
 
   GuestImageBuilder guest_;
@@ -103,9 +109,8 @@ TEST_P(KallsymsTest, WithoutDataSymbolsTextMustFit) {
   text_only.add('T', "_text", kText.raw());
   text_only.add_fillers(1100, kText.raw() + 64);
   const auto bytes = text_only.build(GetParam(), kTables);
-  EXPECT_TRUE(KallsymsTable::find_in(bytes, kTables, kText, guest_.space()));
-  EXPECT_FALSE(
-      KallsymsTable::find_in(bytes, kTables, kText.plus_wrapping(0x20'0000), guest_.space()));
+  EXPECT_TRUE(find_in(bytes, kText));
+  EXPECT_FALSE(find_in(bytes, kText.plus_wrapping(0x20'0000)));
 }
 
 TEST_P(KallsymsTest, RefusesABannerThatIsNone) {
@@ -132,6 +137,20 @@ TEST_P(KallsymsTest, GoesOnBehindABadSet) {
   const auto table = find_in(bytes);
   ASSERT_TRUE(table);
   EXPECT_EQ((*table)->find("_text"), kText);
+}
+
+TEST_P(KallsymsTest, ManyBadSetsEndAtTheBudget) {
+  std::vector<std::uint8_t> bytes;
+  while (bytes.size() < (1U << 20)) { // complete, and their banner is none
+    const auto one = symbols_.build(GetParam(), kTables.plus_wrapping(bytes.size()));
+    bytes.insert(bytes.end(), one.begin(), one.end());
+  }
+  guest_.put_text(kBanner, "Minix version");
+  WalkBudget budget(0, 300'000);
+  const auto table = KallsymsTable::find_in(bytes, kTables, kText, guest_.space(), budget);
+  ASSERT_FALSE(table);
+  EXPECT_EQ(table.error().code, FaultCode::LimitReached);
+  EXPECT_TRUE(budget.exhausted());
 }
 
 TEST_P(KallsymsTest, SurvivesEveryCut) {

@@ -6,7 +6,8 @@ namespace outguard::guest {
 namespace {
 
 /// Debian's kernels take 25 to 64 MiB, of which up to 16,000 pages are mapped one by one.
-constexpr std::uint64_t kMaxImageBytes = std::uint64_t{256} << 20;
+constexpr std::uint64_t kMaxImageBytes = std::uint64_t{128} << 20;
+constexpr std::uint64_t kMaxCopyBytes = std::uint64_t{64} << 20; ///< read-only data: 6 to 20 MiB
 constexpr std::uint64_t kMaxImageSteps = 100'000;
 constexpr std::size_t kMaxRuns = 256;
 
@@ -44,7 +45,7 @@ Result<std::vector<ImageRun>> map_kernel_image(const AddressSpace &space) {
 }
 
 Result<std::vector<std::uint8_t>> copy_run(const AddressSpace &space, const ImageRun &run) {
-  std::vector<std::uint8_t> bytes(run.length);
+  std::vector<std::uint8_t> bytes(std::min(run.length, kMaxCopyBytes));
   if (const auto done = space.read(run.start, bytes); !done) {
     return tl::unexpected(done.error());
   }

@@ -28,7 +28,7 @@ struct ImageRun {
 /// image can be gets only the first part of it looked at.
 [[nodiscard]] Result<std::vector<ImageRun>> map_kernel_image(const AddressSpace &space);
 
-/// A copy of the run; pages that cannot be read end it.
+/// A copy of the run, of a very long one of its beginning.
 [[nodiscard]] Result<std::vector<std::uint8_t>> copy_run(const AddressSpace &space,
                                                          const ImageRun &run);
 
