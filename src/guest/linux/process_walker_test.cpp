@@ -1,0 +1,194 @@
+#include <algorithm>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "guest/linux/linux_guest.h"
+#include "guest/linux/process_walker.h"
+#include "guest/testing/linux_image.h"
+
+namespace outguard::guest {
+namespace {
+
+using testing::ElementsAre;
+
+class ProcessWalkerTest : public testing::Test {
+protected:
+  ProcessesSeen walk() { return LinuxGuest::attach(image.kernel())->processes(); }
+  ProcessSeen see(GuestVirtual task) {
+    const auto seen = walk();
+    const auto found = std::ranges::find_if(
+        seen.processes, [&](const auto &row) { return row.identity.task == task.raw(); });
+    EXPECT_NE(found, seen.processes.end());
+    return found == seen.processes.end() ? ProcessSeen{} : *found;
+  }
+
+  LinuxImage image;
+};
+
+TEST_F(ProcessWalkerTest, TellsEverythingAboutAProcess) {
+  const GuestVirtual net = image.add_namespace(4026532118);
+  const GuestVirtual task = image.add_process({.pid = 42,
+                                               .comm = "updater",
+                                               .parent = image.init_process(),
+                                               .exe = "/usr/bin/updater",
+                                               .arguments = {"updater", "", "--fast"},
+                                               .uid = 1000,
+                                               .net = net});
+  const auto seen = see(task);
+  EXPECT_EQ(seen.identity.pid, 42);
+  EXPECT_EQ(seen.ppid, 1);
+  EXPECT_EQ(seen.comm.raw(), "updater");
+  EXPECT_EQ(seen.exe.value().raw(), "/usr/bin/updater");
+  EXPECT_EQ(seen.exe_deleted, false);
+  EXPECT_THAT(seen.cmdline.value(),
+              ElementsAre(GuestText("updater"), GuestText(""), GuestText("--fast")));
+  EXPECT_EQ(seen.uid, 1000U);
+  EXPECT_EQ(seen.netns, 4026532118U);
+  EXPECT_EQ(seen.state, 'S');
+  EXPECT_FALSE(seen.kernel_thread || seen.exited || seen.torn);
+  EXPECT_EQ(seen.start_time_ns,
+            static_cast<std::int64_t>(LinuxImage::kBootTimeNs + seen.identity.start_boottime_ns));
+}
+
+TEST_F(ProcessWalkerTest, ListsAllButTheIdleTaskOldestFirst) {
+  for (std::int32_t pid = 50; pid < 60; ++pid) {
+    image.add_process({.pid = pid});
+  }
+  const auto seen = walk();
+  EXPECT_TRUE(seen.completeness.complete());
+  ASSERT_EQ(seen.processes.size(), 11U);
+  EXPECT_EQ(seen.processes.front().identity.pid, 1);
+  EXPECT_EQ(seen.processes.back().identity.pid, 59);
+}
+
+TEST_F(ProcessWalkerTest, KernelThreadsAndZombies) {
+  const auto worker = see(image.add_process(
+      {.pid = 7, .comm = "kworker/0:1", .exe = "", .state = 0x402, .flags = 0x200000}));
+  EXPECT_TRUE(worker.kernel_thread);
+  EXPECT_EQ(worker.state, 'I');
+  EXPECT_FALSE(worker.exe);
+  EXPECT_TRUE(worker.cmdline.value().empty());
+  const auto zombie =
+      see(image.add_process({.pid = 8, .exe = "", .state = 0x80, .exit_state = 0x20}));
+  EXPECT_TRUE(zombie.exited);
+  EXPECT_EQ(zombie.state, 'Z');
+}
+
+TEST_F(ProcessWalkerTest, ALeaderThatEndedBeforeItsThreadsHasNotExited) {
+  const GuestVirtual task = image.add_process({.pid = 9, .exit_state = 0x20});
+  image.add_thread(task, 10);
+  const auto seen = see(task);
+  EXPECT_EQ(seen.state, 'Z');
+  EXPECT_FALSE(seen.exited);
+}
+
+TEST_F(ProcessWalkerTest, StateLettersAsInProc) {
+  for (const auto &[state, letter] : {std::pair<std::uint32_t, char>{0, 'R'},
+                                      {1, 'S'},
+                                      {2, 'D'},
+                                      {4, 'T'},
+                                      {8, 't'},
+                                      {0x40, 'P'},
+                                      {0x402, 'I'},
+                                      {0x102, 'D'},
+                                      {0x1000, 'D'}}) {
+    Task task;
+    task.state = state;
+    EXPECT_EQ(task.state_letter(), letter) << state;
+  }
+  Task dead;
+  dead.exit_state = 0x10;
+  EXPECT_EQ(dead.state_letter(), 'X');
+}
+
+TEST_F(ProcessWalkerTest, PathsCrossMountsAndLongNames) {
+  image.mount_at("/srv/data");
+  const std::string name(200, 'n');
+  EXPECT_EQ(see(image.add_process({.exe = "/srv/data/app/" + name})).exe.value().raw(),
+            "/srv/data/app/" + name);
+}
+
+TEST_F(ProcessWalkerTest, ADeletedExecutable) {
+  const GuestVirtual task = image.add_process({.exe = "/tmp/gone"});
+  image.set(image.dentry("/tmp/gone"), "dentry", "d_hash.pprev", 0);
+  const auto seen = see(task);
+  EXPECT_EQ(seen.exe.value().raw(), "/tmp/gone");
+  EXPECT_EQ(seen.exe_deleted, true);
+}
+
+TEST_F(ProcessWalkerTest, AnExecutableThatNeverHadAName) {
+  const GuestVirtual task = image.add_process({.exe = "/memfd:x"});
+  const GuestVirtual dentry = image.dentry("/memfd:x");
+  image.set(dentry, "dentry", "d_parent", dentry.raw());
+  const auto seen = see(task);
+  EXPECT_EQ(seen.exe.value().raw(), "/memfd:x");
+  EXPECT_EQ(seen.exe_deleted, true);
+}
+
+TEST_F(ProcessWalkerTest, APathWithoutEndIsUnknown) {
+  const GuestVirtual task = image.add_process({.exe = "/a/b"});
+  image.set(image.dentry("/a"), "dentry", "d_parent", image.dentry("/a/b").raw());
+  EXPECT_FALSE(see(task).exe);
+}
+
+TEST_F(ProcessWalkerTest, ArgumentsThatAreNotResidentAreUnknown) {
+  const GuestVirtual task = image.add_process({});
+  const GuestVirtual mm(image.get(task, "task_struct", "mm"));
+  image.set(mm, "mm_struct", "arg_end", image.get(mm, "mm_struct", "arg_start") + 6000);
+  EXPECT_TRUE(see(task).cmdline); // cut at the cap, which is there
+  image.set(mm, "mm_struct", "arg_start", 0x5000'0000);
+  EXPECT_FALSE(see(task).cmdline);
+}
+
+TEST_F(ProcessWalkerTest, ATitleInPlaceOfArguments) {
+  const GuestVirtual task = image.add_process({.arguments = {"title", "rest"}});
+  const GuestVirtual mm(image.get(task, "task_struct", "mm"));
+  image.set(mm, "mm_struct", "arg_end", image.get(mm, "mm_struct", "arg_end") - 1);
+  EXPECT_THAT(see(task).cmdline.value(), ElementsAre(GuestText("title")));
+}
+
+TEST_F(ProcessWalkerTest, AnUnreadableTaskMakesTheListPartial) {
+  image.add_process({.pid = 20});
+  const GuestVirtual task = image.add_process({.pid = 21});
+  image.builder().put(image.at(task, "task_struct", "tasks"), std::uint64_t{0xdead'0000});
+  const auto seen = walk();
+  EXPECT_EQ(seen.completeness.reason, PartialReason::Unreadable);
+  EXPECT_EQ(seen.processes.size(), 3U);
+}
+
+TEST_F(ProcessWalkerTest, ACyclicListEnds) {
+  const GuestVirtual first = image.add_process({.pid = 20});
+  const GuestVirtual last = image.add_process({.pid = 21});
+  image.builder().put_pointer(image.at(last, "task_struct", "tasks"),
+                              image.at(first, "task_struct", "tasks"));
+  const auto seen = walk();
+  EXPECT_EQ(seen.completeness.reason, PartialReason::ListBroken);
+  EXPECT_LE(seen.processes.size(), 6U);
+}
+
+TEST_F(ProcessWalkerTest, AncestorsParentFirst) {
+  const GuestVirtual shell = image.add_process({.pid = 30, .comm = "shell"});
+  const GuestVirtual child = image.add_process({.pid = 31, .comm = "child", .parent = shell});
+  auto guest = LinuxGuest::attach(image.kernel()).value();
+  const auto found = guest.ancestors(see(child).identity);
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].comm.raw(), "shell");
+  EXPECT_EQ(found[1].pid, 1);
+}
+
+TEST_F(ProcessWalkerTest, AParentCircleEnds) {
+  const GuestVirtual a = image.add_process({.pid = 30});
+  image.set(a, "task_struct", "real_parent", a.raw());
+  auto guest = LinuxGuest::attach(image.kernel()).value();
+  EXPECT_LE(guest.ancestors(see(a).identity).size(), 64U);
+}
+
+TEST_F(ProcessWalkerTest, AnImplausibleClockIsNoClock) {
+  const GuestVirtual core = image.symbols().find("tk_core").value();
+  image.set(core.plus_wrapping(8), "timekeeper", "offs_real", 12345);
+  EXPECT_FALSE(see(image.init_process()).start_time_ns);
+}
+
+} // namespace
+} // namespace outguard::guest
