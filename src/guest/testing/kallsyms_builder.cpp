@@ -9,16 +9,6 @@ namespace {
 using Flaw = KallsymsBuilder::Flaw;
 using Form = KallsymsForm;
 
-void append(std::vector<std::uint8_t> &bytes, std::uint64_t value, std::size_t width) {
-  for (std::size_t i = 0; i < width; ++i) {
-    bytes.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
-  }
-}
-
-void align(std::vector<std::uint8_t> &bytes, std::size_t alignment) {
-  bytes.resize((bytes.size() + alignment - 1) / alignment * alignment);
-}
-
 /// 256 tokens: printable characters stand for themselves, some of the others for common pairs.
 std::array<std::string, 256> make_tokens() {
   std::array<std::string, 256> tokens;
@@ -50,6 +40,133 @@ std::vector<std::uint8_t> compress(const std::string &name,
   return codes;
 }
 
+/// A symbol with its type letter in front of the name.
+struct TypedSymbol {
+  std::string name;
+  std::uint64_t address = 0;
+};
+
+/// Writes the parts one behind the other, in whatever order they are called for.
+class TableWriter {
+public:
+  TableWriter(std::vector<TypedSymbol> symbols, Form form, GuestVirtual start, Flaw flaw)
+      : symbols_(std::move(symbols)), form_(form), start_(start), flaw_(flaw),
+        tokens_(make_tokens()) {
+    if (flaw_ == Flaw::DigitMissing) {
+      tokens_['7'] = "seven";
+    }
+  }
+
+  void offsets() {
+    align(form_.alignment);
+    const auto first = std::find_if(symbols_.begin(), symbols_.end(), [](const TypedSymbol &each) {
+      return (each.address >> 63) != 0; // the lowest that is not per-CPU
+    });
+    const std::uint64_t base = first == symbols_.end() ? 0 : first->address;
+    for (const TypedSymbol &symbol : symbols_) {
+      std::uint64_t offset = symbol.address - base;
+      if (form_.addresses == Form::Addresses::PerCpuAbsolute) {
+        const bool per_cpu = (symbol.address >> 63) == 0;
+        offset = per_cpu ? symbol.address : base - 1 - symbol.address;
+      } else if (form_.addresses == Form::Addresses::SelfRelative) {
+        offset = symbol.address - (start_.raw() + bytes_.size());
+      }
+      append(offset, 4);
+    }
+    if (form_.addresses != Form::Addresses::SelfRelative) {
+      align(form_.alignment);
+      append(flaw_ == Flaw::BaseWrong ? base + 0x1000 : base, 8);
+    }
+  }
+
+  void names_and_markers() {
+    align(form_.alignment);
+    append(symbols_.size() + (flaw_ == Flaw::CountTooHigh ? 1 : 0), 4);
+    align(form_.alignment);
+    const std::size_t names = bytes_.size();
+    std::vector<std::size_t> markers;
+    for (std::size_t i = 0; i < symbols_.size(); ++i) {
+      if (i % 256 == 0) {
+        markers.push_back(bytes_.size() - names);
+      }
+      name(i);
+    }
+    if (flaw_ == Flaw::MarkerWrong) {
+      ++markers[markers.size() / 2];
+    }
+    align(form_.alignment);
+    for (const std::size_t marker : markers) {
+      append(marker, 4);
+    }
+  }
+
+  void sequence() {
+    align(form_.alignment);
+    for (std::size_t i = 0; i < symbols_.size(); ++i) { // big-endian, in the order of the names
+      const std::size_t number = i * 7919 % symbols_.size();
+      append(number >> 16 | (number >> 8 & 0xff) << 8 | (number & 0xff) << 16, 3);
+    }
+  }
+
+  void token_table_and_index() {
+    align(form_.alignment);
+    const std::size_t table = bytes_.size();
+    std::vector<std::size_t> index;
+    for (std::size_t i = 0; i < tokens_.size(); ++i) {
+      index.push_back(bytes_.size() - table);
+      bytes_.insert(bytes_.end(), tokens_[i].begin(), tokens_[i].end());
+      bytes_.push_back(flaw_ == Flaw::TokenUnterminated && i == 0x90 ? 'x' : 0);
+    }
+    align(form_.alignment);
+    if (flaw_ == Flaw::TokenIndexFalls) {
+      std::swap(index[100], index[101]);
+    }
+    for (const std::size_t entry : index) {
+      append(entry, 2);
+    }
+  }
+
+  [[nodiscard]] std::vector<std::uint8_t> take() {
+    align(8);
+    return std::move(bytes_);
+  }
+
+private:
+  void append(std::uint64_t value, std::size_t width) {
+    for (std::size_t i = 0; i < width; ++i) {
+      bytes_.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
+    }
+  }
+  void align(std::size_t alignment) {
+    bytes_.resize((bytes_.size() + alignment - 1) / alignment * alignment);
+  }
+
+  void name(std::size_t number) {
+    auto codes = compress(symbols_[number].name, tokens_);
+    if (number == symbols_.size() / 2 && flaw_ == Flaw::NameEmpty) {
+      codes.clear();
+    }
+    std::size_t length = codes.size();
+    if (number + 1 == symbols_.size() && flaw_ == Flaw::NameTooLong) {
+      length = 120;
+    }
+    if (length > 0x7f) { // two bytes since 6.1
+      append(0x80 | (length & 0x7f), 1);
+      append(length >> 7, 1);
+    } else {
+      append(length, 1);
+    }
+    bytes_.insert(bytes_.end(), codes.begin(), codes.end());
+  }
+
+  std::vector<TypedSymbol> symbols_;
+  Form form_;
+  GuestVirtual start_;
+  Flaw flaw_;
+  std::array<std::string, 256> tokens_;
+  std::vector<std::uint8_t> bytes_;
+};
+
 } // namespace
 
 const std::vector<KallsymsForm> &kallsyms_forms() {
@@ -73,119 +190,29 @@ void KallsymsBuilder::add_fillers(std::size_t count, std::uint64_t first_address
 }
 
 std::vector<std::uint8_t> KallsymsBuilder::build(Form form, GuestVirtual start, Flaw flaw) const {
-  auto symbols = symbols_;
-  std::stable_sort(symbols.begin(), symbols.end(),
-                   [](const Symbol &a, const Symbol &b) { return a.address < b.address; });
-  auto tokens = make_tokens();
-  if (flaw == Flaw::DigitMissing) {
-    tokens['7'] = "seven";
+  std::vector<TypedSymbol> symbols;
+  for (const auto &[name, address] : symbols_) {
+    symbols.push_back({name, address});
   }
-
-  std::vector<std::uint8_t> names;
-  std::vector<std::uint32_t> markers;
-  for (std::size_t i = 0; i < symbols.size(); ++i) {
-    if (i % 256 == 0) {
-      markers.push_back(static_cast<std::uint32_t>(names.size()));
-    }
-    auto codes = compress(symbols[i].typed_name, tokens);
-    const bool flawed = i == symbols.size() / 2;
-    if (flawed && flaw == Flaw::NameEmpty) {
-      codes.clear();
-    }
-    std::size_t length = codes.size();
-    if (i + 1 == symbols.size() && flaw == Flaw::NameTooLong) {
-      length = 120;
-    }
-    if (length > 0x7f) { // 6.1
-      names.push_back(static_cast<std::uint8_t>(0x80 | (length & 0x7f)));
-      names.push_back(static_cast<std::uint8_t>(length >> 7));
-    } else {
-      names.push_back(static_cast<std::uint8_t>(length));
-    }
-    names.insert(names.end(), codes.begin(), codes.end());
-  }
-  if (flaw == Flaw::MarkerWrong) {
-    ++markers[markers.size() / 2];
-  }
-
-  std::uint64_t base = 0;
-  for (const Symbol &symbol : symbols) { // the lowest that is not per-CPU
-    if ((symbol.address >> 63) != 0) {
-      base = symbol.address;
-      break;
-    }
-  }
-
-  std::vector<std::uint8_t> bytes;
-  const auto part = [&] { align(bytes, form.alignment); };
-  const auto put_offsets = [&] {
-    part();
-    for (const Symbol &symbol : symbols) {
-      const bool kernel = (symbol.address >> 63) != 0;
-      std::uint64_t offset = symbol.address - base;
-      if (form.addresses == Form::Addresses::PerCpuAbsolute) {
-        offset = kernel ? base - 1 - symbol.address : symbol.address;
-      } else if (form.addresses == Form::Addresses::SelfRelative) {
-        offset = symbol.address - (start.raw() + bytes.size());
-      }
-      append(bytes, offset, 4);
-    }
-    if (form.addresses != Form::Addresses::SelfRelative) {
-      part();
-      append(bytes, flaw == Flaw::BaseWrong ? base + 0x1000 : base, 8);
-    }
-  };
-  const auto put_names = [&] {
-    part();
-    append(bytes, symbols.size() + (flaw == Flaw::CountTooHigh ? 1 : 0), 4);
-    part();
-    bytes.insert(bytes.end(), names.begin(), names.end());
-    part();
-    for (const std::uint32_t marker : markers) {
-      append(bytes, marker, 4);
-    }
-  };
-  const auto put_sequence = [&] {
-    if (form.sequence) {
-      part();
-      for (std::size_t i = 0; i < symbols.size();
-           ++i) { // big-endian numbers, in the order of names
-        const std::size_t number = i * 7919 % symbols.size();
-        append(bytes, number >> 16 | (number >> 8 & 0xff) << 8 | (number & 0xff) << 16, 3);
-      }
-    }
-  };
-  const auto put_tokens = [&] {
-    part();
-    std::vector<std::size_t> index;
-    const std::size_t table = bytes.size();
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      index.push_back(bytes.size() - table);
-      bytes.insert(bytes.end(), tokens[i].begin(), tokens[i].end());
-      bytes.push_back(flaw == Flaw::TokenUnterminated && i == 0x90 ? 'x' : 0);
-    }
-    part();
-    if (flaw == Flaw::TokenIndexFalls) {
-      std::swap(index[100], index[101]);
-    }
-    for (const std::size_t entry : index) {
-      append(bytes, entry, 2);
-    }
-  };
-
+  std::stable_sort(symbols.begin(), symbols.end(), [](const TypedSymbol &a, const TypedSymbol &b) {
+    return a.address < b.address;
+  });
+  TableWriter writer(std::move(symbols), form, start, flaw);
   if (form.order == Form::Order::OffsetsFirst) {
-    put_offsets();
-    put_names();
-    put_sequence();
-    put_tokens();
-  } else {
-    put_names();
-    put_tokens();
-    put_offsets();
-    put_sequence();
+    writer.offsets();
   }
-  align(bytes, 8);
-  return bytes;
+  writer.names_and_markers();
+  if (form.order == Form::Order::OffsetsFirst && form.sequence) {
+    writer.sequence();
+  }
+  writer.token_table_and_index();
+  if (form.order == Form::Order::NamesFirst) {
+    writer.offsets();
+    if (form.sequence) {
+      writer.sequence();
+    }
+  }
+  return writer.take();
 }
 
 } // namespace outguard::guest

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "guest/bytes/address.h"
@@ -42,7 +43,7 @@ public:
 
   /// `type` is the letter that nm prints.
   void add(char type, const std::string &name, std::uint64_t address) {
-    symbols_.push_back({type + name, address});
+    symbols_.emplace_back(type + name, address);
   }
   /// Enough further text symbols "filler_N" for the tables to look like a kernel's.
   void add_fillers(std::size_t count, std::uint64_t first_address);
@@ -53,11 +54,7 @@ public:
                                                 Flaw flaw = Flaw::None) const;
 
 private:
-  struct Symbol {
-    std::string typed_name;
-    std::uint64_t address = 0;
-  };
-  std::vector<Symbol> symbols_;
+  std::vector<std::pair<std::string, std::uint64_t>> symbols_; ///< with the type letter; address
 };
 
 } // namespace outguard::guest
