@@ -137,7 +137,7 @@ private:
     }
     const auto &ip = *header;
     const std::uint32_t header_length = (ip[0] & 0x0fU) * 4;
-    std::uint32_t total = static_cast<std::uint32_t>(ip[2] << 8 | ip[3]);
+    auto total = static_cast<std::uint32_t>(ip[2] << 8 | ip[3]);
     if (ip[0] >> 4 != 4 || header_length < 20) {
       return DropReason::BadIpHeader;
     }
@@ -169,7 +169,7 @@ private:
       return DropReason::IpTooShort;
     }
     const auto &ip = *header;
-    std::uint32_t length = static_cast<std::uint32_t>(ip[4] << 8 | ip[5]);
+    auto length = static_cast<std::uint32_t>(ip[4] << 8 | ip[5]);
     if (ip[0] >> 4 != 6) {
       return DropReason::BadIpHeader;
     }

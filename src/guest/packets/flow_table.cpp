@@ -88,11 +88,9 @@ bool replaces(const Flow &flow, FlowDirection direction, const DecodedPacket &pa
   if (side.packets == 0) { // late behind its answer, or both ends open at once
     return flow.tcp_state == TcpState::Closed;
   }
-  if (flow.syn_seen && direction == flow.initiator) {
-    return packet.sequence != flow.first_sequence;
-  }
-  constexpr std::uint32_t kReordered = 1024 * 1024; // data that overtook its SYN is this near
-  return side.next_sequence - packet.sequence > kReordered;
+  const bool repeated =
+      flow.syn_seen && direction == flow.initiator && packet.sequence == flow.first_sequence;
+  return !repeated; // nobody sends before a SYN, so what this side sent was another connection
 }
 
 FlowDirection direction_of(const Flow &flow, const DecodedPacket &packet) {

@@ -177,6 +177,17 @@ TEST_F(FlowTableTest, ReusedPortsAreANewFlow) {
   EXPECT_THAT(sink_.ended, ElementsAre(FlowEnd::Replaced));
 }
 
+TEST_F(FlowTableTest, DataBeforeItsSynDoesNotHideTheConnection) {
+  const auto a = endpoint("10.0.0.1:1");
+  const auto b = endpoint("192.0.2.7:80");
+  feed(PacketBuilder(a, b).tcp(tcp_flag::kAck, 500000).payload("stray").build());
+  TcpTalk talk(a, b, 1000, 5000);
+  feed(talk.syn());
+  feed(talk.from_client(http_request("real.example", "/")));
+  EXPECT_THAT(sink_.ended, ElementsAre(FlowEnd::Replaced));
+  EXPECT_THAT(sink_.observed, testing::Contains("http-url name http://real.example/"));
+}
+
 TEST_F(FlowTableTest, FlowSeenIsComplete) {
   const auto a = endpoint("[2001:db8::1]:40000");
   const auto b = endpoint("[2001:db8::7]:443");

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "guest/packets/decode.h"
+#include "guest/protocols/dns.h"
 
 namespace outguard::guest {
 
@@ -109,7 +110,9 @@ void PacketPipeline::datagram(Flow &flow, FlowDirection direction, const Decoded
   if (found != AppProtocol::None) {
     flow.app_protocol = found;
   }
-  side.inspected = flow.app_protocol == AppProtocol::None && side.packets >= kDatagramLooks;
+  const bool dns_port = is_dns_port(packet.source.port) || is_dns_port(packet.destination.port);
+  side.inspected =
+      flow.app_protocol == AppProtocol::None && !dns_port && side.packets >= kDatagramLooks;
 }
 
 void PacketPipeline::on_flow_end(Flow &flow, FlowEnd reason) {

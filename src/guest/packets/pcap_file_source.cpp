@@ -10,8 +10,8 @@ namespace outguard::guest {
 
 namespace {
 
-constexpr std::size_t kBuffer = 2 * 1024 * 1024;
-static_assert(kBuffer > 2 * kMaxCapturedPacket);
+constexpr std::size_t kBuffer = 2U << 20;
+static_assert(kBuffer / 2 > kMaxCapturedPacket);
 
 } // namespace
 

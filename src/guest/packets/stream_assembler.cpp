@@ -30,10 +30,14 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
     side.expected = start;
     side.anchored = true;
   }
-  const std::int32_t ahead = distance(start, side.expected);
+  std::int32_t ahead = distance(start, side.expected);
   if (ahead > kMostAhead || ahead < -kMostAhead) {
-    ++counters_.dropped_window;
-    return;
+    // Either this or what came before is not the connection that the receiver sees. To go on with
+    // the newer one lets a stray segment cost one message; to stay would let it blind us for good.
+    ++counters_.resyncs;
+    release(side);
+    side.expected = start;
+    ahead = 0;
   }
   const Endpoint &receiver =
       direction == FlowDirection::ToRemote ? flow.tuple.remote : flow.tuple.local;

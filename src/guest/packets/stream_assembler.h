@@ -19,7 +19,7 @@ struct StreamConfig {
   std::uint32_t buffer_bytes = 16 * 1024;   ///< unfinished message, a direction; ClientHellos fit
   std::uint32_t waiting_bytes = 128 * 1024; ///< out-of-order data, a direction: two GSO frames
   std::uint32_t waiting_segments = 32;      ///< out-of-order segments, a direction
-  std::uint64_t total_bytes = 16 * 1024 * 1024; ///< everything held, all flows
+  std::uint64_t total_bytes = 16U << 20;    ///< everything held, all flows
 };
 
 struct StreamCounters {
@@ -28,7 +28,7 @@ struct StreamCounters {
   std::uint64_t segments_waited = 0; ///< arrived before their turn
   std::uint64_t gaps = 0;            ///< jumped over bytes that never came
   std::uint64_t bytes_missed = 0;    ///< in those gaps
-  std::uint64_t dropped_window = 0;  ///< segments far outside what the receiver could take
+  std::uint64_t resyncs = 0;         ///< segments far outside the window: begun anew there
   std::uint64_t dropped_full = 0;    ///< segments for which total_bytes had no room
   std::uint64_t gave_up = 0;         ///< directions whose message outgrew buffer_bytes
 };

@@ -71,7 +71,7 @@ NameEnd read_name(std::span<const std::uint8_t> message, ByteCursor &cursor, std
       if (pointers == 0) {
         cursor = at;
       }
-      const std::size_t target = static_cast<std::size_t>((*length & 0x3f) << 8 | *low);
+      const auto target = static_cast<std::size_t>((*length & 0x3f) << 8 | *low);
       if (target < kHeader || target >= lowest || ++pointers > kMaxPointers) {
         return NameEnd::Malformed;
       }

@@ -67,7 +67,7 @@ Look look_at_dns_over_tcp(std::span<const std::uint8_t> bytes, const Endpoint &r
   if (bytes.size() < kDnsPrefix) {
     return {Look::Outcome::NeedMore};
   }
-  const std::size_t length = static_cast<std::size_t>(bytes[0] << 8 | bytes[1]);
+  const auto length = static_cast<std::size_t>(bytes[0] << 8 | bytes[1]);
   const auto message = bytes.subspan(kDnsPrefix);
   const bool own_port = is_dns_port(receiver.port);
   if (length < 17 || (!own_port && message.size() > length)) {

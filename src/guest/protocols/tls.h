@@ -11,7 +11,7 @@
 namespace outguard::guest {
 
 /// A post-quantum key share makes hellos of 2 KiB; padding and tickets make them larger.
-inline constexpr std::size_t kMaxClientHello = 16 * 1024;
+inline constexpr std::size_t kMaxClientHello = 16U << 10;
 
 enum class TlsLook : std::uint8_t { NotTls, NeedMore, Done };
 
