@@ -5,9 +5,10 @@
 
 #include <fmt/format.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "hypervisor/network_namespace.h"
-#include "respond/nft_runner.h"
 #include "respond/packet_injector.h"
 
 namespace outguard::respond {
@@ -33,16 +34,11 @@ const char *set_of(const FlowTuple &flow) {
   return flow.local.address.family == IpFamily::V4 ? "flows4" : "flows6";
 }
 
-std::string element(const Endpoint &from, const Endpoint &to, std::uint8_t protocol) {
-  return fmt::format("{} . {} . {} . {} . {}", from.address.to_string(), to.address.to_string(),
-                     protocol, from.port, to.port);
-}
-
-std::string from_guest(const FlowTuple &flow) {
-  return element(flow.local, flow.remote, flow.protocol);
-}
-std::string to_guest(const FlowTuple &flow) {
-  return element(flow.remote, flow.local, flow.protocol);
+/// One element serves both directions: the chain towards the guest looks it up mirrored.
+std::string element_of(const FlowTuple &flow) {
+  return fmt::format("{} . {} . {} . {} . {}", flow.local.address.to_string(),
+                     flow.remote.address.to_string(), flow.protocol, flow.local.port,
+                     flow.remote.port);
 }
 
 /// "... expires 1h2m3s4ms ..." in nft's text (1.0.6 prints no JSON for one element); rounded up.
@@ -92,72 +88,95 @@ Result<void> check_possible(const FlowSeen &flow) {
 
 } // namespace
 
-Result<FlowBlocker> FlowBlocker::open(Fd netns, const std::string &tap,
+Result<FlowBlocker> FlowBlocker::open(const Fd &netns, const std::string &tap,
                                       std::optional<Mechanism> only) {
   if (!is_safe_name(tap)) {
     return fail(ErrorCode::Unsupported, "the tap's name has characters that nftables has not");
   }
-  return FlowBlocker(std::move(netns), tap, only);
+  auto nft = NftContext::open(netns);
+  if (!nft) {
+    return tl::unexpected(nft.error());
+  }
+  auto devices = hypervisor::in_namespace(netns, []() -> Result<Fd> {
+    Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    return socket ? Result<Fd>(std::move(socket)) : Result<Fd>(fail_errno("socket"));
+  });
+  if (!devices) {
+    return tl::unexpected(devices.error());
+  }
+  return FlowBlocker(std::move(*nft), std::move(*devices), tap, only);
 }
 
 std::string FlowBlocker::table(Mechanism mechanism) const {
   return fmt::format("{} outguard_{}", mechanism == Mechanism::Netdev ? "netdev" : "bridge", tap_);
 }
 
-/// Creates what is missing and makes the rules anew; what is blocked stays. Runs with every block:
-/// a tap that was made again has lost its chains.
+/// Creates what is missing and makes the rules anew; what is blocked stays.
 std::string FlowBlocker::setup(Mechanism mechanism) const {
   const std::string name = table(mechanism);
-  const bool netdev = mechanism == Mechanism::Netdev;
   std::string commands = fmt::format("add table {}\n", name);
   for (const char *family : {"4", "6"}) {
-    commands += fmt::format("add set {} flows{} {{ type ipv{}_addr . ipv{}_addr . inet_proto . "
-                            "inet_service . inet_service; flags timeout; size {}; }}\n",
-                            name, family, family, family, kMostElements);
+    commands += fmt::format("add set {0} flows{1} {{ type ipv{1}_addr . ipv{1}_addr . inet_proto . "
+                            "inet_service . inet_service; flags timeout; size {2}; }}\n",
+                            name, family, kMostElements);
   }
   struct Direction {
-    const char *chain, *netdev_hook, *bridge_hook, *match;
-    bool to_guest;
+    const char *chain, *netdev_hook, *bridge_hook, *bridge_match, *ours, *local, *remote;
   };
-  for (const auto &way : {Direction{"from_guest", "ingress", "prerouting", "iifname", false},
-                          Direction{"to_guest", "egress", "postrouting", "oifname", true}}) {
-    commands += netdev ? fmt::format("add chain {} {} {{ type filter hook {} device \"{}\" "
-                                     "priority -450; policy accept; }}\n",
-                                     name, way.chain, way.netdev_hook, tap_)
-                       : fmt::format("add chain {} {} {{ type filter hook {} priority -450; "
-                                     "policy accept; }}\n",
-                                     name, way.chain, way.bridge_hook);
-    commands += fmt::format("flush chain {} {}\n", name, way.chain);
-    if (way.to_guest) { // our own resets and wakes
-      commands +=
-          fmt::format("add rule {} {} meta mark {:#x} accept\n", name, way.chain, kOwnPacketMark);
+  const std::string mark = fmt::format("meta mark {:#x} accept", kOwnPacketMark);
+  for (const auto &way :
+       {Direction{"from_guest", "ingress", "prerouting", "iifname", "", "s", "d"},
+        Direction{"to_guest", "egress", "postrouting", "oifname", mark.c_str(), "d", "s"}}) {
+    const bool netdev = mechanism == Mechanism::Netdev;
+    const std::string hook = netdev ? fmt::format("{} device \"{}\"", way.netdev_hook, tap_)
+                                    : std::string(way.bridge_hook);
+    const std::string match = netdev ? "" : fmt::format("{} \"{}\" ", way.bridge_match, tap_);
+    commands += fmt::format("add chain {0} {1} {{ type filter hook {2} priority -450; policy "
+                            "accept; }}\nflush chain {0} {1}\n",
+                            name, way.chain, hook);
+    if (*way.ours != '\0') {
+      commands += fmt::format("add rule {} {} {}\n", name, way.chain, way.ours);
     }
-    const std::string device = netdev ? "" : fmt::format("{} \"{}\" ", way.match, tap_);
-    for (const char *rule :
-         {"ip saddr . ip daddr . meta l4proto . th sport . th dport @flows4",
-          "ip6 saddr . ip6 daddr . meta l4proto . th sport . th dport @flows6"}) {
-      commands += fmt::format("add rule {} {} {}{} counter drop\n", name, way.chain, device, rule);
+    for (const auto &[ip, set] : {std::pair("ip", "flows4"), std::pair("ip6", "flows6")}) {
+      commands += fmt::format("add rule {0} {1} {2}{3} {4}addr . {3} {5}addr . meta l4proto . "
+                              "th {4}port . th {5}port @{6} counter drop\n",
+                              name, way.chain, match, ip, way.local, way.remote, set);
     }
   }
   return commands;
 }
 
+/// 0: there is no such device.
+int FlowBlocker::device_index() const {
+  struct ifreq request {};
+  tap_.copy(request.ifr_name, sizeof request.ifr_name - 1);
+  return ::ioctl(devices_.get(), SIOCGIFINDEX, &request) == 0 ? request.ifr_ifindex : 0;
+}
+
 Result<void> FlowBlocker::add(Mechanism mechanism, const FlowTuple &flow,
-                              std::chrono::seconds ttl) const {
-  std::string commands = setup(mechanism);
-  const auto timed = [&](const std::string &what) {
-    return fmt::format("add element {} {} {{ {} timeout {}s }}\n", table(mechanism), set_of(flow),
-                       what, ttl.count());
-  };
-  // add, delete, add: adding alone would leave the old time to live of one that is there.
-  for (const auto &what : {from_guest(flow), to_guest(flow)}) {
-    commands += timed(what);
-    commands +=
-        fmt::format("delete element {} {} {{ {} }}\n", table(mechanism), set_of(flow), what);
-    commands += timed(what);
+                              std::chrono::seconds ttl) {
+  // Since Linux 6.16 a chain may name a device that is not there: it would block nothing.
+  const int device = device_index();
+  if (device == 0) {
+    return fail(ErrorCode::NotFound, "no network device " + tap_);
   }
-  const auto done = run_nft(netns_, commands);
-  return done ? Result<void>() : tl::unexpected(done.error());
+  const std::string set = table(mechanism) + " " + set_of(flow);
+  const std::string element = element_of(flow);
+  // add, delete, add: adding alone would leave the old time to live of one that is there.
+  const std::string commands = fmt::format("add element {0} {{ {1} timeout {2}s }}\n"
+                                           "delete element {0} {{ {1} }}\n"
+                                           "add element {0} {{ {1} timeout {2}s }}\n",
+                                           set, element, ttl.count());
+  // A tap that was made again has lost its chains, and an operator's reload may have flushed all.
+  if (device == set_up_on_ && nft_.run(commands)) {
+    return {};
+  }
+  const auto done = nft_.run(setup(mechanism) + commands);
+  if (!done) {
+    return tl::unexpected(done.error());
+  }
+  set_up_on_ = device;
+  return {};
 }
 
 Result<void> FlowBlocker::block(const FlowSeen &flow, std::chrono::seconds ttl) {
@@ -166,15 +185,6 @@ Result<void> FlowBlocker::block(const FlowSeen &flow, std::chrono::seconds ttl) 
   }
   if (ttl.count() < 1 || ttl > kMostTtl) {
     return fail(ErrorCode::InvalidInput, "a block needs a time to live of 1 s to 30 days");
-  }
-  // Since Linux 6.16 a chain may name a device that is not there: it would block nothing.
-  auto there = hypervisor::in_namespace(netns_, [&]() -> Result<void> {
-    return ::if_nametoindex(tap_.c_str()) != 0
-               ? Result<void>()
-               : fail(ErrorCode::NotFound, "no network device " + tap_);
-  });
-  if (!there) {
-    return there;
   }
   if (mechanism_) {
     if (auto added = add(*mechanism_, flow.tuple, ttl); !added) {
@@ -197,11 +207,10 @@ Result<void> FlowBlocker::block(const FlowSeen &flow, std::chrono::seconds ttl) 
                : fail(ErrorCode::SystemFailed, "the filter entry was not there when read back");
 }
 
-Result<std::optional<std::chrono::seconds>>
-FlowBlocker::remaining_in(const std::string &set, const std::string &element) const {
-  const auto mechanism = mechanism_.value_or(Mechanism::Netdev);
-  const auto got =
-      run_nft(netns_, fmt::format("get element {} {} {{ {} }}\n", table(mechanism), set, element));
+Result<std::optional<std::chrono::seconds>> FlowBlocker::remaining_in(Mechanism mechanism,
+                                                                      const FlowTuple &flow) const {
+  const auto got = nft_.run(fmt::format("get element {} {} {{ {} }}\n", table(mechanism),
+                                        set_of(flow), element_of(flow)));
   if (!got) {
     // No table, no set or no element: not blocked, in each case.
     const bool absent = got.error().message.find("No such file") != std::string::npos;
@@ -214,41 +223,39 @@ FlowBlocker::remaining_in(const std::string &set, const std::string &element) co
 }
 
 Result<std::optional<std::chrono::seconds>> FlowBlocker::remaining(const FlowTuple &flow) const {
-  const auto out = remaining_in(set_of(flow), from_guest(flow));
-  const auto in = remaining_in(set_of(flow), to_guest(flow));
-  if (!out || !in) {
-    return !out ? out : in;
+  if (mechanism_) {
+    return remaining_in(*mechanism_, flow);
   }
-  if (out->has_value() != in->has_value()) {
-    return fail(ErrorCode::SystemFailed, "only one direction of the flow is still blocked");
-  }
-  return *out ? std::optional(std::min(**out, **in)) : std::nullopt;
+  // Perhaps an earlier run of ours blocked it.
+  auto on_tap = remaining_in(Mechanism::Netdev, flow);
+  return on_tap && !*on_tap ? remaining_in(Mechanism::Bridge, flow) : on_tap;
 }
 
 Result<void> FlowBlocker::unblock(const FlowTuple &flow) {
-  const auto left = remaining(flow);
-  if (left && !*left) {
-    return {};
+  for (const auto mechanism : {Mechanism::Netdev, Mechanism::Bridge}) {
+    const auto left = remaining_in(mechanism, flow);
+    if (!left) {
+      return tl::unexpected(left.error());
+    }
+    if (!*left) {
+      continue;
+    }
+    // It may expire right now: adding first makes deleting what is not there no error.
+    const auto done = nft_.run(fmt::format("add element {0} {1} {{ {2} timeout 1s }}\n"
+                                           "delete element {0} {1} {{ {2} }}\n",
+                                           table(mechanism), set_of(flow), element_of(flow)));
+    if (!done) {
+      return tl::unexpected(done.error());
+    }
   }
-  const auto mechanism = mechanism_.value_or(Mechanism::Netdev);
-  std::string commands;
-  for (const auto &what : {from_guest(flow), to_guest(flow)}) {
-    // Adding first makes deleting one that is not there no error.
-    commands += fmt::format("add element {0} {1} {{ {2} timeout 1s }}\n"
-                            "delete element {0} {1} {{ {2} }}\n",
-                            table(mechanism), set_of(flow), what);
-  }
-  const auto done = run_nft(netns_, commands);
-  return done ? Result<void>() : tl::unexpected(done.error());
+  return {};
 }
 
 Result<void> FlowBlocker::remove_all() {
+  set_up_on_ = 0;
   for (const auto mechanism : {Mechanism::Netdev, Mechanism::Bridge}) {
-    if (mechanism_ && *mechanism_ != mechanism) {
-      continue;
-    }
-    const auto done =
-        run_nft(netns_, fmt::format("add table {0}\ndelete table {0}\n", table(mechanism)));
+    // Adding first makes deleting what is not there no error.
+    const auto done = nft_.run(fmt::format("add table {0}\ndelete table {0}\n", table(mechanism)));
     if (!done) {
       return tl::unexpected(done.error());
     }

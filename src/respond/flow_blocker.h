@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "facts/flow_seen.h"
+#include "respond/nft_context.h"
 
 namespace outguard::respond {
 
@@ -22,14 +23,13 @@ public:
 
   /// `only`: a mechanism to use without trying another (tests). Unsupported: a device name that
   /// nftables cannot carry.
-  [[nodiscard]] static Result<FlowBlocker> open(Fd netns, const std::string &tap,
+  [[nodiscard]] static Result<FlowBlocker> open(const Fd &netns, const std::string &tap,
                                                 std::optional<Mechanism> only = {});
 
   /// Adds the flow or renews its time to live, and reads it back; only then is it blocked.
   /// Unsupported: this flow or host has no way.
   [[nodiscard]] Result<void> block(const FlowSeen &flow, std::chrono::seconds ttl);
-  /// Time left, or nullopt when it is not blocked (any more). One direction missing is an error:
-  /// drift.
+  /// Time left, or nullopt when it is not blocked (any more).
   [[nodiscard]] Result<std::optional<std::chrono::seconds>> remaining(const FlowTuple &flow) const;
   /// Fine if it is not there.
   [[nodiscard]] Result<void> unblock(const FlowTuple &flow);
@@ -39,19 +39,23 @@ public:
   [[nodiscard]] std::optional<Mechanism> mechanism() const { return mechanism_; }
 
 private:
-  FlowBlocker(Fd netns, std::string tap, std::optional<Mechanism> only)
-      : netns_(std::move(netns)), tap_(std::move(tap)), mechanism_(only) {}
+  FlowBlocker(NftContext nft, Fd devices, std::string tap, std::optional<Mechanism> only)
+      : nft_(std::move(nft)), devices_(std::move(devices)), tap_(std::move(tap)), mechanism_(only) {
+  }
 
   [[nodiscard]] std::string table(Mechanism mechanism) const;
   [[nodiscard]] std::string setup(Mechanism mechanism) const;
   [[nodiscard]] Result<void> add(Mechanism mechanism, const FlowTuple &flow,
-                                 std::chrono::seconds ttl) const;
+                                 std::chrono::seconds ttl);
+  [[nodiscard]] int device_index() const;
   [[nodiscard]] Result<std::optional<std::chrono::seconds>>
-  remaining_in(const std::string &set, const std::string &element) const;
+  remaining_in(Mechanism mechanism, const FlowTuple &flow) const;
 
-  Fd netns_;
+  NftContext nft_;
+  Fd devices_; ///< any socket of the namespace, to ask for devices
   std::string tap_;
   std::optional<Mechanism> mechanism_; ///< set by the first block that worked
+  int set_up_on_ = 0;                  ///< index of the device that our chains are on
 };
 
 } // namespace outguard::respond

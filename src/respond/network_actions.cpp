@@ -13,12 +13,12 @@ bool is_udp(const FlowSeen &flow) {
 
 } // namespace
 
-Result<std::unique_ptr<TapActions>> TapActions::open(Fd netns, const std::string &tap) {
+Result<std::unique_ptr<TapActions>> TapActions::open(const Fd &netns, const std::string &tap) {
   auto injector = PacketInjector::open(netns, tap);
   if (!injector) {
     return tl::unexpected(injector.error());
   }
-  auto blocker = FlowBlocker::open(std::move(netns), tap);
+  auto blocker = FlowBlocker::open(netns, tap);
   if (!blocker) {
     return tl::unexpected(blocker.error());
   }

@@ -36,7 +36,8 @@ public:
 class TapActions : public NetworkActions {
 public:
   /// `netns` is where `tap` is.
-  [[nodiscard]] static Result<std::unique_ptr<TapActions>> open(Fd netns, const std::string &tap);
+  [[nodiscard]] static Result<std::unique_ptr<TapActions>> open(const Fd &netns,
+                                                                const std::string &tap);
 
   [[nodiscard]] Result<void> block(const FlowSeen &flow, std::chrono::seconds ttl) override;
   [[nodiscard]] Result<void> check_reset(const FlowSeen &flow,

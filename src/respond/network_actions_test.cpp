@@ -253,6 +253,11 @@ TEST_F(Network, ABlockFindsItsTapAgainAndTouchesNoOtherTable) {
   EXPECT_TRUE(again) << again.error().message;
   EXPECT_TRUE(run("ip netns exec " + switch_ +
                   " nft list chain netdev outguard_tap.0 from_guest | grep 'tap.0'"));
+  // An operator's reload begins with "flush ruleset".
+  ASSERT_TRUE(run("ip netns exec " + switch_ + " nft flush ruleset"));
+  EXPECT_EQ(*actions_->blocker().remaining(seen.tuple), std::nullopt);
+  EXPECT_TRUE(actions_->block(seen, 60s));
+  ASSERT_TRUE(run("ip netns exec " + switch_ + " nft add table inet operator"));
   ASSERT_TRUE(actions_->blocker().remove_all());
   EXPECT_TRUE(run("ip netns exec " + switch_ + " nft list table inet operator"));
   EXPECT_FALSE(run("ip netns exec " + switch_ + " nft list table netdev outguard_tap.0"));
