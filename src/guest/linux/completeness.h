@@ -32,6 +32,12 @@ struct Completeness {
     }
     ++left_out;
   }
+  /// By a read that failed.
+  void lost(Fault where) {
+    lost(where.code == FaultCode::LimitReached ? PartialReason::BudgetExhausted
+                                               : PartialReason::Unreadable,
+         where);
+  }
 };
 
 } // namespace outguard::guest

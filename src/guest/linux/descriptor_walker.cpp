@@ -147,7 +147,7 @@ void DescriptorWalker::Pass::scan_chunk(GuestVirtual start, std::size_t count,
   Fault trouble{FaultCode::Malformed, start.raw()};
   for (int pass = 0; pass < kMostPasses; ++pass) {
     if (const auto read = reader_.read(start, bytes_of(slots)); !read) {
-      completeness.lost(PartialReason::Unreadable, read.error());
+      completeness.lost(read.error());
       return;
     }
     bool settled = true;
@@ -186,9 +186,11 @@ void DescriptorWalker::Pass::scan_chunk(GuestVirtual start, std::size_t count,
       return;
     }
   }
-  completeness.lost(trouble.code == FaultCode::Malformed ? PartialReason::KeptChanging
-                                                         : PartialReason::Unreadable,
-                    trouble);
+  if (trouble.code == FaultCode::Malformed) {
+    completeness.lost(PartialReason::KeptChanging, trouble);
+  } else {
+    completeness.lost(trouble);
+  }
 }
 
 std::vector<bool> DescriptorWalker::Pass::occupied_chunks(const Table &table) {
@@ -241,11 +243,11 @@ void DescriptorWalker::Pass::add(GuestVirtual files, std::uint32_t leader,
   }
   auto table = locate(files);
   if (!table) {
-    completeness.lost(PartialReason::Unreadable, table.error());
+    completeness.lost(table.error());
     return;
   }
   if (table->size > kMostDescriptors) {
-    completeness.lost(PartialReason::BudgetExhausted, {FaultCode::LimitReached, files.raw()});
+    completeness.lost({FaultCode::LimitReached, files.raw()});
     table->size = kMostDescriptors;
   }
   const std::size_t begin = found_.size();

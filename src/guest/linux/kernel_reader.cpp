@@ -5,7 +5,7 @@
 namespace outguard::guest {
 
 Result<void> KernelReader::read(GuestVirtual address, std::span<std::uint8_t> out) {
-  if (!budget_.take_bytes(out.size())) {
+  if (!budget_.step() || !budget_.take_bytes(out.size())) {
     return fault(FaultCode::LimitReached, address.raw());
   }
   return space_.read(address, out);

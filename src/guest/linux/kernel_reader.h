@@ -1,7 +1,8 @@
 #pragma once
-// Kernel memory as one walk sees it: every read is charged to the walk's budget. ObjectCopy is the
-// bytes of one structure, copied once; its members are taken from the copy, never read again.
-// Borrows the address space. Made for one walk, dropped after it.
+// Kernel memory as one walk sees it: every read, also one that fails, is charged to the walk's
+// budget as a step and as its bytes. ObjectCopy is the bytes of one structure, copied once; its
+// members are taken from the copy, never read again. Borrows the address space. Made for one walk,
+// dropped after it.
 
 #include <cstdint>
 #include <span>
@@ -19,7 +20,7 @@ public:
 
   [[nodiscard]] Result<void> read(GuestVirtual address, std::span<std::uint8_t> out);
   [[nodiscard]] Result<GuestVirtual> pointer(GuestVirtual address);
-  /// Call once an element visited; false: the walk must end.
+  /// Call once an element that costs no read; false: the walk must end.
   [[nodiscard]] bool step() { return budget_.step(); }
 
   [[nodiscard]] const AddressSpace &space() const { return space_; }

@@ -9,9 +9,11 @@
 namespace outguard::guest {
 namespace {
 
-/// One call's bound. The largest honest walk: 100,000 processes of 4 KiB each, a million sockets.
-constexpr std::uint64_t kMostSteps = 8'000'000;
-constexpr std::uint64_t kMostBytes = std::uint64_t{2} << 30;
+/// One call's bound: reads and bytes. An honest guest needs about 5 reads a socket and 10 a
+/// process, so this is some 300,000 of them; a hostile one can waste a second or two of its own
+/// sensor.
+constexpr std::uint64_t kMostReads = 3'000'000;
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
 
 constexpr std::uint64_t kFamilyEnd = 18; ///< where skc_state ends in every kernel since 5.10
 
@@ -33,7 +35,7 @@ struct LinuxGuest::Parts {
   /// A walk starts with no remembered translation: they may have changed since the last one.
   [[nodiscard]] KernelReader reader() {
     kernel.space.forget();
-    return {kernel.space, WalkBudget(kMostSteps, kMostBytes)};
+    return {kernel.space, WalkBudget(kMostReads, kMostBytes)};
   }
   [[nodiscard]] std::optional<unsigned> pending_bit() {
     KernelReader once = reader();

@@ -19,8 +19,8 @@ std::optional<GuestVirtual> ListWalk::node(Completeness &completeness) {
   if (ended_ || node_ == head_ || node_.is_null() || (node_.raw() & 1) != 0) {
     return std::nullopt;
   }
-  if (!reader_.step()) {
-    give_up(PartialReason::BudgetExhausted, {FaultCode::LimitReached, node_.raw()}, completeness);
+  if (reader_.budget().exhausted() || !reader_.step()) {
+    give_up({FaultCode::LimitReached, node_.raw()}, completeness);
     return std::nullopt;
   }
   return node_;
@@ -32,7 +32,7 @@ bool ListWalk::accept(ListLinks links, Completeness &completeness) {
       ++retries_;
       const auto again = reader_.pointer(from_);
       if (!again) {
-        give_up(PartialReason::Unreadable, again.error(), completeness);
+        give_up(again.error(), completeness);
       } else {
         node_ = *again;
       }
@@ -41,7 +41,8 @@ bool ListWalk::accept(ListLinks links, Completeness &completeness) {
     // An insertion or removal half done (the guest may stand still in the middle of it) leaves one
     // wrong back link. A second one is a cycle or a lie.
     if (mismatch_tolerated_) {
-      give_up(PartialReason::ListBroken, {FaultCode::Malformed, node_.raw()}, completeness);
+      ended_ = true;
+      completeness.lost(PartialReason::ListBroken, {FaultCode::Malformed, node_.raw()});
       return false;
     }
     mismatch_tolerated_ = true;
@@ -52,9 +53,9 @@ bool ListWalk::accept(ListLinks links, Completeness &completeness) {
   return true;
 }
 
-void ListWalk::give_up(PartialReason reason, Fault where, Completeness &completeness) {
+void ListWalk::give_up(Fault where, Completeness &completeness) {
   ended_ = true;
-  completeness.lost(reason, where);
+  completeness.lost(where);
 }
 
 } // namespace outguard::guest

@@ -34,7 +34,7 @@ public:
   /// Tells the links found in that copy. False: the list moved, drop the copy; node() has another.
   [[nodiscard]] bool accept(ListLinks links, Completeness &completeness);
   /// The copy could not be made.
-  void give_up(PartialReason reason, Fault where, Completeness &completeness);
+  void give_up(Fault where, Completeness &completeness);
 
 private:
   KernelReader &reader_;

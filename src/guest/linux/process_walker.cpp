@@ -133,7 +133,7 @@ ProcessesSeen LinuxProcessWalker::walk(KernelReader &reader) const {
     }
   }
   if (reader.budget().exhausted()) {
-    seen.completeness.lost(PartialReason::BudgetExhausted, {FaultCode::LimitReached, 0});
+    seen.completeness.lost({FaultCode::LimitReached, 0});
   }
   return seen;
 }

@@ -10,7 +10,8 @@ namespace {
 constexpr std::uint64_t kMostBuckets = std::uint64_t{1} << 22;
 constexpr std::size_t kChunkBytes = 65536;
 constexpr std::uint32_t kPointerBytes = 8;
-constexpr int kMostRetries = 3; ///< of a chain that changed into nonsense under the walk
+constexpr std::uint32_t kMostBroken = 64; ///< chains; a table with more is no table
+constexpr int kMostRetries = 3;           ///< of a chain that changed into nonsense under the walk
 
 } // namespace
 
@@ -45,7 +46,7 @@ Completeness SocketTables::Pass::follow_once(GuestVirtual head, GuestVirtual fir
   while (const auto node = walk.node(outcome)) {
     const auto sock = socks_.read(node->minus_wrapping(node_.offset), reader);
     if (!sock && sock.error().code != FaultCode::NotFound) {
-      walk.give_up(PartialReason::Unreadable, sock.error(), outcome);
+      walk.give_up(sock.error(), outcome);
     } else if (walk.accept(socks_.links(), outcome) && sock) {
       found_.push_back(*sock);
     }
@@ -75,21 +76,23 @@ void SocketTables::Pass::follow(const Buckets &buckets) {
   const std::uint64_t count = std::min(buckets.count, kMostBuckets);
   const std::uint64_t per_chunk = std::max<std::uint64_t>(kChunkBytes / buckets.stride, 1);
   std::vector<std::uint8_t> chunk;
+  const std::uint32_t broken_before = completeness.left_out;
   for (std::uint64_t done = 0; done < count; done += per_chunk) {
+    if (completeness.left_out - broken_before > kMostBroken) {
+      return;
+    }
     const GuestVirtual start = buckets.first.plus_wrapping(done * buckets.stride);
     const std::uint64_t here = std::min(per_chunk, count - done);
     chunk.resize(here * buckets.stride);
     if (const auto read = reader.read(start, chunk); !read) {
-      const bool is_budget = read.error().code == FaultCode::LimitReached;
-      completeness.lost(is_budget ? PartialReason::BudgetExhausted : PartialReason::Unreadable,
-                        read.error());
+      completeness.lost(read.error());
       continue;
     }
     for (std::uint64_t at = buckets.head; at + kPointerBytes <= chunk.size();
          at += buckets.stride) {
       std::uint64_t first = 0;
       std::memcpy(&first, chunk.data() + at, sizeof first);
-      if (first != 0 && (first & 1) == 0) {
+      if (first != 0 && (first & 1) == 0 && completeness.left_out - broken_before <= kMostBroken) {
         follow_chain(start.plus_wrapping(at), GuestVirtual(first));
       }
     }
@@ -117,7 +120,7 @@ void SocketTables::find_tcp(GuestVirtual hashinfo, Pass &pass) const {
   const TableLayout &layout = layout_.table;
   ObjectCopy copy(layout.hashinfo);
   if (const auto loaded = copy.load(pass.reader, hashinfo); !loaded) {
-    pass.completeness.lost(PartialReason::Unreadable, loaded.error());
+    pass.completeness.lost(loaded.error());
     return;
   }
   const GuestVirtual established = copy.pointer(layout.established);
@@ -145,7 +148,7 @@ void SocketTables::find_udp(GuestVirtual table, Pass &pass) const {
   const TableLayout &layout = layout_.table;
   ObjectCopy copy(layout.udp);
   if (const auto loaded = copy.load(pass.reader, table); !loaded) {
-    pass.completeness.lost(PartialReason::Unreadable, loaded.error());
+    pass.completeness.lost(loaded.error());
     return;
   }
   pass.follow({copy.pointer(layout.udp_slots), copy.number(layout.udp_mask) + 1,
@@ -179,7 +182,7 @@ void SocketTables::find_namespaces(Pass &pass) const {
   while (const auto node = walk.node(pass.completeness)) {
     const GuestVirtual at = node->minus_wrapping(layout.net_list.offset);
     if (const auto loaded = net.load(pass.reader, at); !loaded) {
-      walk.give_up(PartialReason::Unreadable, loaded.error(), pass.completeness);
+      walk.give_up(loaded.error(), pass.completeness);
       return;
     }
     if (walk.accept(links_of(net, layout.net_list), pass.completeness)) {

@@ -107,7 +107,7 @@ bool LinuxSocketWalker::Join::settle_unowned(SocketRow &row) {
   if (const auto loaded =
           socket.load(reader_, row.sock.socket.minus_wrapping(layout_.socket.socket_in_alloc));
       !loaded) {
-    table_.completeness.lost(PartialReason::Unreadable, loaded.error());
+    table_.completeness.lost(loaded.error());
     return true;
   }
   row.inode = socket.number(layout_.socket.socket_inode);
@@ -136,7 +136,7 @@ void LinuxSocketWalker::Join::add_unlisted() {
     if (!sock) {
       if (sock.error().code != FaultCode::NotFound &&
           walker_.holds_still(holders_[index], reader_)) {
-        table_.completeness.lost(PartialReason::Unreadable, sock.error());
+        table_.completeness.lost(sock.error());
       }
       continue;
     }
@@ -162,7 +162,7 @@ SocketTable LinuxSocketWalker::walk(KernelReader &reader) const {
   join.add_unlisted();
   join.finish();
   if (reader.budget().exhausted()) {
-    table.completeness.lost(PartialReason::BudgetExhausted, {FaultCode::LimitReached, 0});
+    table.completeness.lost({FaultCode::LimitReached, 0});
   }
   return table;
 }

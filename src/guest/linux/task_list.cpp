@@ -17,14 +17,14 @@ std::vector<Task> TaskList::follow(GuestVirtual head, const Member &node, ListLi
   std::vector<Task> tasks;
   const auto first = reader.pointer(head);
   if (!first) {
-    completeness.lost(PartialReason::Unreadable, first.error());
+    completeness.lost(first.error());
     return tasks;
   }
   ListWalk walk(reader, head, *first);
   ObjectCopy copy(layout_.extent);
   while (const auto at = walk.node(completeness)) {
     if (const auto loaded = copy.load(reader, at->minus_wrapping(node.offset)); !loaded) {
-      walk.give_up(PartialReason::Unreadable, loaded.error(), completeness);
+      walk.give_up(loaded.error(), completeness);
       break;
     }
     const Task task = decode_task(copy, layout_);
