@@ -151,8 +151,8 @@ TEST_F(FlowTableTest, PositionCountsSynFinAndPayloadAcrossTheWrap) {
   feed(talk.syn());
   feed(talk.syn_ack());
   feed(talk.from_client(Bytes(70, 'x')));
-  feed(talk.client_at(-70, Bytes(10, 'x'))); // a retransmission moves nothing back
   feed(talk.client_fin());
+  feed(talk.client_at(-71, Bytes(10, 'x'))); // a retransmission moves nothing back
   feed(talk.from_server(Bytes(40000, 'y'))); // one GSO frame
   pipeline().finish();
   const FlowSeen seen = pipeline().describe(sink_.last);

@@ -54,7 +54,9 @@ TEST_F(StreamTest, LastSegmentFirst) {
   const auto third = slice(hello_, 900);
   feed(talk_.client_at(900, third));
   feed(talk_.client_at(500, second));
+  const auto held = streams().bytes_held;
   feed(talk_.client_at(500, second)); // twice
+  EXPECT_EQ(streams().bytes_held, held);
   EXPECT_THAT(sink_.observed, IsEmpty());
   EXPECT_EQ(streams().segments_waited, 3U);
   feed(talk_.client_at(0, first));
@@ -94,7 +96,9 @@ TEST_F(StreamTest, CoveringSegmentReplacesTheWaitingOnes) {
   std::fill(wrong.begin() + 600, wrong.end(), std::uint8_t{0xee});
   feed(talk_.client_at(600, slice(wrong, 600, 700)));
   feed(talk_.client_at(700, slice(wrong, 700, 800)));
+  const auto held = streams().bytes_held;
   feed(talk_.client_at(500, slice(hello_, 500)));
+  EXPECT_EQ(streams().bytes_held, held - 200 + hello_.size() - 500);
   feed(talk_.client_at(0, slice(hello_, 0, 500)));
   EXPECT_THAT(sink_.observed, ElementsAre(expected_));
 }

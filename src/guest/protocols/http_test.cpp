@@ -92,6 +92,16 @@ TEST_F(HttpTest, ByteByByteSaysEverythingOnceAndEarly) {
               ElementsAre("http-host name slow.example", "http-url name http://slow.example/drip"));
 }
 
+TEST_F(HttpTest, AbsoluteFormByteByByteIsSaidOnce) {
+  const auto request = http_request("proxy.example", "http://real.example/x");
+  for (std::size_t size = 1; size <= request.size(); ++size) {
+    (void)look(Bytes(request.begin(), request.begin() + static_cast<std::ptrdiff_t>(size)));
+  }
+  EXPECT_THAT(sink_.seen,
+              ElementsAre("http-host name real.example", "http-url name http://real.example/x",
+                          "http-host name proxy.example"));
+}
+
 TEST_F(HttpTest, OtherProtocolsAreNotHttp) {
   for (const char *text : {"USER anonymous\r\n", "EHLO x\r\n", "GET /\r\n", "GET / FTP/1.1\r\n",
                            "\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\n"}) {

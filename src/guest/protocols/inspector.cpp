@@ -115,7 +115,6 @@ StreamProgress Inspector::stream(StreamState &state, std::span<const std::uint8_
       break;
     }
     state.protocol = protocol;
-    state.misses = 0;
     if (look.length > rest.size()) {
       return {bytes.size(), look.length - rest.size(), false};
     }

@@ -16,7 +16,7 @@ namespace outguard::guest {
 /// What is remembered of one direction of a stream between calls.
 struct StreamState {
   AppProtocol protocol = AppProtocol::None; ///< last recognized
-  std::uint16_t misses = 0;                 ///< looks since then that recognized nothing
+  std::uint16_t misses = 0;                 ///< looks that recognized nothing
   HttpHeadState http;
 };
 
