@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <map>
 #include <optional>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -175,6 +177,39 @@ Result<ProcessDirectory> open_process(const VmFound &vm) {
   return process;
 }
 
+/// Layout and files, nothing else.
+Result<MemoryHandles> ask_layout(const ProcessDirectory &process, QmpClient &qmp) {
+  const auto tree = qmp.human("info mtree -f");
+  if (!tree) {
+    return tl::unexpected(tree.error());
+  }
+  const auto ranges = parse_memory_tree(*tree);
+  if (!ranges) {
+    return tl::unexpected(ranges.error());
+  }
+  const auto maps = process.read("maps", kMostMapsBytes);
+  if (!maps) {
+    return tl::unexpected(maps.error());
+  }
+  MemoryHandles handles;
+  FileBacking backing(process, parse_mappings(*maps));
+  for (const auto &range : *ranges) {
+    const auto address = host_address(qmp, range);
+    if (!address) {
+      return tl::unexpected(address.error());
+    }
+    const MemoryRegion region{range.start, range.length, *address, 0, -1};
+    if (range.writable) {
+      handles.writable.regions.push_back(region);
+    }
+    backing.add(region, handles);
+  }
+  if (handles.layout.regions.size() > kMaxMemoryRegions) {
+    return fail(ErrorCode::LimitReached, "guest memory is in too many pieces");
+  }
+  return handles;
+}
+
 } // namespace
 
 std::vector<int> MemoryHandles::descriptors() const {
@@ -213,46 +248,29 @@ Result<MemoryHandles> open_memory(const VmFound &vm, QmpClient &qmp) {
   if (!process) {
     return tl::unexpected(process.error());
   }
-  const auto tree = qmp.human("info mtree -f");
-  if (!tree) {
-    return tl::unexpected(tree.error());
+  // Firmware moves memory about while it starts: between two questions the answer may have changed.
+  constexpr int kTries = 5;
+  constexpr std::chrono::milliseconds kBetween{10};
+  auto handles = ask_layout(*process, qmp);
+  for (int i = 1; i < kTries && !handles && handles.error().code != ErrorCode::Unreachable; ++i) {
+    std::this_thread::sleep_for(kBetween);
+    handles = ask_layout(*process, qmp);
   }
-  const auto ranges = parse_memory_tree(*tree);
-  if (!ranges) {
-    return tl::unexpected(ranges.error());
+  if (!handles) {
+    return handles;
   }
-  const auto maps = process->read("maps", kMostMapsBytes);
-  if (!maps) {
-    return tl::unexpected(maps.error());
-  }
-  MemoryHandles handles;
-  FileBacking backing(*process, parse_mappings(*maps));
-  for (const auto &range : *ranges) {
-    const auto address = host_address(qmp, range);
-    if (!address) {
-      return tl::unexpected(address.error());
-    }
-    const MemoryRegion region{range.start, range.length, *address, 0, -1};
-    if (range.writable) {
-      handles.writable.regions.push_back(region);
-    }
-    backing.add(region, handles);
-  }
-  if (handles.layout.regions.size() > kMaxMemoryRegions) {
-    return fail(ErrorCode::LimitReached, "guest memory is in too many pieces");
-  }
-  if (!leave_out_firmware(handles)) {
+  if (!leave_out_firmware(*handles)) {
     auto memory = process->open_file("mem", O_RDONLY);
     if (!memory) {
       return tl::unexpected(memory.error());
     }
-    handles.process_memory = std::move(*memory);
+    handles->process_memory = std::move(*memory);
   }
   auto registers = qmp.human("info registers -a");
   if (!registers) {
     return tl::unexpected(registers.error());
   }
-  handles.registers = std::move(*registers);
+  handles->registers = std::move(*registers);
   return handles;
 }
 

@@ -270,6 +270,18 @@ TEST_F(LiveQemu, ControlReadsWritesPausesAndKeepsToRam) {
   EXPECT_FALSE((*control)->read(~0ULL - 2, bytes));
 }
 
+TEST_F(LiveQemu, FirmwareThatStartsDoesNotStopUs) {
+  const auto vm = start("starting", {"-m", "64M"});
+  auto qmp = QmpClient::connect(vm.qmp_path, vm.pid);
+  ASSERT_TRUE(qmp);
+  for (int i = 0; i < 20; ++i) { // it moves the first MiB about for as long as this takes
+    ASSERT_TRUE(qmp->execute("system_reset"));
+    const auto memory = open_memory(vm, *qmp);
+    ASSERT_TRUE(memory) << memory.error().message;
+    EXPECT_GE(bytes_of(memory->writable), 63ULL << 20);
+  }
+}
+
 TEST_F(LiveQemu, AnotherClientMeansBusy) {
   const auto vm = start("busy", {"-S", "-m", "64M"});
   const auto first = QmpClient::connect(vm.qmp_path, vm.pid);
