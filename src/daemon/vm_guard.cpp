@@ -35,6 +35,10 @@ public:
     return sensor_ ? launch::check_fate(*sensor_, process) : no_sensor();
   }
 
+  TcpPosition tcp_position(const FlowSeen &flow) override {
+    return sensor_ ? launch::locate_flow(*sensor_, flow).value_or(flow.tcp) : flow.tcp;
+  }
+
 private:
   static tl::unexpected<Error> no_sensor() {
     return fail(ErrorCode::Unreachable, "the VM has no sensor at the moment");

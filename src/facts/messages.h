@@ -3,6 +3,7 @@
 // Report a message. A Report that answers carries its Request's id; one that nobody asked for, id 0.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
@@ -100,6 +101,15 @@ struct CheckFate {
   }
 };
 
+/// Where a flow that was reported stands now, for a reset that fits.
+struct LocateFlow {
+  std::string interface;
+  std::uint64_t flow_id = 0;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.interface, self.flow_id);
+  }
+};
+
 /// What of the image in use matches one value (an address, endpoint, name or URL).
 struct LookUp {
   std::string value;
@@ -111,7 +121,8 @@ struct GetCounters {
 };
 
 using Request = std::variant<AttachMemory, OpenTap, ReplayCapture, UseIntel, AddFeed, CompileIntel,
-                             ListProcesses, ListSockets, FindOwner, PlanKill, CheckFate, LookUp,
+                             ListProcesses, ListSockets, FindOwner, PlanKill, CheckFate, LocateFlow,
+                             LookUp,
                              GetCounters>;
 
 // ---- Reports: sensor -> privileged side ----------------------------------------------------------
@@ -176,6 +187,11 @@ struct OwnerFound {
   }
 };
 
+struct FlowLocated {
+  std::optional<TcpPosition> tcp; ///< nullopt: the flow has ended
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.tcp); }
+};
+
 struct LookedUp {
   std::vector<IndicatorHit> hits;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.hits); }
@@ -218,7 +234,7 @@ struct ReplayDone {
 };
 
 using Report = std::variant<Failed, Done, GuestStateSeen, ProcessRows, SocketRows, OwnerFound,
-                            PlanMade, FateSeen, LookedUp, CountersSeen, ReplayDone, FeedReport, IntelReport,
+                            PlanMade, FateSeen, FlowLocated, LookedUp, CountersSeen, ReplayDone, FeedReport, IntelReport,
                             MatchSeen>;
 
 // ---- Wire form ------------------------------------------------------------------------------------

@@ -286,6 +286,18 @@ Result<ProcessFate> check_fate(SensorProcess &sensor, const ProcessIdentity &pro
   });
 }
 
+Result<TcpPosition> locate_flow(SensorProcess &sensor, const FlowSeen &flow) {
+  const auto located =
+      typed_call<FlowLocated>(sensor, LocateFlow{flow.interface, flow.flow_id});
+  if (!located) {
+    return tl::unexpected(located.error());
+  }
+  if (!located->tcp) {
+    return fail(ErrorCode::NotFound, "the flow has ended");
+  }
+  return *located->tcp;
+}
+
 Result<CountersSeen> get_counters(SensorProcess &sensor) {
   return typed_call<CountersSeen>(sensor, GetCounters{});
 }

@@ -86,6 +86,8 @@ template <class Row> struct Table {
 [[nodiscard]] Result<OwnerFound> find_owner(SensorProcess &sensor, const FlowTuple &tuple);
 [[nodiscard]] Result<WritePlan> plan_kill(SensorProcess &sensor, const ProcessIdentity &process);
 [[nodiscard]] Result<ProcessFate> check_fate(SensorProcess &sensor, const ProcessIdentity &process);
+/// NotFound: the flow has ended.
+[[nodiscard]] Result<TcpPosition> locate_flow(SensorProcess &sensor, const FlowSeen &flow);
 [[nodiscard]] Result<CountersSeen> get_counters(SensorProcess &sensor);
 
 } // namespace outguard::launch

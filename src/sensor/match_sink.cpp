@@ -80,6 +80,13 @@ void MatchSink::on_observable(guest::Flow &flow, const guest::Observable &observ
 
 void MatchSink::on_flow_ended(const guest::Flow &flow, guest::FlowEnd /*reason*/) {
   notes_.close(flow.user);
+  reported_.erase({pipeline_, flow.id});
+}
+
+const guest::Flow *MatchSink::find_reported(const guest::PacketPipeline &pipeline,
+                                            std::uint64_t flow_id) const {
+  const auto found = reported_.find({&pipeline, flow_id});
+  return found == reported_.end() ? nullptr : found->second;
 }
 
 void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKind kind,
@@ -118,6 +125,7 @@ void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKin
   }
   match.match_latency_ns = since_ns(now_ns(), flow.last_packet_ns);
   ++counts_.matches;
+  reported_[{pipeline_, flow.id}] = &flow;
   outlet_.publish(std::move(match));
 }
 

@@ -3,7 +3,9 @@
 // observable, reports each (flow, indicator) once. One thread; owns neither guest nor outlet.
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <utility>
 
 #include "facts/messages.h"
 #include "guest/packets/packet_pipeline.h"
@@ -36,6 +38,10 @@ public:
   void use(std::shared_ptr<const intel::IntelImage> image) { image_ = std::move(image); }
   [[nodiscard]] const Counts &counts() const { return counts_; }
 
+  /// A flow that was reported and has not ended; nullptr otherwise. Good until packets are processed.
+  [[nodiscard]] const guest::Flow *find_reported(const guest::PacketPipeline &pipeline,
+                                                 std::uint64_t flow_id) const;
+
   void on_flow_started(guest::Flow &flow) override;
   void on_observable(guest::Flow &flow, const guest::Observable &observable) override;
   void on_flow_ended(const guest::Flow &flow, guest::FlowEnd reason) override;
@@ -50,6 +56,8 @@ private:
   guest::PacketPipeline *pipeline_ = nullptr;
   std::shared_ptr<const intel::IntelImage> image_;
   FlowNotes notes_;
+  /// Flows stay where they are until they end. Only those with a match are here: few.
+  std::map<std::pair<const guest::PacketPipeline *, std::uint64_t>, const guest::Flow *> reported_;
   Counts counts_;
 };
 

@@ -185,6 +185,19 @@ CountersSeen RequestLoop::count() const {
 
 void RequestLoop::answer(std::uint32_t id, const GetCounters &, Fds) { send(id, count()); }
 
+void RequestLoop::answer(std::uint32_t id, const LocateFlow &request, Fds) {
+  pump_taps(); // what waits in the rings may move the flow on
+  FlowLocated located;
+  for (const auto &tap : taps_) {
+    if (tap.interface == request.interface) {
+      if (const auto *flow = sink_.find_reported(*tap.pipeline, request.flow_id)) {
+        located.tcp = tap.pipeline->describe(*flow).tcp;
+      }
+    }
+  }
+  send(id, std::move(located));
+}
+
 // ---- Guest -----------------------------------------------------------------------------------------
 
 void RequestLoop::answer(std::uint32_t id, const AttachMemory &request, Fds fds) {

@@ -54,6 +54,7 @@ private:
   void answer(std::uint32_t id, const FindOwner &request, Fds fds);
   void answer(std::uint32_t id, const PlanKill &request, Fds fds);
   void answer(std::uint32_t id, const CheckFate &request, Fds fds);
+  void answer(std::uint32_t id, const LocateFlow &request, Fds fds);
   void answer(std::uint32_t id, const LookUp &request, Fds fds);
   void answer(std::uint32_t id, const GetCounters &request, Fds fds);
   template <class Rows, class Row>
