@@ -127,7 +127,7 @@ TEST_F(FlowTableTest, TimeoutsDependOnTheState) {
   feed(closed.client_fin());
   feed(closed.server_fin());
   const auto after = [&](int seconds) {
-    pipeline().expire(now_ns_ + seconds * 1000 * kMillisecond);
+    pipeline().expire(now_ns_ + std::int64_t{seconds} * 1000 * kMillisecond);
     return sink_.ended;
   };
   EXPECT_THAT(after(9), SizeIs(0));

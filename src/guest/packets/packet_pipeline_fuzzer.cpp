@@ -12,7 +12,8 @@ using namespace outguard::guest;
 
 namespace {
 
-enum Control : std::uint8_t { kFrame, kClient, kServer, kDatagram, kExpire, kKinds };
+enum class Control : std::uint8_t { Frame, Client, Server, Datagram, Expire };
+constexpr std::uint8_t kControls = 5;
 
 class CheckingSink final : public PipelineSink {
 public:
@@ -36,7 +37,7 @@ private:
 };
 
 void add_packet(Bytes &seed, Control control, std::uint16_t sequence, const Bytes &bytes) {
-  seed.push_back(control);
+  seed.push_back(static_cast<std::uint8_t>(control));
   seed.push_back(static_cast<std::uint8_t>(bytes.size() >> 8));
   seed.push_back(static_cast<std::uint8_t>(bytes.size()));
   seed.push_back(static_cast<std::uint8_t>(sequence >> 8));
@@ -59,18 +60,19 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   const auto post = http_request("b.example:81", "/x", "POST", "0123456789");
   Bytes ordered;
   Bytes shuffled;
-  add_packet(ordered, kFrame, 0, TcpTalk(endpoint("10.0.0.1:1"), endpoint("10.0.0.2:2")).syn());
+  add_packet(ordered, Control::Frame, 0,
+             TcpTalk(endpoint("10.0.0.1:1"), endpoint("10.0.0.2:2")).syn());
   for (std::uint16_t at = 0; at + 40U < hello.size(); at = static_cast<std::uint16_t>(at + 40)) {
     const Bytes part(hello.begin() + at, hello.begin() + at + 40);
-    add_packet(ordered, kClient, at, part);
-    add_packet(shuffled, kClient, static_cast<std::uint16_t>(at ^ 40), part);
+    add_packet(ordered, Control::Client, at, part);
+    add_packet(shuffled, Control::Client, static_cast<std::uint16_t>(at ^ 40), part);
   }
   Bytes others;
-  add_packet(others, kDatagram, 0, dns_query("c.example"));
-  add_packet(others, kServer, 0, bytes_of("HTTP/1.1 200 OK\r\n\r\n"));
-  add_packet(others, kClient, 0, post);
-  add_packet(others, kExpire, 0, {});
-  add_packet(others, kClient, static_cast<std::uint16_t>(post.size()), post);
+  add_packet(others, Control::Datagram, 0, dns_query("c.example"));
+  add_packet(others, Control::Server, 0, bytes_of("HTTP/1.1 200 OK\r\n\r\n"));
+  add_packet(others, Control::Client, 0, post);
+  add_packet(others, Control::Expire, 0, {});
+  add_packet(others, Control::Client, static_cast<std::uint16_t>(post.size()), post);
   return {ordered, shuffled, others};
 }
 
@@ -95,20 +97,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     }
     const auto raw = *cursor.take(std::min<std::size_t>(*length, cursor.remaining()));
     Bytes bytes(raw.begin(), raw.end());
-    switch (*control % kKinds) {
-    case kClient:
+    switch (static_cast<Control>(*control % kControls)) {
+    case Control::Client:
       bytes = PacketBuilder(client, server).tcp(16, *sequence).payload(bytes).build();
       break;
-    case kServer:
+    case Control::Server:
       bytes = PacketBuilder(server, client).tcp(16, *sequence).payload(bytes).build();
       break;
-    case kDatagram:
+    case Control::Datagram:
       bytes = PacketBuilder(client, server).udp().payload(bytes).build();
       break;
-    case kExpire:
+    case Control::Expire:
       pipeline.expire(view.timestamp_ns += 5'000'000'000);
       break;
-    default:
+    case Control::Frame:
       break;
     }
     view.bytes = bytes;

@@ -89,7 +89,7 @@ TEST_F(DnsTest, CutQuestionIsToldAndNotGuessed) {
 }
 
 TEST_F(DnsTest, OnOtherPortsOnlyWhatIsPlausible) {
-  const auto strict = [&](Bytes message) { return look(message, DnsStrictness::AnyPort); };
+  const auto strict = [&](const Bytes &message) { return look(message, DnsStrictness::AnyPort); };
   auto trailing = dns_query("a.example");
   trailing.push_back(0);
   auto opcode = dns_query("a.example");
