@@ -69,7 +69,10 @@ TEST_F(CachedMemoryTest, AFailedFillLeavesNoOldPageBehind) {
   for (std::uint64_t page = 0; page < 4; ++page) {
     ASSERT_EQ(value_of(cached, page), page + 1);
   }
-  EXPECT_FALSE(cached.read<std::uint8_t>(GuestPhysical(70 * kPage))); // takes the place of one
+  source_.limit_reads_to(kPage / 2);
+  source_.fail_after(1); // half a page is there when the read fails, in the place of another
+  EXPECT_FALSE(cached.read<std::uint8_t>(GuestPhysical(9 * kPage)));
+  source_.fail_after(100);
   for (std::uint64_t page = 0; page < 4; ++page) {
     EXPECT_EQ(value_of(cached, page), page + 1);
   }

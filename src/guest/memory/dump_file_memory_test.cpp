@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string_view>
 
 #include <gtest/gtest.h>
@@ -62,7 +63,9 @@ TEST(DumpFileMemory, PagesListedTwiceStandOnce) {
   core.add_memory(0x4000, bytes);
   core.add_alias(0x5000, 0, 0x1000, 0x1000);
   core.add_alias(0x6000, 0, 0x2000, 0x1000);
-  core.add_memory(0x6800, page_of(7, 0x1000)); // overlaps: its end counts
+  auto overlapping = page_of(5, 0x1000);
+  std::fill(overlapping.begin() + 0x800, overlapping.end(), std::uint8_t{7});
+  core.add_memory(0x6800, overlapping); // only its end counts
   const auto memory = DumpFileMemory::open(file_of(core.build()));
   ASSERT_TRUE(memory);
   EXPECT_EQ(byte_at(**memory, 0x6000), 9);

@@ -143,7 +143,9 @@ TEST_F(BtfTest, SkipsEveryKind) {
 TEST_F(BtfTest, SizesOfArraysMultiplyAndAreCapped) {
   const auto row = btf_.add_array(int_, 10);
   const auto grid = btf_.add_array(row, 3);
-  const auto huge = btf_.add_array(btf_.add_array(grid, 0xffff'ffff), 0xffff'ffff);
+  // 2^64 + 2^20 elements: a product that wraps would look like 4 MiB.
+  const auto huge =
+      btf_.add_array(btf_.add_array(btf_.add_array(int_, 17'825'792), 2'931'542'417), 353);
   btf_.add_composite(BtfKind::Struct, "s", 8, {{"grid", grid, 0}, {"huge", huge, 0}});
   EXPECT_EQ(table()->member("s", "grid")->size, 120U);
   EXPECT_EQ(table()->member("s", "huge")->size, 0U) << "unknown, not wrapped";
