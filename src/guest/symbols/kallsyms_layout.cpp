@@ -183,8 +183,8 @@ std::optional<NameRecord> name_record(Bytes bytes, std::size_t position) {
     return std::nullopt;
   }
   NameRecord record{position + 1, bytes[position]};
-  if ((record.length & 0x80) !=
-      0) { // two bytes since 6.1; a length of one byte was below 128 always
+  // Two bytes since 6.1; before that a length was always below 128.
+  if ((record.length & 0x80) != 0) {
     record = {position + 2, (record.length & 0x7f) | std::size_t{bytes[position + 1]} << 7};
   }
   if (record.length == 0 || record.length > bytes.size() - record.start) {
