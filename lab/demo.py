@@ -155,7 +155,7 @@ def run_story(guest, folder):
         bad = []
         for what, role, words, exe in BAD:
             say()
-            started = guest.run(role, *words, exe=f"/usr/bin/{exe}")
+            started = guest.spawn(role, *words, exe=f"/usr/bin/{exe}")
             say(f"{what}: started in the guest as pid {started.pid}")
             alert = supervisor.alert_for(started.pid)
             tell(alert)

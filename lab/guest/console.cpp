@@ -80,6 +80,9 @@ Reply answer(const Arguments &words) {
   if (command == "run" && words.size() >= 3) {
     return start_role(first, words[2], Arguments(words.begin() + 3, words.end()));
   }
+  if (command == "spawn" && words.size() >= 3) {
+    return spawn_role(first, words[2], Arguments(words.begin() + 3, words.end()));
+  }
   return {2, "unknown command: " + command + "\n"};
 }
 

@@ -74,15 +74,33 @@ void become_background(int output) {
   fail(path);
 }
 
+// The path to run, made if it is not there; empty if that fails.
+std::string executable_for(const std::string &role, const std::string &executable) {
+  const std::string path = executable == "-" ? "/usr/bin/" + role : executable;
+  const bool there = access(path.c_str(), X_OK) == 0 || link("/usr/bin/agent", path.c_str()) == 0;
+  return there ? path : "";
+}
+
 } // namespace
+
+Reply spawn_role(const std::string &role, const std::string &executable,
+                 const Arguments &arguments) {
+  const std::string path = executable_for(role, executable);
+  if (find_role(role) == nullptr || path.empty())
+    return {2, "no role " + role + ", or cannot make " + executable + "\n"};
+  const pid_t child = fork();
+  if (child == 0)
+    execute_role(role, path, arguments, open("/dev/null", O_WRONLY));
+  return {0, "pid=" + std::to_string(child) + "\n"};
+}
 
 Reply start_role(const std::string &role, const std::string &executable,
                  const Arguments &arguments) {
   if (find_role(role) == nullptr)
     return {2, "no role " + role + "\n"};
-  const std::string path = executable == "-" ? "/usr/bin/" + role : executable;
-  if (access(path.c_str(), X_OK) != 0 && link("/usr/bin/agent", path.c_str()) != 0)
-    return {1, "cannot make " + path + "\n"};
+  const std::string path = executable_for(role, executable);
+  if (path.empty())
+    return {1, "cannot make " + executable + "\n"};
   int ends[2];
   if (pipe(ends) != 0)
     return {1, "pipe\n"};

@@ -17,6 +17,10 @@ struct Reply {
 Reply start_role(const std::string &role, const std::string &executable,
                  const Arguments &arguments);
 
+// The same without waiting: for a role that may be ended before it is ready. Answers "pid=N\n".
+Reply spawn_role(const std::string &role, const std::string &executable,
+                 const Arguments &arguments);
+
 // Runs `sh -c command`; its output and exit code. Ended after kShellTimeout.
 Reply run_shell(const std::string &command);
 

@@ -134,6 +134,11 @@ class Guest:
         facts = {key: int(value) for key, _, value in (line.partition("=") for line in output.splitlines())}
         return Started(facts.pop("pid"), facts)
 
+    def spawn(self, role: str, *arguments: object, exe: str = "-") -> Started:
+        """The same without waiting: for one that may be ended before it is set up."""
+        output = self.request("spawn", role, exe, *map(str, arguments)).decode()
+        return Started(int(output.strip().removeprefix("pid=")))
+
     def talk(self) -> dict[int, Talk]:
         """pid -> how often it has exchanged something; the ended ones are still listed."""
         rows = (line.split() for line in self.request("talk").decode().splitlines())

@@ -50,7 +50,7 @@ class Loop(unittest.TestCase):
             for guest in (a, b):
                 supervisor.wait_for_log(f"{guest.name}: ready")
             b.run("sleeper", "pause")  # so that pids differ between the guests
-            bad = {guest.name: guest.run("tcp-client", LISTED, 0.2).pid for guest in (a, b)}
+            bad = {guest.name: guest.spawn("tcp-client", LISTED, 0.2).pid for guest in (a, b)}
             self.assertNotEqual(bad[a.name], bad[b.name])
             for guest in (a, b):
                 alert = supervisor.wait_for_alert(of_process(bad[guest.name], guest.name))
@@ -137,7 +137,7 @@ class Loop(unittest.TestCase):
             _, problems = reader.communicate(timeout=30)
             self.assertIn(reader.returncode, (0, 1, 6, 8), problems)
         supervisor.wait_for_log("dies: QEMU has ended")
-        bad = b.run("tcp-client", LISTED, 0.2)
+        bad = b.spawn("tcp-client", LISTED, 0.2)
         alert = supervisor.wait_for_alert(of_process(bad.pid, "lives"))
         self.assertEqual(statuses(alert)["kill"][0], "killed", alert["response"])
         self.assertIsNone(supervisor.process.poll())
