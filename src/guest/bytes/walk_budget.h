@@ -11,7 +11,7 @@ namespace outguard::guest {
 
 class WalkBudget {
 public:
-  WalkBudget(std::uint64_t steps, std::uint64_t bytes) : steps_(steps), bytes_(bytes) {}
+  constexpr WalkBudget(std::uint64_t steps, std::uint64_t bytes) : steps_(steps), bytes_(bytes) {}
 
   /// Call once a link followed or element visited. False: stop now.
   [[nodiscard]] bool step() {

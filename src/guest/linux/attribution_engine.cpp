@@ -36,19 +36,18 @@ void AttributionEngine::Indexed::build() {
   by_flow.clear();
   for (std::uint32_t index = 0; index < table.rows.size(); ++index) {
     if (is_connected(table.rows[index])) {
-      by_flow.push_back(index);
+      by_flow.emplace_back(flow_of(table.rows[index]), index);
     }
   }
-  std::ranges::sort(by_flow, {},
-                    [this](std::uint32_t index) { return flow_of(table.rows[index]); });
+  std::ranges::sort(by_flow);
 }
 
 AttributionEngine::Rows AttributionEngine::Indexed::find(const FlowTuple &flow) const {
-  const auto [begin, end] = std::ranges::equal_range(
-      by_flow, flow, {}, [this](std::uint32_t index) { return flow_of(table.rows[index]); });
   Rows rows;
-  for (auto at = begin; at != end; ++at) {
-    rows.push_back(&table.rows[*at]);
+  for (auto at = std::ranges::lower_bound(by_flow, flow, {},
+                                          [](const auto &entry) { return entry.first; });
+       at != by_flow.end() && at->first == flow; ++at) {
+    rows.push_back(&table.rows[at->second]);
   }
   return rows;
 }

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -34,7 +35,7 @@ private:
   /// A table with an index by 4-tuple, IPv4-mapped addresses as IPv4.
   struct Indexed {
     SocketTable table;
-    std::vector<std::uint32_t> by_flow; ///< indices of rows, sorted by their flow
+    std::vector<std::pair<FlowTuple, std::uint32_t>> by_flow; ///< sorted; to the index of the row
 
     void build();
     [[nodiscard]] Rows find(const FlowTuple &flow) const;

@@ -9,12 +9,6 @@
 namespace outguard::guest {
 namespace {
 
-/// One call's bound: reads and bytes. An honest guest needs about 5 reads a socket and 10 a
-/// process, so this is some 300,000 of them; a hostile one can waste a second or two of its own
-/// sensor.
-constexpr std::uint64_t kMostReads = 3'000'000;
-constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
-
 constexpr std::uint64_t kFamilyEnd = 18; ///< where skc_state ends in every kernel since 5.10
 
 tl::unexpected<GuestTrouble> trouble(GuestState state, std::string what, Fault fault) {
@@ -24,8 +18,8 @@ tl::unexpected<GuestTrouble> trouble(GuestState state, std::string what, Fault f
 } // namespace
 
 struct LinuxGuest::Parts {
-  Parts(Kernel found, LinuxLayout bound, GuestVirtual init_task)
-      : kernel(std::move(found)), layout(std::move(bound)),
+  Parts(Kernel found, LinuxLayout bound, GuestVirtual init_task, WalkBudget call_budget)
+      : kernel(std::move(found)), budget(call_budget), layout(std::move(bound)),
         tasks(layout.task, layout.signal, init_task), clock(layout.clock, *kernel.symbols),
         processes(layout, tasks, clock), sockets(layout, tasks, *kernel.symbols),
         attribution(sockets, processes), killer(layout, tasks, pending_bit()) {}
@@ -35,7 +29,7 @@ struct LinuxGuest::Parts {
   /// A walk starts with no remembered translation: they may have changed since the last one.
   [[nodiscard]] KernelReader reader() {
     kernel.space.forget();
-    return {kernel.space, WalkBudget(kMostReads, kMostBytes)};
+    return {kernel.space, budget};
   }
   [[nodiscard]] std::optional<unsigned> pending_bit() {
     KernelReader once = reader();
@@ -43,6 +37,7 @@ struct LinuxGuest::Parts {
   }
 
   Kernel kernel;
+  WalkBudget budget; ///< of one call; copied for each
   LinuxLayout layout;
   TaskList tasks;
   GuestClock clock;
@@ -57,7 +52,7 @@ LinuxGuest::LinuxGuest(LinuxGuest &&) noexcept = default;
 LinuxGuest &LinuxGuest::operator=(LinuxGuest &&) noexcept = default;
 LinuxGuest::~LinuxGuest() = default;
 
-tl::expected<LinuxGuest, GuestTrouble> LinuxGuest::attach(Kernel kernel) {
+tl::expected<LinuxGuest, GuestTrouble> LinuxGuest::attach(Kernel kernel, WalkBudget call_budget) {
   auto layout = LinuxLayout::bind(*kernel.types);
   if (!layout) {
     return trouble(GuestState::Unreadable, "the kernel's types lack " + layout.error(),
@@ -68,7 +63,8 @@ tl::expected<LinuxGuest, GuestTrouble> LinuxGuest::attach(Kernel kernel) {
     return trouble(GuestState::Unreadable, "the kernel's symbols lack init_task",
                    {FaultCode::NotFound, 0});
   }
-  auto parts = std::make_unique<Parts>(std::move(kernel), std::move(*layout), *init_task);
+  auto parts =
+      std::make_unique<Parts>(std::move(kernel), std::move(*layout), *init_task, call_budget);
   parts->kernel.symbols.reset(); // all is looked up; the tables are several MiB
   parts->kernel.types.reset();
   return LinuxGuest(std::move(parts));

@@ -11,6 +11,7 @@
 #include "facts/flow_seen.h"
 #include "facts/kernel_seen.h"
 #include "facts/write_plan.h"
+#include "guest/bytes/walk_budget.h"
 #include "guest/linux/kill_refusal.h"
 #include "guest/linux/walk_results.h"
 #include "guest/symbols/kernel.h"
@@ -26,8 +27,14 @@ struct GuestTrouble {
 
 class LinuxGuest {
 public:
+  /// The bound of one call: reads and bytes. An honest guest needs about 5 reads a socket and 10 a
+  /// process, so this is some 300,000 of them; a hostile one wastes a second or two of its own
+  /// sensor.
+  static constexpr WalkBudget kCallBudget{3'000'000, std::uint64_t{1} << 30};
+
   /// Binds every offset once. Fails with the name of the first member that this kernel lacks.
-  [[nodiscard]] static tl::expected<LinuxGuest, GuestTrouble> attach(Kernel kernel);
+  [[nodiscard]] static tl::expected<LinuxGuest, GuestTrouble>
+  attach(Kernel kernel, WalkBudget call_budget = kCallBudget);
 
   LinuxGuest(LinuxGuest &&) noexcept;
   LinuxGuest &operator=(LinuxGuest &&) noexcept;

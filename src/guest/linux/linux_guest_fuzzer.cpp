@@ -16,6 +16,7 @@ using namespace outguard;
 using namespace outguard::guest;
 
 constexpr std::size_t kMostChanges = 64;
+constexpr WalkBudget kBudget(20'000, 8 << 20); // ten times what the whole guest needs
 enum Change : std::uint8_t { ToObject, ToItself, ToWord, ToSmall, FlipByte, Unmap, kChanges };
 
 Endpoint end(std::string_view text) {
@@ -126,12 +127,12 @@ void Guest::change(ByteCursor &input) {
 
 void Guest::visit() {
   image_.builder().memory().clear_calls();
-  auto guest = LinuxGuest::attach(image_.kernel());
+  auto guest = LinuxGuest::attach(image_.kernel(), kBudget);
   if (!guest) {
     return;
   }
   static_cast<void>(guest->self_check());
-  const auto sockets = guest->sockets();
+  static_cast<void>(guest->sockets());
   for (const auto &process : guest->processes().processes) {
     static_cast<void>(guest->ancestors(process.identity));
     static_cast<void>(guest->fate(process.identity));
@@ -142,6 +143,11 @@ void Guest::visit() {
     if (process.cmdline && process.cmdline->size() > 256) {
       __builtin_trap();
     }
+  }
+  constexpr std::size_t kMostCalls =
+      2'000'000; // some twenty budgets; a field split over pages is 2
+  if (image_.builder().memory().calls().size() > kMostCalls) {
+    __builtin_trap();
   }
   for (const auto &flow : {FlowTuple{6, end("10.0.0.1:2"), end("203.0.113.66:4444")},
                            FlowTuple{17, end("10.0.0.1:53"), end("203.0.113.66:9")}}) {

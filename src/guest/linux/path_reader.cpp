@@ -3,7 +3,8 @@
 namespace outguard::guest {
 namespace {
 
-constexpr std::size_t kMostPathBytes = 4096;  ///< PATH_MAX: the guest's readlink prints no more
+constexpr std::size_t kMostPathBytes = 4096; ///< PATH_MAX: the guest's readlink prints no more
+constexpr int kMostSteps = 2048; ///< names and mounts; a name has at least a slash and a letter
 constexpr std::uint64_t kMostNameBytes = 255; ///< NAME_MAX
 
 } // namespace
@@ -54,8 +55,9 @@ Result<PathSeen> PathReader::read(PathPoint from, PathPoint root, KernelReader &
   ObjectCopy mount(layout_.mount);
   GuestVirtual mount_root;
   GuestVirtual mount_root_of;
-  for (PathPoint at = from; at != root;) {
-    if (!reader.step() || path.size() > kMostPathBytes) {
+  int steps = 0;
+  for (PathPoint at = from; at != root; ++steps) {
+    if (steps == kMostSteps || path.size() > kMostPathBytes) {
       return fault(FaultCode::LimitReached, at.dentry.raw());
     }
     if (at.mount != mount_root_of) {

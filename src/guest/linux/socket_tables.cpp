@@ -101,8 +101,9 @@ void SocketTables::Pass::follow(const Buckets &buckets) {
 
 std::vector<Sock> SocketTables::Pass::finish() {
   std::ranges::sort(found_, {}, &Sock::address);
-  const auto rest = std::ranges::unique(found_, {}, &Sock::address);
-  found_.erase(rest.begin(), rest.end());
+  found_.erase(std::unique(found_.begin(), found_.end(),
+                           [](const Sock &a, const Sock &b) { return a.address == b.address; }),
+               found_.end());
   return std::move(found_);
 }
 

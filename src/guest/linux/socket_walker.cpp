@@ -81,8 +81,9 @@ void LinuxSocketWalker::Join::complete(SocketRow &row) {
     return std::pair(table_.leaders[holder.leader].tgid, holder.fd);
   };
   std::ranges::sort(mine, {}, key);
-  const auto rest = std::ranges::unique(mine, {}, key);
-  mine.erase(rest.begin(), rest.end());
+  mine.erase(std::unique(mine.begin(), mine.end(),
+                         [&key](const Holder &a, const Holder &b) { return key(a) == key(b); }),
+             mine.end());
 
   row.first_holder = static_cast<std::uint32_t>(table_.holders.size());
   row.holder_count = static_cast<std::uint32_t>(mine.size());
