@@ -131,7 +131,9 @@ def tell(alert):
         f"{attribution['status']} in {attribution['latency_us'] / 1000:.1f} ms", 4)
     for done in alert["response"]:
         reason = f" ({done['reason']})" if done["reason"] else ""
-        say(f"{done['action']:<12} {done['status']}{reason} at {done['latency_us'] / 1000:.1f} ms", 4)
+        stopped = (f"; ran its last instruction {done['stopped_us'] / 1000:.1f} ms after the packet, the VM stood "
+                   f"still for {done['paused_us'] / 1000:.1f} ms" if done.get("stopped_us") else "")
+        say(f"{done['action']:<12} {done['status']}{reason} at {done['latency_us'] / 1000:.1f} ms{stopped}", 4)
 
 
 def statuses(alert):

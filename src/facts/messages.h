@@ -130,8 +130,9 @@ using Request = std::variant<AttachMemory, OpenTap, ReplayCapture, UseIntel, Add
 /// Answers a Request that did not work, with the reason in words.
 struct Failed {
   std::string reason;
+  ErrorCode code = ErrorCode::InvalidInput;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.reason);
+    wire(self.reason, self.code);
   }
 };
 

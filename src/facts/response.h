@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace outguard {
@@ -44,10 +45,14 @@ struct ResponseDone {
   ResponseAction action = ResponseAction::Reset;
   ResponseStatus status = ResponseStatus::Pending;
   std::string reason;           ///< why refused, not possible or failed; our own words
-  std::uint64_t latency_us = 0; ///< first packet of the match to this status
+  std::uint64_t latency_us = 0; ///< packet that matched to this status
+  /// Kill only: packet that matched until the process could run no more user code, and how long the VM
+  /// stood still for that.
+  std::optional<std::uint64_t> stopped_us = {};
+  std::optional<std::uint64_t> paused_us = {};
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.action, self.status, self.reason, self.latency_us);
+    wire(self.action, self.status, self.reason, self.latency_us, self.stopped_us, self.paused_us);
   }
 };
 

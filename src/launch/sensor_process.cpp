@@ -226,7 +226,7 @@ Result<Report> SensorProcess::receive(std::uint32_t id, milliseconds wait) {
   auto report = std::move(waiting.front());
   waiting.pop_front();
   if (auto *failed = std::get_if<Failed>(&report)) {
-    return fail(ErrorCode::InvalidInput, std::move(failed->reason));
+    return fail(failed->code, std::move(failed->reason));
   }
   return report;
 }

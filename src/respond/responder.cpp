@@ -48,6 +48,7 @@ struct Responder::Job {
   VmHands &hands;
   const Report &report;
   std::vector<ResponseDone> done;
+  std::optional<std::uint64_t> stopped_us; ///< when the last process was marked
 
   [[nodiscard]] const FlowSeen &flow() const { return finding.match.flow; }
   [[nodiscard]] bool dry() const { return finding.mode == ResponseMode::Monitor; }
@@ -57,12 +58,22 @@ struct Responder::Job {
     return found == finding.wanted.end() ? nullptr : &*found;
   }
 
-  void finish(ResponseAction action, const Outcome &outcome) {
+  /// Since the packet that completed the match.
+  [[nodiscard]] std::uint64_t latency_us() const {
     const auto since =
-        wall_now().time_since_epoch() - std::chrono::nanoseconds(flow().first_packet_ns);
+        wall_now().time_since_epoch() - std::chrono::nanoseconds(flow().last_packet_ns);
     const auto latency = std::chrono::duration_cast<std::chrono::microseconds>(since).count();
-    done.push_back({action, outcome.status, outcome.reason,
-                    static_cast<std::uint64_t>(std::max<std::int64_t>(0, latency))});
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(0, latency));
+  }
+
+  void finish(ResponseAction action, const Outcome &outcome) {
+    done.push_back({action, outcome.status, outcome.reason, latency_us()});
+    if (action == ResponseAction::Kill && stopped_us) {
+      const auto paused =
+          std::chrono::duration_cast<std::chrono::microseconds>(self.last_kill_.paused);
+      done.back().stopped_us = stopped_us;
+      done.back().paused_us = static_cast<std::uint64_t>(paused.count());
+    }
     if (report) {
       report(done.back());
     }
@@ -170,6 +181,7 @@ struct Responder::Job {
     self.last_kill_.paused += outcome.paused;
     switch (outcome.status) {
     case PlanStatus::Applied:
+      stopped_us = latency_us();
       return Outcome{ResponseStatus::Pending, {}};
     case PlanStatus::Mismatch:
       last = {ResponseStatus::Failed, outcome.reason};
@@ -282,7 +294,7 @@ struct Responder::Job {
 
 std::vector<ResponseDone> Responder::respond(const Finding &finding, VmHands &hands,
                                              const Report &report) {
-  Job job{*this, finding, hands, report, {}};
+  Job job{*this, finding, hands, report, {}, {}};
   job.run();
   return std::move(job.done);
 }

@@ -29,6 +29,21 @@ struct MappedImage {
   intel::IntelImage image;
 };
 
+/// As respond/sensor_link.h wants it: NotFound and Unsupported end the matter, the rest is worth a try.
+ErrorCode code_of(guest::KillRefusal refusal) {
+  switch (refusal) {
+  case guest::KillRefusal::NoSuchProcess:
+  case guest::KillRefusal::AlreadyExiting: return ErrorCode::NotFound;
+  case guest::KillRefusal::InitProcess:
+  case guest::KillRefusal::KernelThread:
+  case guest::KillRefusal::TooManyThreads:
+  case guest::KillRefusal::Unsupported: return ErrorCode::Unsupported;
+  case guest::KillRefusal::LockHeld:
+  case guest::KillRefusal::Unreadable: break;
+  }
+  return ErrorCode::Timeout;
+}
+
 void add(std::vector<NamedCount> &counts, std::string name, std::uint64_t value) {
   counts.push_back({std::move(name), value});
 }
@@ -236,7 +251,7 @@ void RequestLoop::send_rows(std::uint32_t id, std::vector<Row> rows,
 void RequestLoop::answer(std::uint32_t id, const ListProcesses &, Fds) {
   guest::LinuxGuest *guest = view_.look();
   if (guest == nullptr) {
-    return send(id, Failed{not_ready()});
+    return send(id, Failed{not_ready(), ErrorCode::Unreachable});
   }
   auto seen = guest->processes();
   send_rows<ProcessRows>(id, std::move(seen.processes), seen.completeness);
@@ -245,7 +260,7 @@ void RequestLoop::answer(std::uint32_t id, const ListProcesses &, Fds) {
 void RequestLoop::answer(std::uint32_t id, const ListSockets &, Fds) {
   guest::LinuxGuest *guest = view_.look();
   if (guest == nullptr) {
-    return send(id, Failed{not_ready()});
+    return send(id, Failed{not_ready(), ErrorCode::Unreachable});
   }
   auto seen = guest->sockets();
   send_rows<SocketRows>(id, std::move(seen.sockets), seen.completeness);
@@ -255,7 +270,7 @@ void RequestLoop::answer(std::uint32_t id, const FindOwner &request, Fds) {
   const auto start = monotonic_now();
   guest::LinuxGuest *guest = view_.look();
   if (guest == nullptr) {
-    return send(id, Failed{not_ready()});
+    return send(id, Failed{not_ready(), ErrorCode::Unreachable});
   }
   OwnerFound found;
   found.attribution = guest->attribute(request.tuple, wall_now());
@@ -269,11 +284,11 @@ void RequestLoop::answer(std::uint32_t id, const FindOwner &request, Fds) {
 void RequestLoop::answer(std::uint32_t id, const PlanKill &request, Fds) {
   guest::LinuxGuest *guest = view_.look();
   if (guest == nullptr) {
-    return send(id, Failed{not_ready()});
+    return send(id, Failed{not_ready(), ErrorCode::Unreachable});
   }
   auto plan = guest->plan_kill(request.process);
   if (!plan) {
-    return send(id, Failed{guest::to_string(plan.error())});
+    return send(id, Failed{guest::to_string(plan.error()), code_of(plan.error())});
   }
   send(id, PlanMade{std::move(*plan)});
 }

@@ -179,10 +179,15 @@ void add_processes(Json &alert, const Attribution &attribution) {
 Json response_list(std::span<const ResponseDone> responses) {
   auto list = Json::array();
   for (const auto &done : responses) {
-    list.push_back({{"action", to_string(done.action)},
-                    {"status", to_string(done.status)},
-                    {"reason", text_or_null(done.reason)},
-                    {"latency_us", done.latency_us}});
+    Json entry = {{"action", to_string(done.action)},
+                  {"status", to_string(done.status)},
+                  {"reason", text_or_null(done.reason)},
+                  {"latency_us", done.latency_us}};
+    if (done.stopped_us) {
+      entry["stopped_us"] = *done.stopped_us;
+      entry["paused_us"] = or_null(done.paused_us);
+    }
+    list.push_back(std::move(entry));
   }
   return list;
 }
