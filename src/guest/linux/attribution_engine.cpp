@@ -73,6 +73,7 @@ Attribution AttributionEngine::answer(AttributionStatus status, const Indexed &f
     }
   }
   std::vector<Task> tasks;
+  tasks.reserve(leaders.size());
   for (const std::uint32_t leader : leaders) {
     tasks.push_back(from.table.leaders[leader]);
   }

@@ -18,8 +18,8 @@ tl::unexpected<GuestTrouble> trouble(GuestState state, std::string what, Fault f
 } // namespace
 
 struct LinuxGuest::Parts {
-  Parts(Kernel found, LinuxLayout bound, GuestVirtual init_task, WalkBudget call_budget)
-      : kernel(std::move(found)), budget(call_budget), layout(std::move(bound)),
+  Parts(Kernel found, const LinuxLayout &bound, GuestVirtual init_task, WalkBudget call_budget)
+      : kernel(std::move(found)), budget(call_budget), layout(bound),
         tasks(layout.task, layout.signal, init_task), clock(layout.clock, *kernel.symbols),
         processes(layout, tasks, clock), sockets(layout, tasks, *kernel.symbols),
         attribution(sockets, processes), killer(layout, tasks, pending_bit()) {}
@@ -63,8 +63,7 @@ tl::expected<LinuxGuest, GuestTrouble> LinuxGuest::attach(Kernel kernel, WalkBud
     return trouble(GuestState::Unreadable, "the kernel's symbols lack init_task",
                    {FaultCode::NotFound, 0});
   }
-  auto parts =
-      std::make_unique<Parts>(std::move(kernel), std::move(*layout), *init_task, call_budget);
+  auto parts = std::make_unique<Parts>(std::move(kernel), *layout, *init_task, call_budget);
   parts->kernel.symbols.reset(); // all is looked up; the tables are several MiB
   parts->kernel.types.reset();
   return LinuxGuest(std::move(parts));

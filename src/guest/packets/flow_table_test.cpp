@@ -1,5 +1,5 @@
 #include "guest/packets/flow_table.h"
-#include "guest/packets/pipeline_fixture.h"
+#include "guest/packets/pipeline_test_fixture.h"
 
 namespace outguard::guest {
 namespace {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "guest/packets/live_source.h"
-#include "guest/packets/ring_builder.h"
+#include "guest/packets/ring_test_builder.h"
 
 namespace outguard::guest {
 namespace {

@@ -2,7 +2,7 @@
 #include <chrono>
 #include <cstdio>
 
-#include "guest/packets/pipeline_fixture.h"
+#include "guest/packets/pipeline_test_fixture.h"
 
 namespace outguard::guest {
 namespace {

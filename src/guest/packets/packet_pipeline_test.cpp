@@ -1,6 +1,6 @@
 // The packet path from frames to observables, and above all its reassembly.
 #include "guest/packets/packet_pipeline.h"
-#include "guest/packets/pipeline_fixture.h"
+#include "guest/packets/pipeline_test_fixture.h"
 
 namespace outguard::guest {
 namespace {

@@ -1,7 +1,7 @@
 #include <cstdlib>
 
 #include "guest/packets/ring_block.h"
-#include "guest/packets/ring_builder.h"
+#include "guest/packets/ring_test_builder.h"
 
 using namespace outguard::guest;
 

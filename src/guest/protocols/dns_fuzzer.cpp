@@ -1,7 +1,7 @@
 #include <cstdlib>
 
 #include "guest/protocols/dns.h"
-#include "guest/protocols/recording_sink.h"
+#include "guest/protocols/recording_test_sink.h"
 #include "guest/testing/message_builder.h"
 
 using namespace outguard::guest;

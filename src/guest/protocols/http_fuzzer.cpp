@@ -2,7 +2,7 @@
 #include <cstdlib>
 
 #include "guest/protocols/http.h"
-#include "guest/protocols/recording_sink.h"
+#include "guest/protocols/recording_test_sink.h"
 #include "guest/testing/message_builder.h"
 
 using namespace outguard::guest;

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "guest/protocols/inspector.h"
-#include "guest/protocols/recording_sink.h"
+#include "guest/protocols/recording_test_sink.h"
 #include "guest/testing/message_builder.h"
 
 namespace outguard::guest {

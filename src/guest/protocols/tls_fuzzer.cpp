@@ -1,7 +1,7 @@
 // The first byte says where the bytes are cut in two: a prefix may only ask for more, or agree.
 #include <cstdlib>
 
-#include "guest/protocols/recording_sink.h"
+#include "guest/protocols/recording_test_sink.h"
 #include "guest/protocols/tls.h"
 #include "guest/testing/message_builder.h"
 

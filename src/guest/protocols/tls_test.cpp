@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "guest/protocols/recording_sink.h"
+#include "guest/protocols/recording_test_sink.h"
 #include "guest/protocols/tls.h"
 #include "guest/testing/message_builder.h"
 
