@@ -18,8 +18,7 @@ FlowTuple udp(std::string_view local, std::string_view remote) {
   return {17, end(local), end(remote)};
 }
 
-class AttributionTest : public testing::Test {
-protected:
+struct AttributionTest : testing::Test {
   LinuxGuest &guest() {
     if (!attached) {
       attached.emplace(LinuxGuest::attach(image.kernel()).value());
@@ -46,7 +45,7 @@ protected:
     image.hold(task, fd, made);
     return made;
   }
-  static void expect_pids(const Attribution &answer, std::vector<std::int32_t> pids) {
+  static void expect_pids(const Attribution &answer, const std::vector<std::int32_t> &pids) {
     std::vector<std::int32_t> found;
     for (const auto &process : answer.processes) {
       found.push_back(process.identity.pid);
@@ -94,12 +93,12 @@ TEST_F(AttributionTest, ADescriptorThatWasReusedIsNotBelieved) {
   expect_pids(ask(flow), {80});
   // The socket moves to another process.
   const GuestVirtual files(image.get(web, "task_struct", "files"));
-  const GuestVirtual slot = image.at(files, "files_struct", "fd_array").plus_wrapping(3 * 8);
+  const GuestVirtual slot = image.at(files, "files_struct", "fd_array").plus_wrapping(24);
   const GuestVirtual file(image.builder().space().read_pointer(slot).value());
   image.builder().put(slot, std::uint64_t{0});
   const GuestVirtual files_of_other(image.get(other, "task_struct", "files"));
   image.builder().put_pointer(
-      image.at(files_of_other, "files_struct", "fd_array").plus_wrapping(7 * 8), file);
+      image.at(files_of_other, "files_struct", "fd_array").plus_wrapping(56), file);
   const auto answer = ask(flow);
   EXPECT_EQ(answer.status, AttributionStatus::Exact);
   expect_pids(answer, {90});
@@ -184,7 +183,7 @@ TEST_F(AttributionTest, TheEarlierOwnerOfAnOrphan) {
   const auto made = connect(web, 3, "10.0.0.1:50000", "203.0.113.66:4444");
   expect_pids(ask(flow), {80});
   const GuestVirtual files(image.get(web, "task_struct", "files"));
-  image.builder().put(image.at(files, "files_struct", "fd_array").plus_wrapping(3 * 8),
+  image.builder().put(image.at(files, "files_struct", "fd_array").plus_wrapping(24),
                       std::uint64_t{0});
   image.set(made.sock, "sock", "sk_socket", 0);
   image.set(made.sock, "sock_common", "skc_state", 4);

@@ -4,9 +4,8 @@ namespace outguard::guest {
 namespace {
 
 // include/linux/sched/signal.h and the ABI; the same from 5.10 to 6.12.
-constexpr std::uint64_t kGroupExit = 4; // SIGNAL_GROUP_EXIT
-constexpr std::uint64_t kKillSignal = 9;
-constexpr std::uint64_t kKillSignalBit = std::uint64_t{1} << (kKillSignal - 1);
+constexpr std::uint64_t kGroupExit = 4;                         // SIGNAL_GROUP_EXIT
+constexpr std::uint64_t kKillSignalBit = std::uint64_t{1} << 8; // SIGKILL, the ninth
 constexpr std::int32_t kInitPid = 1;
 constexpr std::uint64_t kPageBytes = 4096;
 
@@ -23,9 +22,6 @@ public:
 
   void expect(GuestVirtual object, const Member &member, std::uint64_t value) {
     add(object, member, full_mask(member.size), value, 0, 0);
-  }
-  void assign(GuestVirtual object, const Member &member, std::uint64_t value) {
-    add(object, member, 0, 0, full_mask(member.size), value);
   }
   void set_bit(GuestVirtual object, const Member &member, std::uint64_t bit) {
     add(object, member, 0, 0, bit, bit);
@@ -140,9 +136,6 @@ tl::expected<WritePlan, KillRefusal> KillPlanner::plan(const ProcessIdentity &pr
   plan.expect(leader->sighand, lock, 0);
   plan.expect(leader->signal, signal.flags, shared.number(signal.flags));
   plan.expect(leader->signal, signal.nr_threads, threads.size());
-  plan.assign(leader->signal, signal.flags, kGroupExit); // drops the stop and continue flags too
-  plan.assign(leader->signal, signal.group_exit_code, kKillSignal);
-  plan.assign(leader->signal, signal.group_stop_count, 0);
   for (const Task &thread : threads) {
     // A released thread has no sighand any more; its memory may be another's by now.
     plan.expect(thread.address, task.sighand, leader->sighand.raw());

@@ -17,7 +17,8 @@ using namespace outguard::guest;
 
 constexpr std::size_t kMostChanges = 64;
 constexpr WalkBudget kBudget(20'000, 8 << 20); // ten times what the whole guest needs
-enum Change : std::uint8_t { ToObject, ToItself, ToWord, ToSmall, FlipByte, Unmap, kChanges };
+enum Change : std::uint8_t { ToObject, ToItself, ToWord, ToSmall, FlipByte, Unmap };
+constexpr std::uint8_t kChanges = Unmap + 1;
 
 Endpoint end(std::string_view text) {
   return Endpoint::parse(text).value();
@@ -100,14 +101,15 @@ void Guest::change(ByteCursor &input) {
     return;
   }
   const auto &target = image_.objects()[*index % image_.objects().size()];
-  const GuestVirtual at = target.address.plus_wrapping(*word * 8U % target.size & ~7U);
+  const GuestVirtual at =
+      target.address.plus_wrapping(std::uint64_t{*word} * 8 % target.size / 8 * 8);
   const auto old = image_.builder().space().read<std::uint64_t>(at);
   if (!old) {
     return;
   }
   switch (*kind % kChanges) {
   case ToObject:
-    return set(at, object(*payload).raw() + (*payload >> 10) * 8);
+    return set(at, object(*payload).raw() + (std::uint64_t{*payload} >> 10) * 8);
   case ToItself:
     return set(at, at.raw());
   case ToWord:
@@ -115,7 +117,7 @@ void Guest::change(ByteCursor &input) {
   case ToSmall:
     return set(at, *payload);
   case FlipByte:
-    return set(at, old->any_value() ^ std::uint64_t{*payload} << *word % 7 * 8);
+    return set(at, old->any_value() ^ std::uint64_t{*payload} << (*word % 7U * 8U));
   default:
     break;
   }

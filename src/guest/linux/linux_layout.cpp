@@ -100,8 +100,6 @@ SignalLayout Binding::signal() {
   SignalLayout layout;
   auto signal = of("signal_struct");
   layout.flags = signal.number("flags");
-  layout.group_exit_code = signal.number("group_exit_code");
-  layout.group_stop_count = signal.number("group_stop_count");
   layout.nr_threads = signal.number("nr_threads");
   layout.signal = signal.extent();
   layout.thread_head = signal.place("thread_head");

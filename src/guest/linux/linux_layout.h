@@ -31,7 +31,7 @@ struct ProcessLayout {
 
 struct SignalLayout {
   Extent signal;
-  Member flags, group_exit_code, group_stop_count, nr_threads;
+  Member flags, nr_threads;
   Member thread_head;         ///< outside the extent
   std::optional<Member> lock; ///< of sighand_struct, the word that is 0 while siglock is free
 };

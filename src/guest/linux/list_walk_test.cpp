@@ -8,8 +8,7 @@
 namespace outguard::guest {
 namespace {
 
-class ListWalkTest : public testing::Test {
-protected:
+struct ListWalkTest : testing::Test {
   ListWalkTest() {
     for (auto &node : nodes) {
       node = guest.allocate(16);

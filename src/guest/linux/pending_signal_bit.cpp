@@ -35,7 +35,7 @@ Result<Operand> memory_operand(ByteCursor &code) {
     if (!byte) {
       return tl::unexpected(byte.error());
     }
-    operand.displacement = static_cast<std::int8_t>(*byte);
+    operand.displacement = *byte < 0x80 ? *byte : *byte - 0x100;
   } else if (mode == 2) {
     const auto word = code.le32();
     if (!word) {

@@ -12,8 +12,7 @@ namespace {
 
 using testing::ElementsAre;
 
-class ProcessWalkerTest : public testing::Test {
-protected:
+struct ProcessWalkerTest : testing::Test {
   ProcessesSeen walk() { return LinuxGuest::attach(image.kernel())->processes(); }
   ProcessSeen see(GuestVirtual task) {
     const auto seen = walk();

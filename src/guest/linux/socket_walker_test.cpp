@@ -13,8 +13,7 @@ Endpoint end(std::string_view text) {
   return Endpoint::parse(text).value();
 }
 
-class SocketWalkerTest : public testing::Test {
-protected:
+struct SocketWalkerTest : testing::Test {
   SocketsSeen walk() { return LinuxGuest::attach(image.kernel())->sockets(); }
   static const SocketSeen *find(const std::vector<SocketSeen> &sockets, GuestVirtual sock) {
     const auto found = std::ranges::find(sockets, sock.raw(), &SocketSeen::sock);
@@ -234,7 +233,7 @@ TEST_F(SocketWalkerTest, AnArrayOfListenersInsideTheTable) { // 5.10
                                       .has_socket = false,
                                       .in_table = false});
   const GuestVirtual node = image.at(made.sock, "sock_common", "skc_node");
-  const GuestVirtual head = table.plus_wrapping(offset + 5 * 16 + 8);
+  const GuestVirtual head = table.plus_wrapping(offset + 88);
   image.builder().put_pointer(head, node);
   image.builder().put(node, std::uint64_t{1});
   image.builder().put_pointer(node.plus_wrapping(8), head);

@@ -13,10 +13,15 @@ std::uint16_t family_number(const SocketSpec &spec) {
   return spec.family != 0 ? spec.family : spec.local.address.family == IpFamily::V4 ? 2 : 10;
 }
 
+/// Of an array of guest memory.
+GuestVirtual element(GuestVirtual first, std::uint64_t index, std::uint64_t size) {
+  return first.plus_wrapping(index * size);
+}
+
 } // namespace
 
 void LinuxImage::define(std::string_view type,
-                        std::vector<std::pair<std::string, std::uint32_t>> members) {
+                        const std::vector<std::pair<std::string, std::uint32_t>> &members) {
   const std::string name(type);
   std::uint32_t at = 0;
   for (const auto &[member, size] : members) {
@@ -215,13 +220,13 @@ void LinuxImage::push(GuestVirtual head, GuestVirtual node) {
 
 void LinuxImage::make_tables() {
   const GuestVirtual tcp = make("inet_hashinfo");
-  established_ = builder_.allocate(kEstablishedBuckets * 8);
-  listening_ = builder_.allocate(32 * 16);
+  established_ = builder_.allocate(std::uint64_t{kEstablishedBuckets} * 8);
+  listening_ = builder_.allocate(512);
   for (std::uint32_t bucket = 0; bucket < kEstablishedBuckets; ++bucket) {
-    builder_.put(established_.plus_wrapping(bucket * 8), std::uint64_t{bucket} << 1 | 1);
+    builder_.put(element(established_, bucket, 8), std::uint64_t{bucket} << 1 | 1);
   }
   for (std::uint32_t bucket = 0; bucket < 32; ++bucket) {
-    builder_.put(listening_.plus_wrapping(bucket * 16 + 8), std::uint64_t{bucket} << 1 | 1);
+    builder_.put(element(listening_, bucket, 16).plus_wrapping(8), std::uint64_t{bucket} << 1 | 1);
   }
   set(tcp, "inet_hashinfo", "ehash", established_.raw());
   set(tcp, "inet_hashinfo", "ehash_mask", kEstablishedBuckets - 1);
@@ -230,7 +235,7 @@ void LinuxImage::make_tables() {
   symbols_.add("tcp_hashinfo", tcp);
 
   const GuestVirtual udp = make("udp_table");
-  udp_slots_ = builder_.allocate(256 * 16);
+  udp_slots_ = builder_.allocate(4096);
   set(udp, "udp_table", "hash", udp_slots_.raw());
   set(udp, "udp_table", "mask", 255);
   symbols_.add("udp_table", udp);
@@ -369,14 +374,13 @@ void LinuxImage::put_in_table(GuestVirtual sock, const SocketSpec &spec) {
   const GuestVirtual node = at(sock, "sock_common", "skc_node");
   const bool is_v4 = spec.local.address.family == IpFamily::V4;
   if (spec.type == 3) {
-    push(at(is_v4 ? raw_v4_ : raw_v6_, "raw_hashinfo", "ht").plus_wrapping(spec.protocol * 8U),
-         node);
+    push(element(at(is_v4 ? raw_v4_ : raw_v6_, "raw_hashinfo", "ht"), spec.protocol, 8), node);
   } else if (spec.protocol != 6) {
-    push(udp_slots_.plus_wrapping(spec.local.port % 256U * 16), node);
+    push(element(udp_slots_, spec.local.port % 256U, 16), node);
   } else if (spec.state == 10) {
-    push(listening_.plus_wrapping(spec.local.port % 32U * 16 + 8), node);
+    push(element(listening_, spec.local.port % 32U, 16).plus_wrapping(8), node);
   } else { // two to a bucket, so that chains are walked
-    push(established_.plus_wrapping(next_bucket_ / 2 % kEstablishedBuckets * 8), node);
+    push(element(established_, next_bucket_ / 2 % kEstablishedBuckets, 8), node);
     ++next_bucket_;
   }
 }
@@ -402,7 +406,7 @@ GuestVirtual LinuxImage::add_minisock(std::uint8_t state, const Endpoint &local,
                                       const Endpoint &remote, std::uint8_t substate) {
   // At the end of a page with nothing mapped behind it: reading struct sock there must fail.
   const std::uint32_t size = types_.size_of("inet_timewait_sock").value();
-  const GuestVirtual page = builder_.allocate(3 * 4096, 4096);
+  const GuestVirtual page = builder_.allocate(12288, 4096);
   builder_.unmap(page.plus_wrapping(4096));
   const GuestVirtual sock = page.plus_wrapping(4096 - size);
   const SocketSpec spec{.state = state, .local = local, .remote = remote};
@@ -426,7 +430,7 @@ GuestVirtual LinuxImage::hold(GuestVirtual task, std::uint32_t fd, const SocketO
   const GuestVirtual files(get(task, "task_struct", "files"));
   const GuestVirtual table(get(files, "files_struct", "fdt"));
   const GuestVirtual slots(get(table, "fdtable", "fd"));
-  builder_.put_pointer(slots.plus_wrapping(fd * 8), file);
+  builder_.put_pointer(element(slots, fd, 8), file);
   if (const GuestVirtual bits(get(table, "fdtable", "open_fds")); !bits.is_null()) {
     builder_.put(bits.plus_wrapping(fd / 8), static_cast<std::uint8_t>(1U << fd % 8));
   }
@@ -437,7 +441,7 @@ GuestVirtual LinuxImage::hold_plain_file(GuestVirtual task, std::uint32_t fd) {
   const GuestVirtual file = open_file("/dev/null");
   const GuestVirtual files(get(task, "task_struct", "files"));
   const GuestVirtual slots(get(GuestVirtual(get(files, "files_struct", "fdt")), "fdtable", "fd"));
-  builder_.put_pointer(slots.plus_wrapping(fd * 8), file);
+  builder_.put_pointer(element(slots, fd, 8), file);
   return file;
 }
 

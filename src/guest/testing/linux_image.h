@@ -116,7 +116,8 @@ public:
 private:
   void define_types();
   void define_socket_types();
-  void define(std::string_view type, std::vector<std::pair<std::string, std::uint32_t>> members);
+  void define(std::string_view type,
+              const std::vector<std::pair<std::string, std::uint32_t>> &members);
   [[nodiscard]] GuestVirtual make(std::string_view type);
   void make_tables();
   void make_clock();
