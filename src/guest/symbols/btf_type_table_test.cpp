@@ -178,7 +178,8 @@ TEST_F(BtfTest, RefusesBadSections) {
         << length;
   }
   auto unterminated = good;
-  unterminated.back() = 'x';
+  ASSERT_FALSE(unterminated.empty());
+  unterminated[unterminated.size() - 1] = 'x';
   EXPECT_EQ(BtfTypeTable::parse(unterminated).error().code, FaultCode::Malformed);
 }
 
