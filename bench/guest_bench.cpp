@@ -1,10 +1,10 @@
-// Measures the walkers on one live guest, inside one process: attach, full table refresh, one flow's
-// owner. Prints one JSON object. bench/run.py boots the guest and gathers the figures.
+// Measures the walkers on one live guest, inside one process: attach, full table refresh, one
+// flow's owner. Prints one JSON object. bench/run.py boots the guest and gathers the figures.
 //
 //   guest_bench TARGET [ROUNDS]
 //
-// Opens and parses in one process, which the product never does: a benchmark of the parts, run as root
-// against guests of the lab only.
+// Opens and parses in one process, which the product never does: a benchmark of the parts, run as
+// root against guests of the lab only.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

@@ -1,6 +1,5 @@
-#include <unistd.h>
-
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/ip_address.h"
@@ -17,7 +16,8 @@ TEST(IpAddress, TextRoundTrip) {
     ASSERT_TRUE(address) << text;
     EXPECT_EQ(address->to_string(), text);
   }
-  for (const char *text : {"", "1.2.3", "1.2.3.4 ", "01.2.3.4", "fe80::1%eth0", ":::", "1.2.3.4.5"}) {
+  for (const char *text :
+       {"", "1.2.3", "1.2.3.4 ", "01.2.3.4", "fe80::1%eth0", ":::", "1.2.3.4.5"}) {
     EXPECT_FALSE(IpAddress::parse(text)) << text;
   }
 }
@@ -33,7 +33,8 @@ TEST(Endpoint, TextRoundTrip) {
     ASSERT_TRUE(endpoint) << text;
     EXPECT_EQ(endpoint->to_string(), text);
   }
-  for (const char *text : {"10.0.0.1", "10.0.0.1:65536", "::1:80", "[10.0.0.1]:80", ":80", "[::1]:"}) {
+  for (const char *text :
+       {"10.0.0.1", "10.0.0.1:65536", "::1:80", "[10.0.0.1]:80", ":80", "[::1]:"}) {
     EXPECT_FALSE(Endpoint::parse(text)) << text;
   }
 }

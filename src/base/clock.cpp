@@ -33,7 +33,9 @@ WallTime wall_now() {
   return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
 }
 
-MonotonicTime monotonic_now() { return std::chrono::steady_clock::now(); }
+MonotonicTime monotonic_now() {
+  return std::chrono::steady_clock::now();
+}
 
 std::string eve_timestamp(WallTime time) {
   const auto broken = break_down(time);

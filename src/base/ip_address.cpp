@@ -88,11 +88,16 @@ std::optional<Endpoint> Endpoint::parse(std::string_view text) {
 
 std::string protocol_name(std::uint8_t protocol) {
   switch (static_cast<IpProtocol>(protocol)) {
-  case IpProtocol::Icmp: return "icmp";
-  case IpProtocol::Tcp: return "tcp";
-  case IpProtocol::Udp: return "udp";
-  case IpProtocol::Icmpv6: return "icmpv6";
-  case IpProtocol::UdpLite: return "udplite";
+  case IpProtocol::Icmp:
+    return "icmp";
+  case IpProtocol::Tcp:
+    return "tcp";
+  case IpProtocol::Udp:
+    return "udp";
+  case IpProtocol::Icmpv6:
+    return "icmpv6";
+  case IpProtocol::UdpLite:
+    return "udplite";
   }
   return std::to_string(protocol);
 }

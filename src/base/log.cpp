@@ -12,10 +12,14 @@ namespace {
 
 spdlog::level::level_enum native(Level level) {
   switch (level) {
-  case Level::Debug: return spdlog::level::debug;
-  case Level::Info: return spdlog::level::info;
-  case Level::Warning: return spdlog::level::warn;
-  case Level::Error: return spdlog::level::err;
+  case Level::Debug:
+    return spdlog::level::debug;
+  case Level::Info:
+    return spdlog::level::info;
+  case Level::Warning:
+    return spdlog::level::warn;
+  case Level::Error:
+    return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -37,9 +41,17 @@ void start(std::string_view name, Level least) {
   logger().set_level(native(least));
 }
 
-void debug(std::string_view message) { logger().log(spdlog::level::debug, message); }
-void info(std::string_view message) { logger().log(spdlog::level::info, message); }
-void warning(std::string_view message) { logger().log(spdlog::level::warn, message); }
-void error(std::string_view message) { logger().log(spdlog::level::err, message); }
+void debug(std::string_view message) {
+  logger().log(spdlog::level::debug, message);
+}
+void info(std::string_view message) {
+  logger().log(spdlog::level::info, message);
+}
+void warning(std::string_view message) {
+  logger().log(spdlog::level::warn, message);
+}
+void error(std::string_view message) {
+  logger().log(spdlog::level::err, message);
+}
 
 } // namespace outguard::log

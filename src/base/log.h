@@ -1,6 +1,6 @@
 #pragma once
-// The programs' own log, to stderr. Never carries alerts, and never a byte from guest or network that
-// has not been escaped (facts/guest_text.h). Safe from any thread.
+// The programs' own log, to stderr. Never carries alerts, and never a byte from guest or network
+// that has not been escaped (facts/guest_text.h). Safe from any thread.
 
 #include <string_view>
 

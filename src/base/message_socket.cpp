@@ -14,8 +14,8 @@ namespace {
 Result<bool> wait_for(int fd, short events, std::chrono::milliseconds wait) {
   const auto deadline = std::chrono::steady_clock::now() + wait;
   while (true) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-        deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd item{fd, events, 0};
     const int ready = ::poll(&item, 1, static_cast<int>(std::max<long>(left.count(), 0)));
     if (ready > 0) {

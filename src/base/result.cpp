@@ -14,15 +14,24 @@ tl::unexpected<Error> fail_errno(const std::string &what) {
 
 const char *to_string(ErrorCode code) {
   switch (code) {
-  case ErrorCode::InvalidInput: return "invalid input";
-  case ErrorCode::NotFound: return "not found";
-  case ErrorCode::Unsupported: return "unsupported";
-  case ErrorCode::Permission: return "permission denied";
-  case ErrorCode::Unreachable: return "unreachable";
-  case ErrorCode::Timeout: return "timed out";
-  case ErrorCode::LimitReached: return "limit reached";
-  case ErrorCode::SystemFailed: return "system call failed";
-  case ErrorCode::Refused: return "refused";
+  case ErrorCode::InvalidInput:
+    return "invalid input";
+  case ErrorCode::NotFound:
+    return "not found";
+  case ErrorCode::Unsupported:
+    return "unsupported";
+  case ErrorCode::Permission:
+    return "permission denied";
+  case ErrorCode::Unreachable:
+    return "unreachable";
+  case ErrorCode::Timeout:
+    return "timed out";
+  case ErrorCode::LimitReached:
+    return "limit reached";
+  case ErrorCode::SystemFailed:
+    return "system call failed";
+  case ErrorCode::Refused:
+    return "refused";
   }
   return "unknown";
 }

@@ -1,6 +1,6 @@
 #pragma once
-// The one way a function outside guest/ says that it failed. Under guest/ the error is a small value
-// instead (guest/bytes/fault.h), since a hostile guest can cause millions of them.
+// The one way a function outside guest/ says that it failed. Under guest/ the error is a small
+// value instead (guest/bytes/fault.h), since a hostile guest can cause millions of them.
 
 #include <string>
 #include <utility>
@@ -11,15 +11,15 @@ namespace outguard {
 
 /// A closed list: callers branch on the code, people read the message.
 enum class ErrorCode {
-  InvalidInput,  ///< bytes from a file, the user or a peer do not make sense
-  NotFound,      ///< what was asked for does not exist
-  Unsupported,   ///< this host, kernel or QEMU cannot do it
-  Permission,    ///< the operating system refused
-  Unreachable,   ///< the peer (QEMU, sensor) does not answer or is gone
-  Timeout,       ///< the time limit of the call was reached
-  LimitReached,  ///< one of our own caps
-  SystemFailed,  ///< a system call failed; `message` holds errno's text
-  Refused,       ///< a guard said no
+  InvalidInput, ///< bytes from a file, the user or a peer do not make sense
+  NotFound,     ///< what was asked for does not exist
+  Unsupported,  ///< this host, kernel or QEMU cannot do it
+  Permission,   ///< the operating system refused
+  Unreachable,  ///< the peer (QEMU, sensor) does not answer or is gone
+  Timeout,      ///< the time limit of the call was reached
+  LimitReached, ///< one of our own caps
+  SystemFailed, ///< a system call failed; `message` holds errno's text
+  Refused,      ///< a guard said no
 };
 
 struct Error {

@@ -96,9 +96,9 @@ void print_process_table(const std::vector<ProcessSeen> &rows, bool tree) {
     table.add({std::to_string(row.identity.pid), std::to_string(row.ppid),
                row.uid ? std::to_string(*row.uid) : "?", std::string(1, row.state),
                row.netns ? std::to_string(*row.netns) : "?",
-               row.kernel_thread ? "-"
-                                 : printable(row.exe) +
-                                       (row.exe_deleted.value_or(false) ? " (deleted)" : ""),
+               row.kernel_thread
+                   ? "-"
+                   : printable(row.exe) + (row.exe_deleted.value_or(false) ? " (deleted)" : ""),
                std::string(depth * 2, ' ') + command_of(row)});
   };
   if (tree) {

@@ -3,10 +3,9 @@
 #include <future>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
 
 #include "cli/commands.h"
 #include "cli/problems.h"
@@ -52,7 +51,8 @@ bool print_feeds(const Common &common, const launch::CompiledIntel &compiled) {
                              line.reason, line.text.printable()));
     }
     if (feed.rejected > feed.lines.size()) {
-      print_line(fmt::format("  ... and {} more rejected lines", feed.rejected - feed.lines.size()));
+      print_line(
+          fmt::format("  ... and {} more rejected lines", feed.rejected - feed.lines.size()));
     }
   }
   return good;

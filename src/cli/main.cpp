@@ -55,8 +55,7 @@ public:
 
 private:
   template <class Action>
-  CLI::App *add(CLI::App *parent, const std::string &name, const std::string &help,
-                Action action) {
+  CLI::App *add(CLI::App *parent, const std::string &name, const std::string &help, Action action) {
     auto *command = parent->add_subcommand(name, help);
     command->fallthrough();
     command->callback([this, action] { chosen_ = action; });
@@ -86,15 +85,14 @@ private:
     add(vm, "list", "VMs found, what is seen of each, and why not more",
         [&a] { return vm_list(a.common); });
     add_target(add(vm, "show", "one VM in full", [&a] { return vm_show(a.common, a.target); }));
-    auto *processes = add(&app_, "ps", "processes of a guest",
-                          [&a] { return ps(a.common, a.target, a.tree); });
+    auto *processes =
+        add(&app_, "ps", "processes of a guest", [&a] { return ps(a.common, a.target, a.tree); });
     add_target(processes);
     processes->add_flag("--tree", a.tree, "children below their parents");
     add_target(add(&app_, "sockets", "port - protocol - process of a guest",
                    [&a] { return sockets(a.common, a.target); }));
-    auto *owner = add(&app_, "who", "the process behind one flow", [&a] {
-      return who(a.common, a.target, a.protocol, a.local, a.remote);
-    });
+    auto *owner = add(&app_, "who", "the process behind one flow",
+                      [&a] { return who(a.common, a.target, a.protocol, a.local, a.remote); });
     add_target(owner);
     owner->add_option("PROTOCOL", a.protocol)->required()->check(CLI::IsMember({"tcp", "udp"}));
     owner->add_option("LOCAL", a.local, "ADDRESS:PORT in the guest")->required();

@@ -46,8 +46,12 @@ void Table::print() const {
   }
 }
 
-void print_line(std::string_view line) { fmt::print("{}\n", line); }
+void print_line(std::string_view line) {
+  fmt::print("{}\n", line);
+}
 
-void complain(std::string_view message) { fmt::print(stderr, "outguard: {}\n", message); }
+void complain(std::string_view message) {
+  fmt::print(stderr, "outguard: {}\n", message);
+}
 
 } // namespace outguard::cli

@@ -1,6 +1,6 @@
 #pragma once
-// How every command prints: a table for people, or one JSON object a line for programs. Cells must be
-// safe already (GuestText::printable()). stdout only; one thread.
+// How every command prints: a table for people, or one JSON object a line for programs. Cells must
+// be safe already (GuestText::printable()). stdout only; one thread.
 
 #include <string>
 #include <string_view>

@@ -9,9 +9,12 @@ namespace outguard::cli {
 inline Exit report(const Error &error) {
   complain(error.message);
   switch (error.code) {
-  case ErrorCode::NotFound: return Exit::NotFound;
-  case ErrorCode::Refused: return Exit::Refused;
-  default: return Exit::Failed;
+  case ErrorCode::NotFound:
+    return Exit::NotFound;
+  case ErrorCode::Refused:
+    return Exit::Refused;
+  default:
+    return Exit::Failed;
   }
 }
 

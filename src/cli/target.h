@@ -18,8 +18,8 @@ struct OpenedTarget {
   std::chrono::nanoseconds connect{};
 };
 
-/// A guest that still boots is asked again until `patience` is over. Every state but Ready is an error that
-/// names it.
+/// A guest that still boots is asked again until `patience` is over. Every state but Ready is an
+/// error that names it.
 [[nodiscard]] Result<OpenedTarget> open_target(const std::string &target,
                                                std::chrono::milliseconds patience);
 

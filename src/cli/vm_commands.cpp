@@ -1,8 +1,7 @@
 // vm list, vm show, doctor: what is seen, and the reason for each gap.
+#include <fmt/format.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
 
 #include "cli/commands.h"
 #include "cli/problems.h"
@@ -77,15 +76,15 @@ void print_vm(const store::VmRow &row) {
   line("kernel", row.kernel.release.printable());
   line("banner", row.kernel.banner.printable());
   if (row.state == GuestState::Ready) {
-    line("found by", fmt::format("{}; symbols from {} ({}), types from {}", row.kernel.located_by,
-                                 row.kernel.symbols_from, row.kernel.symbol_count,
-                                 row.kernel.types_from));
+    line("found by",
+         fmt::format("{}; symbols from {} ({}), types from {}", row.kernel.located_by,
+                     row.kernel.symbols_from, row.kernel.symbol_count, row.kernel.types_from));
     line("paging", fmt::format("{} levels, kaslr offset {:#x}", row.kernel.paging_levels,
                                row.kernel.kaslr_offset));
-    line("attach", fmt::format("connect {} us, find {} us, symbols {} us, types {} us, walk {} us",
-                               row.connect_us, row.kernel.find_ns / 1000,
-                               row.kernel.symbols_ns / 1000, row.kernel.types_ns / 1000,
-                               row.walk_us));
+    line("attach",
+         fmt::format("connect {} us, find {} us, symbols {} us, types {} us, walk {} us",
+                     row.connect_us, row.kernel.find_ns / 1000, row.kernel.symbols_ns / 1000,
+                     row.kernel.types_ns / 1000, row.walk_us));
   }
   line("taps", joined(row.taps));
   line("gaps", row.gaps.empty() ? "none" : joined(row.gaps));
@@ -104,7 +103,8 @@ Exit vm_list(const Common &common) {
     if (common.format == Format::Json) {
       print_line(store::vm_json(row));
     } else {
-      table.add({row.name.printable(), row.uuid.empty() ? "-" : row.uuid, std::to_string(row.pid), to_string(row.state),
+      table.add({row.name.printable(), row.uuid.empty() ? "-" : row.uuid, std::to_string(row.pid),
+                 to_string(row.state),
                  row.kernel.release.empty() ? "-" : row.kernel.release.printable(),
                  row.memory.empty() ? "-" : row.memory, row.taps.empty() ? "-" : joined(row.taps),
                  row.gaps.empty() ? "-" : joined(row.gaps)});

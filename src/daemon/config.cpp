@@ -159,28 +159,27 @@ ResponseWanted read_response(const YAML::Node &node) {
 detect::Rule read_rule(const YAML::Node &node) {
   detect::Rule rule;
   read_mapping(
-      node,
-      {{"name", [&](const auto &value) { rule.name = read_text(value); }},
-       {"types",
-        [&](const auto &value) {
-          read_list(value, [&](const auto &item) {
-            rule.types.push_back(read_word(
-                item, {IndicatorType::Address, IndicatorType::Network, IndicatorType::Endpoint,
-                       IndicatorType::Domain, IndicatorType::Url}));
-          });
-        }},
-       {"least_confidence",
-        [&](const auto &value) {
-          rule.least_confidence = static_cast<std::uint8_t>(read_number(value, 0U, 100U));
-        }},
-       {"severity",
-        [&](const auto &value) {
-          rule.severity = read_word(value, {Severity::High, Severity::Medium, Severity::Low});
-        }},
-       {"responses", [&](const auto &value) {
-          read_list(value,
-                    [&](const auto &item) { rule.responses.push_back(read_response(item)); });
-        }}});
+      node, {{"name", [&](const auto &value) { rule.name = read_text(value); }},
+             {"types",
+              [&](const auto &value) {
+                read_list(value, [&](const auto &item) {
+                  rule.types.push_back(read_word(
+                      item, {IndicatorType::Address, IndicatorType::Network,
+                             IndicatorType::Endpoint, IndicatorType::Domain, IndicatorType::Url}));
+                });
+              }},
+             {"least_confidence",
+              [&](const auto &value) {
+                rule.least_confidence = static_cast<std::uint8_t>(read_number(value, 0U, 100U));
+              }},
+             {"severity",
+              [&](const auto &value) {
+                rule.severity = read_word(value, {Severity::High, Severity::Medium, Severity::Low});
+              }},
+             {"responses", [&](const auto &value) {
+                read_list(value,
+                          [&](const auto &item) { rule.responses.push_back(read_response(item)); });
+              }}});
   return rule;
 }
 
@@ -259,9 +258,9 @@ private:
 };
 
 std::string place(const std::string &path, const YAML::Mark &mark) {
-  return mark.is_null() ? path
-                        : path + ":" + std::to_string(mark.line + 1) + ":" +
-                              std::to_string(mark.column + 1);
+  return mark.is_null()
+             ? path
+             : path + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
 }
 
 } // namespace
@@ -275,11 +274,16 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
     return std::nullopt;
   }
   switch (unit[0]) {
-  case 's': return std::chrono::seconds(value);
-  case 'm': return std::chrono::minutes(value);
-  case 'h': return std::chrono::hours(value);
-  case 'd': return std::chrono::hours(24) * value;
-  default: return std::nullopt;
+  case 's':
+    return std::chrono::seconds(value);
+  case 'm':
+    return std::chrono::minutes(value);
+  case 'h':
+    return std::chrono::hours(value);
+  case 'd':
+    return std::chrono::hours(24) * value;
+  default:
+    return std::nullopt;
   }
 }
 

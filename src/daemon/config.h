@@ -15,14 +15,14 @@ namespace outguard::daemon {
 struct Config {
   detect::Policy policy;
   std::vector<launch::FeedChoice> intel;
-  std::string eve_file;           ///< empty: no file
-  std::vector<std::string> vms;   ///< names or UUIDs to guard; empty: all
+  std::string eve_file;                         ///< empty: no file
+  std::vector<std::string> vms;                 ///< names or UUIDs to guard; empty: all
   std::vector<std::string> protected_processes; ///< names or executable paths never ended
   std::optional<unsigned> kills_per_minute;     ///< a VM; none: the guard's own
 };
 
-/// InvalidInput: "FILE:LINE:COLUMN: what is wrong", with the nearest known key where one is close. Relative
-/// paths in the file start at the file's folder.
+/// InvalidInput: "FILE:LINE:COLUMN: what is wrong", with the nearest known key where one is close.
+/// Relative paths in the file start at the file's folder.
 [[nodiscard]] Result<Config> load_config(const std::string &path);
 
 /// "90s", "10m", "1h", "2d"; nullopt for anything else.

@@ -32,7 +32,8 @@ int main(int argc, char **argv) {
   bool allow_reserved = false;
   bool check_only = false;
   bool debug = false;
-  app.add_option("--config", config_file, "configuration (/etc/outguard/outguard.yaml if it is there)");
+  app.add_option("--config", config_file,
+                 "configuration (/etc/outguard/outguard.yaml if it is there)");
   app.add_option("--intel", feeds, "lists or folders of lists, beside those configured");
   app.add_flag("--allow-reserved", allow_reserved,
                "accept private and documentation addresses in --intel");

@@ -4,10 +4,9 @@
 #include <csignal>
 #include <cstdio>
 
+#include <fmt/format.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
 
 #include "base/log.h"
 #include "facts/guest_text.h"
@@ -21,7 +20,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kLook{1000};
 
-/// Readable once somebody asks the program to end. The signals must be blocked before any thread starts.
+/// Readable once somebody asks the program to end. The signals must be blocked before any thread
+/// starts.
 Result<Fd> wait_for_end() {
   sigset_t signals;
   sigemptyset(&signals);

@@ -14,16 +14,16 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kEventWait{200};      ///< how late an end or a retry may be noticed
-constexpr milliseconds kFirstRetry{250};     ///< for a guest that boots, a QMP socket that is busy
+constexpr milliseconds kEventWait{200};  ///< how late an end or a retry may be noticed
+constexpr milliseconds kFirstRetry{250}; ///< for a guest that boots, a QMP socket that is busy
 constexpr milliseconds kLongestRetry{5000};
 constexpr std::chrono::seconds kGoodLife{30}; ///< a sensor that lived this long starts anew at once
-constexpr std::size_t kMostWaiting = 1024;   ///< findings whose responses have not begun
+constexpr std::size_t kMostWaiting = 1024;    ///< findings whose responses have not begun
 
 } // namespace
 
-/// A response uses the sensor that is there when it asks; if that one died meanwhile, its answer is an
-/// error and nothing is claimed.
+/// A response uses the sensor that is there when it asks; if that one died meanwhile, its answer is
+/// an error and nothing is claimed.
 class VmGuard::Link : public respond::SensorLink {
 public:
   explicit Link(std::shared_ptr<launch::SensorProcess> sensor) : sensor_(std::move(sensor)) {}
@@ -48,8 +48,8 @@ private:
 
 VmGuard::VmGuard(hypervisor::VmFound vm, const Shared &shared)
     : vm_(std::move(vm)), name_(GuestText(vm_.name.empty() ? vm_.key() : vm_.name).printable()),
-      shared_(shared), detector_(shared.config.policy),
-      responder_(shared.guard, shared.guard_lock), identity_(vm_.identity()) {
+      shared_(shared), detector_(shared.config.policy), responder_(shared.guard, shared.guard_lock),
+      identity_(vm_.identity()) {
   responding_ = std::thread([this] { respond_to_findings(); });
   watching_ = std::thread([this] { watch(); });
 }
@@ -78,7 +78,8 @@ void VmGuard::set_state(GuestState state, const std::string &reason) {
   }
 }
 
-// ---- Watching ----------------------------------------------------------------------------------------
+// ---- Watching
+// ----------------------------------------------------------------------------------------
 
 void VmGuard::watch() {
   auto pause = kFirstRetry;
@@ -132,8 +133,8 @@ void VmGuard::attach_memory() {
     writable_ = std::move(attached->writable);
     identity_.kernel = seen.kernel.release;
   }
-  set_state(seen.state, seen.state == GuestState::Ready ? seen.kernel.release.printable()
-                                                        : seen.reason);
+  set_state(seen.state,
+            seen.state == GuestState::Ready ? seen.kernel.release.printable() : seen.reason);
 }
 
 void VmGuard::take_events() {
@@ -191,7 +192,8 @@ void VmGuard::judge(MatchSeen match) {
   changed_.notify_all();
 }
 
-// ---- Responding --------------------------------------------------------------------------------------
+// ---- Responding
+// --------------------------------------------------------------------------------------
 
 void VmGuard::respond_to_findings() {
   while (true) {

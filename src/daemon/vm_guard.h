@@ -1,7 +1,8 @@
 #pragma once
-// Guards one VM: keeps a sensor on it, judges what it reports, responds, records. Two threads of its own:
-// one looks after the sensor and judges, one responds, so that waiting for a process to end holds up
-// no other alert. Owned by the Supervisor; shares with other guards only what Shared holds.
+// Guards one VM: keeps a sensor on it, judges what it reports, responds, records. Two threads of
+// its own: one looks after the sensor and judges, one responds, so that waiting for a process to
+// end holds up no other alert. Owned by the Supervisor; shares with other guards only what Shared
+// holds.
 
 #include <atomic>
 #include <condition_variable>
@@ -28,10 +29,10 @@ namespace outguard::daemon {
 /// What all guards use. Outlives them; each member is safe from any thread, or guarded as it says.
 struct Shared {
   const Config &config;
-  const Fd &intel;              ///< sealed image, read only; may be empty: nothing is matched
+  const Fd &intel; ///< sealed image, read only; may be empty: nothing is matched
   store::EveWriter *eve = nullptr;
   std::function<void(const Finding &, const std::vector<ResponseDone> &)> show; ///< the terminal
-  respond::Guard &guard;        ///< under guard_lock
+  respond::Guard &guard; ///< under guard_lock
   std::mutex &guard_lock;
 };
 

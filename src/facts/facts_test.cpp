@@ -15,10 +15,10 @@ TEST(GuestText, EscapesWhatCouldHarmATerminal) {
   EXPECT_EQ(GuestText("back\\slash").printable(), "back\\x5cslash");
   EXPECT_EQ(GuestText("\xc3\xa9").printable(), "\xc3\xa9");
   EXPECT_EQ(GuestText("\xff\xc3").printable(), "\\xff\\xc3");
-  EXPECT_EQ(GuestText("\xc0\x80").printable(), "\\xc0\\x80");         // overlong
+  EXPECT_EQ(GuestText("\xc0\x80").printable(), "\\xc0\\x80");          // overlong
   EXPECT_EQ(GuestText("\xed\xa0\x80").printable(), "\\xed\\xa0\\x80"); // surrogate
   EXPECT_EQ(GuestText("\xe2\x80\xae").printable(), "\\xe2\\x80\\xae"); // right-to-left override
-  EXPECT_EQ(GuestText("\xc2\x9b").printable(), "\\xc2\\x9b");         // C1 control
+  EXPECT_EQ(GuestText("\xc2\x9b").printable(), "\\xc2\\x9b");          // C1 control
 }
 
 ReportEnvelope sample_report() {

@@ -45,15 +45,15 @@ struct FlowSeen {
   std::uint64_t flow_id = 0; ///< unique per sensor run
   FlowTuple tuple;
   FlowDirection initiator = FlowDirection::ToRemote; ///< direction of the first packet seen
-  std::string interface;     ///< tap or capture file
-  std::vector<std::uint16_t> vlans; ///< outer first
+  std::string interface;                             ///< tap or capture file
+  std::vector<std::uint16_t> vlans;                  ///< outer first
   MacAddress guest_mac{};
-  MacAddress remote_mac{};   ///< next hop on the guest's link
+  MacAddress remote_mac{};          ///< next hop on the guest's link
   std::int64_t first_packet_ns = 0; ///< host wall clock, ns since the epoch
   std::int64_t last_packet_ns = 0;
   std::uint64_t packets_to_remote = 0, packets_to_guest = 0;
   std::uint64_t bytes_to_remote = 0, bytes_to_guest = 0;
-  std::string app_protocol;  ///< "http", "tls", "dns", or empty
+  std::string app_protocol; ///< "http", "tls", "dns", or empty
   TcpPosition tcp;
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
@@ -64,7 +64,14 @@ struct FlowSeen {
   }
 };
 
-enum class ObservableKind : std::uint8_t { RemoteAddress, RemoteEndpoint, DnsName, HttpHost, HttpUrl, TlsServerName };
+enum class ObservableKind : std::uint8_t {
+  RemoteAddress,
+  RemoteEndpoint,
+  DnsName,
+  HttpHost,
+  HttpUrl,
+  TlsServerName
+};
 [[nodiscard]] const char *to_string(ObservableKind kind);
 
 enum class IndicatorType : std::uint8_t { Address, Network, Endpoint, Domain, Url };
@@ -73,11 +80,11 @@ enum class IndicatorType : std::uint8_t { Address, Network, Endpoint, Domain, Ur
 /// An indicator as it stood in its source, and what matched it.
 struct IndicatorHit {
   IndicatorType type = IndicatorType::Address;
-  GuestText value;           ///< normalized indicator (feeds are hostile text too)
-  GuestText source;          ///< file it came from
+  GuestText value;  ///< normalized indicator (feeds are hostile text too)
+  GuestText source; ///< file it came from
   std::uint32_t source_line = 0;
-  std::uint8_t confidence = 0; ///< 0..100
-  std::int64_t valid_until = 0;///< seconds since the epoch; 0: no end given
+  std::uint8_t confidence = 0;  ///< 0..100
+  std::int64_t valid_until = 0; ///< seconds since the epoch; 0: no end given
   ObservableKind observed = ObservableKind::RemoteAddress;
   GuestText observed_value;
 
@@ -88,11 +95,11 @@ struct IndicatorHit {
 };
 
 enum class AttributionStatus : std::uint8_t {
-  Exact,     ///< read from memory at or after the flow's first packet
-  Listener,  ///< only the listening socket is known
-  Cached,    ///< from an earlier read; age says how old
-  OwnerGone, ///< the socket was there, its owner was not
-  NotFound,  ///< no such socket in the guest's tables
+  Exact,       ///< read from memory at or after the flow's first packet
+  Listener,    ///< only the listening socket is known
+  Cached,      ///< from an earlier read; age says how old
+  OwnerGone,   ///< the socket was there, its owner was not
+  NotFound,    ///< no such socket in the guest's tables
   Unavailable, ///< the guest could not be read; the reason is the VM's state
 };
 [[nodiscard]] const char *to_string(AttributionStatus status);
@@ -107,8 +114,8 @@ struct Ancestor {
 
 struct Attribution {
   AttributionStatus status = AttributionStatus::NotFound;
-  std::uint64_t latency_ns = 0; ///< first packet's kernel time stamp to answer
-  std::uint64_t age_ns = 0;     ///< how old the answer was when given; 0 for Exact
+  std::uint64_t latency_ns = 0;       ///< first packet's kernel time stamp to answer
+  std::uint64_t age_ns = 0;           ///< how old the answer was when given; 0 for Exact
   std::vector<ProcessSeen> processes; ///< every process that holds the socket, lowest pid first
   std::vector<Ancestor> ancestors;    ///< of processes[0], parent first, up to pid 1
   std::uint64_t sock = 0;
@@ -125,7 +132,8 @@ struct MatchSeen {
   FlowSeen flow;
   IndicatorHit indicator;
   Attribution attribution;
-  std::uint64_t match_latency_ns = 0; ///< time stamp of the packet that completed the observable -> match
+  std::uint64_t match_latency_ns =
+      0; ///< time stamp of the packet that completed the observable -> match
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.flow, self.indicator, self.attribution, self.match_latency_ns);

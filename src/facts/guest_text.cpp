@@ -7,8 +7,8 @@ namespace outguard {
 
 namespace {
 
-/// Length of the valid UTF-8 sequence at the start of `bytes` and its code point; nullopt if invalid
-/// (overlong, surrogate, beyond U+10FFFF, cut off).
+/// Length of the valid UTF-8 sequence at the start of `bytes` and its code point; nullopt if
+/// invalid (overlong, surrogate, beyond U+10FFFF, cut off).
 struct Decoded {
   std::size_t length;
   std::uint32_t code_point;

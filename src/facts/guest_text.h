@@ -1,6 +1,6 @@
 #pragma once
-// Text that a guest or the network chose: names, paths, arguments, host names, URLs. Any byte may be
-// in it. The type has no way to print the raw bytes by accident: printable() escapes.
+// Text that a guest or the network chose: names, paths, arguments, host names, URLs. Any byte may
+// be in it. The type has no way to print the raw bytes by accident: printable() escapes.
 
 #include <string>
 #include <string_view>
@@ -13,7 +13,8 @@ public:
   explicit GuestText(std::string bytes) : bytes_(std::move(bytes)) {}
 
   /// Safe on any terminal and in any log: valid UTF-8 stays, control characters (C0, DEL, C1),
-  /// backslash, invalid UTF-8, bidirectional overrides and line separators become \xNN of each byte.
+  /// backslash, invalid UTF-8, bidirectional overrides and line separators become \xNN of each
+  /// byte.
   [[nodiscard]] std::string printable() const;
   /// Every byte is part of valid UTF-8.
   [[nodiscard]] bool is_utf8() const;

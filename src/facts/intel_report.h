@@ -15,7 +15,7 @@ inline constexpr std::size_t kMaxRejectsListed = 64;
 struct RejectedLine {
   std::uint32_t line = 0; ///< 1-based
   std::string reason;
-  GuestText text;         ///< the line, cut to 120 bytes
+  GuestText text; ///< the line, cut to 120 bytes
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.line, self.reason, self.text);
   }
@@ -43,10 +43,10 @@ struct FeedReport {
 
 /// What the compiled image holds. The files were told one by one as FeedReports.
 struct IntelReport {
-  std::uint64_t indicators = 0;  ///< in the image, after merging
+  std::uint64_t indicators = 0; ///< in the image, after merging
   std::uint64_t image_bytes = 0;
   std::uint64_t build_ns = 0;
-  std::string problem;           ///< not empty: no image was made
+  std::string problem; ///< not empty: no image was made
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.indicators, self.image_bytes, self.build_ns, self.problem);
   }

@@ -1,5 +1,6 @@
 #pragma once
-// What a sensor knows about the guest's kernel, and the named states of a guest that it cannot read.
+// What a sensor knows about the guest's kernel, and the named states of a guest that it cannot
+// read.
 
 #include <cstdint>
 #include <string>
@@ -9,8 +10,8 @@
 namespace outguard {
 
 enum class GuestState : std::uint8_t {
-  Starting,   ///< the sensor has its handles and has not looked yet
-  Booting,    ///< code runs, and there is no complete kernel yet (firmware, boot loader, early kernel)
+  Starting, ///< the sensor has its handles and has not looked yet
+  Booting, ///< code runs, and there is no complete kernel yet (firmware, boot loader, early kernel)
   NotLinux,   ///< a 64-bit kernel runs and it is not a Linux that we know how to read
   Unreadable, ///< memory or a self-check failed; the reason says which
   Ready,      ///< kernel found, self-check passed
@@ -19,15 +20,15 @@ enum class GuestState : std::uint8_t {
 [[nodiscard]] const char *to_string(GuestState state);
 
 struct KernelSeen {
-  GuestText release;              ///< "6.1.0-35-amd64"
-  GuestText banner;               ///< linux_banner
-  std::uint64_t text_base = 0;    ///< virtual address of _text
-  std::uint64_t kaslr_offset = 0; ///< against the link address 0xffffffff81000000
-  std::uint64_t physical_base = 0;///< phys_base, modulo 2^64
-  std::uint8_t paging_levels = 0; ///< 4 or 5
-  std::string located_by;         ///< "registers" or "ram-scan"
-  std::string symbols_from;       ///< "kallsyms"
-  std::string types_from;         ///< "btf"
+  GuestText release;               ///< "6.1.0-35-amd64"
+  GuestText banner;                ///< linux_banner
+  std::uint64_t text_base = 0;     ///< virtual address of _text
+  std::uint64_t kaslr_offset = 0;  ///< against the link address 0xffffffff81000000
+  std::uint64_t physical_base = 0; ///< phys_base, modulo 2^64
+  std::uint8_t paging_levels = 0;  ///< 4 or 5
+  std::string located_by;          ///< "registers" or "ram-scan"
+  std::string symbols_from;        ///< "kallsyms"
+  std::string types_from;          ///< "btf"
   std::uint32_t symbol_count = 0;
   // Time of each part of the attach, nanoseconds.
   std::uint64_t find_ns = 0;    ///< registers to kernel image
@@ -36,8 +37,8 @@ struct KernelSeen {
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.release, self.banner, self.text_base, self.kaslr_offset, self.physical_base,
-         self.paging_levels, self.located_by, self.symbols_from, self.types_from,
-         self.symbol_count, self.find_ns, self.types_ns, self.symbols_ns);
+         self.paging_levels, self.located_by, self.symbols_from, self.types_from, self.symbol_count,
+         self.find_ns, self.types_ns, self.symbols_ns);
   }
 };
 

@@ -27,8 +27,12 @@ template <class Message> std::optional<Message> decode_any(std::span<const std::
 
 } // namespace
 
-std::vector<std::uint8_t> encode(const RequestEnvelope &message) { return encode_any(message); }
-std::vector<std::uint8_t> encode(const ReportEnvelope &message) { return encode_any(message); }
+std::vector<std::uint8_t> encode(const RequestEnvelope &message) {
+  return encode_any(message);
+}
+std::vector<std::uint8_t> encode(const ReportEnvelope &message) {
+  return encode_any(message);
+}
 
 std::optional<RequestEnvelope> decode_request(std::span<const std::uint8_t> bytes) {
   return decode_any<RequestEnvelope>(bytes);

@@ -1,6 +1,7 @@
 #pragma once
-// What the privileged side and a sensor say to each other over one SOCK_SEQPACKET pair: a Request or a
-// Report a message. A Report that answers carries its Request's id; one that nobody asked for, id 0.
+// What the privileged side and a sensor say to each other over one SOCK_SEQPACKET pair: a Request
+// or a Report a message. A Report that answers carries its Request's id; one that nobody asked for,
+// id 0.
 
 #include <cstdint>
 #include <optional>
@@ -30,8 +31,8 @@ inline constexpr std::size_t kMaxMessageFds = 64;
 
 enum class MemoryKind : std::uint8_t { Live, DumpFile };
 
-/// Descriptors: Live: those that layout.regions name by file_index, in order, then /proc/PID/mem when
-/// a region needs it (file_index -1). DumpFile: the file.
+/// Descriptors: Live: those that layout.regions name by file_index, in order, then /proc/PID/mem
+/// when a region needs it (file_index -1). DumpFile: the file.
 struct AttachMemory {
   MemoryKind kind = MemoryKind::Live;
   MemoryLayout layout;
@@ -48,7 +49,8 @@ struct OpenTap {
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.ring); }
 };
 
-/// Descriptor: a pcap or pcapng file; the sensor runs it through the pipeline and answers ReplayDone.
+/// Descriptor: a pcap or pcapng file; the sensor runs it through the pipeline and answers
+/// ReplayDone.
 struct ReplayCapture {
   std::string name;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.name); }
@@ -122,10 +124,10 @@ struct GetCounters {
 
 using Request = std::variant<AttachMemory, OpenTap, ReplayCapture, UseIntel, AddFeed, CompileIntel,
                              ListProcesses, ListSockets, FindOwner, PlanKill, CheckFate, LocateFlow,
-                             LookUp,
-                             GetCounters>;
+                             LookUp, GetCounters>;
 
-// ---- Reports: sensor -> privileged side ----------------------------------------------------------
+// ---- Reports: sensor -> privileged side
+// ----------------------------------------------------------
 
 /// Answers a Request that did not work, with the reason in words.
 struct Failed {
@@ -144,8 +146,8 @@ struct Done {
 /// Answers AttachMemory; also sent with id 0 when the state changes by itself.
 struct GuestStateSeen {
   GuestState state = GuestState::Starting;
-  std::string reason;   ///< empty when Ready
-  KernelSeen kernel;    ///< meaningful when Ready
+  std::string reason;        ///< empty when Ready
+  KernelSeen kernel;         ///< meaningful when Ready
   std::uint64_t walk_ns = 0; ///< first process and socket table, part of the attach
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.state, self.reason, self.kernel, self.walk_ns);
@@ -235,10 +237,11 @@ struct ReplayDone {
 };
 
 using Report = std::variant<Failed, Done, GuestStateSeen, ProcessRows, SocketRows, OwnerFound,
-                            PlanMade, FateSeen, FlowLocated, LookedUp, CountersSeen, ReplayDone, FeedReport, IntelReport,
-                            MatchSeen>;
+                            PlanMade, FateSeen, FlowLocated, LookedUp, CountersSeen, ReplayDone,
+                            FeedReport, IntelReport, MatchSeen>;
 
-// ---- Wire form ------------------------------------------------------------------------------------
+// ---- Wire form
+// ------------------------------------------------------------------------------------
 
 template <class Body> struct Envelope {
   std::uint32_t id = 0;

@@ -8,85 +8,128 @@ namespace outguard {
 
 const char *to_string(GuestState state) {
   switch (state) {
-  case GuestState::Starting: return "starting";
-  case GuestState::Booting: return "booting";
-  case GuestState::NotLinux: return "not-linux";
-  case GuestState::Unreadable: return "unreadable";
-  case GuestState::Ready: return "ready";
-  case GuestState::Gone: return "gone";
+  case GuestState::Starting:
+    return "starting";
+  case GuestState::Booting:
+    return "booting";
+  case GuestState::NotLinux:
+    return "not-linux";
+  case GuestState::Unreadable:
+    return "unreadable";
+  case GuestState::Ready:
+    return "ready";
+  case GuestState::Gone:
+    return "gone";
   }
   return "unknown";
 }
 
 const char *to_string(SocketState state) {
   switch (state) {
-  case SocketState::Unknown: return "UNKNOWN";
-  case SocketState::Established: return "ESTABLISHED";
-  case SocketState::SynSent: return "SYN_SENT";
-  case SocketState::SynRecv: return "SYN_RECV";
-  case SocketState::FinWait1: return "FIN_WAIT1";
-  case SocketState::FinWait2: return "FIN_WAIT2";
-  case SocketState::TimeWait: return "TIME_WAIT";
-  case SocketState::Close: return "CLOSE";
-  case SocketState::CloseWait: return "CLOSE_WAIT";
-  case SocketState::LastAck: return "LAST_ACK";
-  case SocketState::Listen: return "LISTEN";
-  case SocketState::Closing: return "CLOSING";
-  case SocketState::NewSynRecv: return "NEW_SYN_RECV";
+  case SocketState::Unknown:
+    return "UNKNOWN";
+  case SocketState::Established:
+    return "ESTABLISHED";
+  case SocketState::SynSent:
+    return "SYN_SENT";
+  case SocketState::SynRecv:
+    return "SYN_RECV";
+  case SocketState::FinWait1:
+    return "FIN_WAIT1";
+  case SocketState::FinWait2:
+    return "FIN_WAIT2";
+  case SocketState::TimeWait:
+    return "TIME_WAIT";
+  case SocketState::Close:
+    return "CLOSE";
+  case SocketState::CloseWait:
+    return "CLOSE_WAIT";
+  case SocketState::LastAck:
+    return "LAST_ACK";
+  case SocketState::Listen:
+    return "LISTEN";
+  case SocketState::Closing:
+    return "CLOSING";
+  case SocketState::NewSynRecv:
+    return "NEW_SYN_RECV";
   }
   return "UNKNOWN";
 }
 
 const char *to_string(OwnerStatus status) {
   switch (status) {
-  case OwnerStatus::Exact: return "exact";
-  case OwnerStatus::None: return "none";
-  case OwnerStatus::Kernel: return "kernel";
+  case OwnerStatus::Exact:
+    return "exact";
+  case OwnerStatus::None:
+    return "none";
+  case OwnerStatus::Kernel:
+    return "kernel";
   }
   return "unknown";
 }
 
 const char *to_string(ObservableKind kind) {
   switch (kind) {
-  case ObservableKind::RemoteAddress: return "remote-address";
-  case ObservableKind::RemoteEndpoint: return "remote-endpoint";
-  case ObservableKind::DnsName: return "dns-name";
-  case ObservableKind::HttpHost: return "http-host";
-  case ObservableKind::HttpUrl: return "http-url";
-  case ObservableKind::TlsServerName: return "tls-sni";
+  case ObservableKind::RemoteAddress:
+    return "remote-address";
+  case ObservableKind::RemoteEndpoint:
+    return "remote-endpoint";
+  case ObservableKind::DnsName:
+    return "dns-name";
+  case ObservableKind::HttpHost:
+    return "http-host";
+  case ObservableKind::HttpUrl:
+    return "http-url";
+  case ObservableKind::TlsServerName:
+    return "tls-sni";
   }
   return "unknown";
 }
 
 const char *to_string(IndicatorType type) {
   switch (type) {
-  case IndicatorType::Address: return "address";
-  case IndicatorType::Network: return "network";
-  case IndicatorType::Endpoint: return "endpoint";
-  case IndicatorType::Domain: return "domain";
-  case IndicatorType::Url: return "url";
+  case IndicatorType::Address:
+    return "address";
+  case IndicatorType::Network:
+    return "network";
+  case IndicatorType::Endpoint:
+    return "endpoint";
+  case IndicatorType::Domain:
+    return "domain";
+  case IndicatorType::Url:
+    return "url";
   }
   return "unknown";
 }
 
 const char *to_string(AttributionStatus status) {
   switch (status) {
-  case AttributionStatus::Exact: return "exact";
-  case AttributionStatus::Listener: return "listener";
-  case AttributionStatus::Cached: return "cached";
-  case AttributionStatus::OwnerGone: return "owner_gone";
-  case AttributionStatus::NotFound: return "not_found";
-  case AttributionStatus::Unavailable: return "unavailable";
+  case AttributionStatus::Exact:
+    return "exact";
+  case AttributionStatus::Listener:
+    return "listener";
+  case AttributionStatus::Cached:
+    return "cached";
+  case AttributionStatus::OwnerGone:
+    return "owner_gone";
+  case AttributionStatus::NotFound:
+    return "not_found";
+  case AttributionStatus::Unavailable:
+    return "unavailable";
   }
   return "unknown";
 }
 
 const char *to_string(ProcessFate fate) {
   switch (fate) {
-  case ProcessFate::Alive: return "alive";
-  case ProcessFate::Exited: return "exited";
-  case ProcessFate::Gone: return "gone";
-  case ProcessFate::Unknown: return "unknown";
+  case ProcessFate::Alive:
+    return "alive";
+  case ProcessFate::Exited:
+    return "exited";
+  case ProcessFate::Gone:
+    return "gone";
+  case ProcessFate::Unknown:
+    return "unknown";
   }
   return "unknown";
 }

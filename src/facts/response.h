@@ -46,8 +46,8 @@ struct ResponseDone {
   ResponseStatus status = ResponseStatus::Pending;
   std::string reason;           ///< why refused, not possible or failed; our own words
   std::uint64_t latency_us = 0; ///< packet that matched to this status
-  /// Kill only: packet that matched until the process could run no more user code, and how long the VM
-  /// stood still for that.
+  /// Kill only: packet that matched until the process could run no more user code, and how long the
+  /// VM stood still for that.
   std::optional<std::uint64_t> stopped_us = {};
   std::optional<std::uint64_t> paused_us = {};
 

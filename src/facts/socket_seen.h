@@ -14,8 +14,19 @@ namespace outguard {
 /// The kernel's TCP states (include/net/tcp_states.h, unchanged since 2.6); UDP and raw sockets use
 /// Established (connected) and Close (unconnected).
 enum class SocketState : std::uint8_t {
-  Unknown = 0, Established = 1, SynSent, SynRecv, FinWait1, FinWait2, TimeWait, Close, CloseWait,
-  LastAck, Listen, Closing, NewSynRecv,
+  Unknown = 0,
+  Established = 1,
+  SynSent,
+  SynRecv,
+  FinWait1,
+  FinWait2,
+  TimeWait,
+  Close,
+  CloseWait,
+  LastAck,
+  Listen,
+  Closing,
+  NewSynRecv,
 };
 /// Upper-case name as ss(8) and /proc readers know it: "ESTABLISHED", "SYN_SENT", ..., "UNCONN" is
 /// not used: an unconnected UDP socket is "CLOSE".
@@ -43,13 +54,13 @@ struct SocketSeen {
   std::uint8_t protocol = 0;      ///< sk_protocol: IPPROTO_TCP, _UDP, raw sockets the user's number
   bool raw = false;               ///< SOCK_RAW
   SocketState state = SocketState::Unknown;
-  Endpoint local;                 ///< address of the same family as the socket
+  Endpoint local; ///< address of the same family as the socket
   Endpoint remote;
-  std::uint64_t inode = 0;        ///< 0: none (orphan, minisock)
+  std::uint64_t inode = 0; ///< 0: none (orphan, minisock)
   std::optional<std::uint64_t> netns;
   std::vector<SocketOwner> owners;
   OwnerStatus owner_status = OwnerStatus::Exact;
-  std::uint64_t sock = 0;         ///< guest virtual address of struct sock
+  std::uint64_t sock = 0; ///< guest virtual address of struct sock
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.family, self.protocol, self.raw, self.state, self.local, self.remote, self.inode,

@@ -1,7 +1,8 @@
 #pragma once
-// The wire form of facts: little-endian, no padding, no type tags but those of variants. A struct takes
-// part by listing its members in `fields()`. The reader trusts nothing: the peer may be a sensor that a
-// guest took over. Failure is sticky, every length is capped by what is left of the message.
+// The wire form of facts: little-endian, no padding, no type tags but those of variants. A struct
+// takes part by listing its members in `fields()`. The reader trusts nothing: the peer may be a
+// sensor that a guest took over. Failure is sticky, every length is capped by what is left of the
+// message.
 
 #include <array>
 #include <concepts>

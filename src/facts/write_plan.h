@@ -10,8 +10,8 @@
 
 namespace outguard {
 
-/// "At guest-physical `address`, little-endian, `width` bytes: if (now & expect_mask) == expect then
-/// write (now & ~write_mask) | (value & write_mask)". write_mask 0: a check only.
+/// "At guest-physical `address`, little-endian, `width` bytes: if (now & expect_mask) == expect
+/// then write (now & ~write_mask) | (value & write_mask)". write_mask 0: a check only.
 struct Patch {
   std::uint64_t address = 0;
   std::uint8_t width = 8; ///< 1, 2, 4 or 8; never crosses a page
@@ -25,7 +25,8 @@ struct Patch {
   }
 };
 
-inline constexpr std::size_t kMaxPatches = 4096; ///< 200 threads need about 400; the plan must fit one message
+inline constexpr std::size_t kMaxPatches =
+    4096; ///< 200 threads need about 400; the plan must fit one message
 
 struct WritePlan {
   ProcessIdentity process;

@@ -1,6 +1,6 @@
 #pragma once
-// Hands a sensor what it may read: a VM's memory, its taps, a dump, a capture, intelligence. Opens with
-// the caller's privilege, passes descriptors, reads none of the bytes behind them.
+// Hands a sensor what it may read: a VM's memory, its taps, a dump, a capture, intelligence. Opens
+// with the caller's privilege, passes descriptors, reads none of the bytes behind them.
 
 #include <chrono>
 #include <string>
@@ -17,13 +17,14 @@ namespace outguard::launch {
 
 struct LiveAttachment {
   GuestStateSeen state;
-  MemoryLayout writable;                ///< where a write plan may write
-  std::string memory;                   ///< "mapped" or "process": how RAM is read
-  std::chrono::nanoseconds connect{};   ///< QMP and opening, the privileged part of the attach
+  MemoryLayout writable;              ///< where a write plan may write
+  std::string memory;                 ///< "mapped" or "process": how RAM is read
+  std::chrono::nanoseconds connect{}; ///< QMP and opening, the privileged part of the attach
 };
 
-/// Opens the VM's memory anew and lets the sensor look for the kernel. A guest that cannot be read is no
-/// error: the state says so. Ask again for one that is Booting; registers are read again each time.
+/// Opens the VM's memory anew and lets the sensor look for the kernel. A guest that cannot be read
+/// is no error: the state says so. Ask again for one that is Booting; registers are read again each
+/// time.
 [[nodiscard]] Result<LiveAttachment> attach_live(SensorProcess &sensor,
                                                  const hypervisor::VmFound &vm);
 /// A memory dump.

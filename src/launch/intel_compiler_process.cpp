@@ -22,8 +22,7 @@ FeedReport unreadable(const std::string &path, std::string problem) {
   return report;
 }
 
-Result<FeedReport> add_feed(SensorProcess &compiler, const std::string &path,
-                            bool allow_reserved) {
+Result<FeedReport> add_feed(SensorProcess &compiler, const std::string &path, bool allow_reserved) {
   // O_NONBLOCK: a named pipe in the folder must not hold the start up.
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) {

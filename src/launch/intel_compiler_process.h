@@ -18,8 +18,9 @@ struct FeedChoice {
 };
 
 struct CompiledIntel {
-  Fd image;                      ///< sealed against any change; empty when there is no indicator
-  std::vector<FeedReport> feeds; ///< one a file; a file that could not be opened is one with a problem
+  Fd image; ///< sealed against any change; empty when there is no indicator
+  std::vector<FeedReport>
+      feeds; ///< one a file; a file that could not be opened is one with a problem
   IntelReport totals;
   [[nodiscard]] bool good() const { return static_cast<bool>(image); }
 };

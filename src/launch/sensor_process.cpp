@@ -70,8 +70,7 @@ Error wrong_answer() {
   return {ErrorCode::InvalidInput, "the sensor answered with something else than was asked for"};
 }
 
-template <class Answer>
-Result<Answer> typed_call(SensorProcess &sensor, Request request) {
+template <class Answer> Result<Answer> typed_call(SensorProcess &sensor, Request request) {
   auto report = sensor.call(std::move(request), {}, kCallWait);
   if (!report) {
     return tl::unexpected(report.error());
@@ -287,8 +286,7 @@ Result<ProcessFate> check_fate(SensorProcess &sensor, const ProcessIdentity &pro
 }
 
 Result<TcpPosition> locate_flow(SensorProcess &sensor, const FlowSeen &flow) {
-  const auto located =
-      typed_call<FlowLocated>(sensor, LocateFlow{flow.interface, flow.flow_id});
+  const auto located = typed_call<FlowLocated>(sensor, LocateFlow{flow.interface, flow.flow_id});
   if (!located) {
     return tl::unexpected(located.error());
   }

@@ -1,8 +1,8 @@
 #pragma once
 // A running outguard-sensor as the privileged side sees it: starts the sandboxed process, hands it
 // requests with descriptors, receives its reports. Everything it says is checked for form here and
-// believed only about its own VM. Ending the object ends the process. Any thread may call; a thread of
-// its own reads the socket, so that a call that waits holds up neither other calls nor events.
+// believed only about its own VM. Ending the object ends the process. Any thread may call; a thread
+// of its own reads the socket, so that a call that waits holds up neither other calls nor events.
 
 #include <chrono>
 #include <memory>
@@ -74,7 +74,8 @@ Result<void> SensorProcess::call_for_many(Request request, std::chrono::millisec
   return outcome;
 }
 
-// ---- Typed calls -----------------------------------------------------------------------------------
+// ---- Typed calls
+// -----------------------------------------------------------------------------------
 
 template <class Row> struct Table {
   std::vector<Row> rows;

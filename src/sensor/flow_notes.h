@@ -1,7 +1,7 @@
 #pragma once
 // What the sensor remembers of a flow beyond the flow table's own record: whose it is, asked at its
-// first packet, and which indicators were told already. Slots are reused; their number is capped, a flow
-// that finds none is matched all the same and attributed when it matches.
+// first packet, and which indicators were told already. Slots are reused; their number is capped, a
+// flow that finds none is matched all the same and attributed when it matches.
 
 #include <cstdint>
 #include <vector>

@@ -25,15 +25,17 @@ std::string words_for(const guest::Fault &fault) {
 
 tl::unexpected<guest::GuestTrouble> trouble(const guest::SourceProblem &problem) {
   const auto where = problem.offset == 0 ? std::string() : " at " + hex(problem.offset);
-  return tl::unexpected<guest::GuestTrouble>(
-      {GuestState::Unreadable, problem.reason + where, {}});
+  return tl::unexpected<guest::GuestTrouble>({GuestState::Unreadable, problem.reason + where, {}});
 }
 
 std::string what_failed(GuestState state) {
   switch (state) {
-  case GuestState::Booting: return "no complete kernel in memory yet";
-  case GuestState::NotLinux: return "no Linux kernel where the CPUs run";
-  default: return "memory could not be read";
+  case GuestState::Booting:
+    return "no complete kernel in memory yet";
+  case GuestState::NotLinux:
+    return "no Linux kernel where the CPUs run";
+  default:
+    return "memory could not be read";
   }
 }
 

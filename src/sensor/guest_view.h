@@ -1,6 +1,6 @@
 #pragma once
-// The guest of this sensor: its memory through whatever handle was given, the kernel found in it, and
-// the named state when there is none. Owns the handles. One thread.
+// The guest of this sensor: its memory through whatever handle was given, the kernel found in it,
+// and the named state when there is none. Owns the handles. One thread.
 
 #include <memory>
 #include <optional>

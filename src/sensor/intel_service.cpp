@@ -61,8 +61,8 @@ public:
       report.problem = errno == EFBIG ? "larger than 1 GiB" : "could not be read";
       return report;
     }
-    const auto reserved = request.allow_reserved ? intel::ReservedPolicy::Allow
-                                                 : intel::ReservedPolicy::Refuse;
+    const auto reserved =
+        request.allow_reserved ? intel::ReservedPolicy::Allow : intel::ReservedPolicy::Refuse;
     return compiler_.add_feed(request.name, *bytes, reserved);
   }
 

@@ -1,4 +1,5 @@
-// outguard-sensor ROLE: started by outguardd and outguard only, with its control socket as descriptor 3.
+// outguard-sensor ROLE: started by outguardd and outguard only, with its control socket as
+// descriptor 3.
 #include <cstdio>
 #include <cstring>
 

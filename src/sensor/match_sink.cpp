@@ -13,14 +13,18 @@ constexpr std::uint64_t since_ns(std::int64_t now, std::int64_t then) {
   return now > then ? static_cast<std::uint64_t>(now - then) : 0;
 }
 
-std::int64_t now_ns() { return wall_now().time_since_epoch().count(); }
+std::int64_t now_ns() {
+  return wall_now().time_since_epoch().count();
+}
 
 bool has_ports(const FlowTuple &tuple) {
   return tuple.protocol == static_cast<std::uint8_t>(IpProtocol::Tcp) ||
          tuple.protocol == static_cast<std::uint8_t>(IpProtocol::Udp);
 }
 
-bool names_a_process(const Attribution &attribution) { return !attribution.processes.empty(); }
+bool names_a_process(const Attribution &attribution) {
+  return !attribution.processes.empty();
+}
 
 } // namespace
 
@@ -41,8 +45,7 @@ void MatchSink::on_flow_started(guest::Flow &flow) {
   flow.user = notes_.open();
   if (FlowNote *note = notes_.find(flow.user)) {
     note->attribution = ask_owner(flow);
-    ++(names_a_process(note->attribution) ? counts_.flows_attributed
-                                          : counts_.flows_unattributed);
+    ++(names_a_process(note->attribution) ? counts_.flows_attributed : counts_.flows_unattributed);
   }
   if (image_ == nullptr) {
     return;

@@ -27,8 +27,8 @@ public:
   struct Counts {
     std::uint64_t flows_attributed = 0; ///< an owner was found at the first packet
     std::uint64_t flows_unattributed = 0;
-    std::uint64_t matches = 0;   ///< reported
-    std::uint64_t repeats = 0;   ///< same flow and indicator again
+    std::uint64_t matches = 0; ///< reported
+    std::uint64_t repeats = 0; ///< same flow and indicator again
   };
 
   MatchSink(GuestView &view, Outlet &outlet) : view_(view), outlet_(outlet) {}
@@ -38,7 +38,8 @@ public:
   void use(std::shared_ptr<const intel::IntelImage> image) { image_ = std::move(image); }
   [[nodiscard]] const Counts &counts() const { return counts_; }
 
-  /// A flow that was reported and has not ended; nullptr otherwise. Good until packets are processed.
+  /// A flow that was reported and has not ended; nullptr otherwise. Good until packets are
+  /// processed.
   [[nodiscard]] const guest::Flow *find_reported(const guest::PacketPipeline &pipeline,
                                                  std::uint64_t flow_id) const;
 

@@ -29,17 +29,21 @@ struct MappedImage {
   intel::IntelImage image;
 };
 
-/// As respond/sensor_link.h wants it: NotFound and Unsupported end the matter, the rest is worth a try.
+/// As respond/sensor_link.h wants it: NotFound and Unsupported end the matter, the rest is worth a
+/// try.
 ErrorCode code_of(guest::KillRefusal refusal) {
   switch (refusal) {
   case guest::KillRefusal::NoSuchProcess:
-  case guest::KillRefusal::AlreadyExiting: return ErrorCode::NotFound;
+  case guest::KillRefusal::AlreadyExiting:
+    return ErrorCode::NotFound;
   case guest::KillRefusal::InitProcess:
   case guest::KillRefusal::KernelThread:
   case guest::KillRefusal::TooManyThreads:
-  case guest::KillRefusal::Unsupported: return ErrorCode::Unsupported;
+  case guest::KillRefusal::Unsupported:
+    return ErrorCode::Unsupported;
   case guest::KillRefusal::LockHeld:
-  case guest::KillRefusal::Unreadable: break;
+  case guest::KillRefusal::Unreadable:
+    break;
   }
   return ErrorCode::Timeout;
 }
@@ -56,8 +60,7 @@ void RequestLoop::run() {
     for (const auto &tap : taps_) {
       items.push_back({tap.broken ? -1 : tap.source->descriptor(), POLLIN, 0});
     }
-    if (::poll(items.data(), items.size(), static_cast<int>(kTick.count())) < 0 &&
-        errno != EINTR) {
+    if (::poll(items.data(), items.size(), static_cast<int>(kTick.count())) < 0 && errno != EINTR) {
       return;
     }
     if (items[0].revents != 0 && !answer_requests()) {
@@ -92,9 +95,12 @@ void RequestLoop::send(std::uint32_t id, Report report) {
   }
 }
 
-void RequestLoop::publish(Report report) { send(0, std::move(report)); }
+void RequestLoop::publish(Report report) {
+  send(0, std::move(report));
+}
 
-// ---- Packets ---------------------------------------------------------------------------------------
+// ---- Packets
+// ---------------------------------------------------------------------------------------
 
 guest::PacketPipeline &RequestLoop::open_pipeline(Tap &tap, std::string interface) {
   guest::PipelineConfig config;
@@ -198,7 +204,9 @@ CountersSeen RequestLoop::count() const {
   return total;
 }
 
-void RequestLoop::answer(std::uint32_t id, const GetCounters &, Fds) { send(id, count()); }
+void RequestLoop::answer(std::uint32_t id, const GetCounters &, Fds) {
+  send(id, count());
+}
 
 void RequestLoop::answer(std::uint32_t id, const LocateFlow &request, Fds) {
   pump_taps(); // what waits in the rings may move the flow on
@@ -213,7 +221,8 @@ void RequestLoop::answer(std::uint32_t id, const LocateFlow &request, Fds) {
   send(id, std::move(located));
 }
 
-// ---- Guest -----------------------------------------------------------------------------------------
+// ---- Guest
+// -----------------------------------------------------------------------------------------
 
 void RequestLoop::answer(std::uint32_t id, const AttachMemory &request, Fds fds) {
   send(id, view_.attach(request, std::move(fds)));
@@ -298,7 +307,8 @@ void RequestLoop::answer(std::uint32_t id, const CheckFate &request, Fds) {
   send(id, FateSeen{guest == nullptr ? ProcessFate::Unknown : guest->fate(request.process)});
 }
 
-// ---- Intelligence ----------------------------------------------------------------------------------
+// ---- Intelligence
+// ----------------------------------------------------------------------------------
 
 void RequestLoop::answer(std::uint32_t id, const UseIntel &, Fds fds) {
   if (fds.size() != 1) {

@@ -1,6 +1,6 @@
 #pragma once
-// The sensor's one loop: answers requests from its control socket and pumps packets in between, until
-// the other side closes. One thread; owns everything the sensor has.
+// The sensor's one loop: answers requests from its control socket and pumps packets in between,
+// until the other side closes. One thread; owns everything the sensor has.
 
 #include <cstdint>
 #include <memory>

@@ -74,8 +74,7 @@ void leave_file_system(SandboxGaps &gaps) {
   if (abi >= 2) {
     rules.handled_access_fs |= LANDLOCK_ACCESS_FS_REFER;
   }
-  const long fd =
-      ::syscall(SYS_landlock_create_ruleset, &rules, sizeof rules.handled_access_fs, 0);
+  const long fd = ::syscall(SYS_landlock_create_ruleset, &rules, sizeof rules.handled_access_fs, 0);
   if (fd < 0 || ::syscall(SYS_landlock_restrict_self, fd, 0) != 0) {
     gaps.emplace_back("Landlock refused the ruleset");
   }
@@ -93,17 +92,20 @@ Result<void> filter_system_calls() {
   }
   // Reading handles, answering on the control socket, memory of its own, time, ending. No open, no
   // socket, no exec, no clone, no ptrace, no ioctl.
-  constexpr std::array kAllowed{
-      SCMP_SYS(read),          SCMP_SYS(pread64),        SCMP_SYS(write),
-      SCMP_SYS(sendmsg),       SCMP_SYS(recvmsg),        SCMP_SYS(poll),
-      SCMP_SYS(ppoll),         SCMP_SYS(close),          SCMP_SYS(fstat),
-      SCMP_SYS(newfstatat),    SCMP_SYS(lseek),          SCMP_SYS(munmap),
-      SCMP_SYS(mremap),        SCMP_SYS(brk),            SCMP_SYS(madvise),
-      SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),   SCMP_SYS(clock_nanosleep),
-      SCMP_SYS(futex),         SCMP_SYS(getrandom),      SCMP_SYS(rt_sigreturn),
-      SCMP_SYS(getpid),        SCMP_SYS(gettid),         SCMP_SYS(rt_sigprocmask),
-      SCMP_SYS(tgkill),        SCMP_SYS(restart_syscall), SCMP_SYS(exit),
-      SCMP_SYS(exit_group)};
+  constexpr std::array kAllowed{SCMP_SYS(read),         SCMP_SYS(pread64),
+                                SCMP_SYS(write),        SCMP_SYS(sendmsg),
+                                SCMP_SYS(recvmsg),      SCMP_SYS(poll),
+                                SCMP_SYS(ppoll),        SCMP_SYS(close),
+                                SCMP_SYS(fstat),        SCMP_SYS(newfstatat),
+                                SCMP_SYS(lseek),        SCMP_SYS(munmap),
+                                SCMP_SYS(mremap),       SCMP_SYS(brk),
+                                SCMP_SYS(madvise),      SCMP_SYS(clock_gettime),
+                                SCMP_SYS(gettimeofday), SCMP_SYS(clock_nanosleep),
+                                SCMP_SYS(futex),        SCMP_SYS(getrandom),
+                                SCMP_SYS(rt_sigreturn), SCMP_SYS(getpid),
+                                SCMP_SYS(gettid),       SCMP_SYS(rt_sigprocmask),
+                                SCMP_SYS(tgkill),       SCMP_SYS(restart_syscall),
+                                SCMP_SYS(exit),         SCMP_SYS(exit_group)};
   int status = 0;
   for (const int call : kAllowed) {
     status |= seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0);

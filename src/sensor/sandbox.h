@@ -1,7 +1,7 @@
 #pragma once
-// Gives up everything a sensor does not need, before it is handed a single byte of guest or network:
-// capabilities, user, network namespace, the file system (Landlock) and every system call that is not
-// on a short list (seccomp, which kills). Call once, at start, from the only thread.
+// Gives up everything a sensor does not need, before it is handed a single byte of guest or
+// network: capabilities, user, network namespace, the file system (Landlock) and every system call
+// that is not on a short list (seccomp, which kills). Call once, at start, from the only thread.
 
 #include <string>
 #include <vector>

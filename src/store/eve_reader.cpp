@@ -24,8 +24,8 @@ std::string at(const Json &object, const char *pointer) {
 std::string responses(const Json &object) {
   std::string text;
   for (const auto &done : object.value("response", Json::array())) {
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", at(done, "/action"),
-                        at(done, "/status"));
+    text +=
+        fmt::format("{}{} {}", text.empty() ? "" : ", ", at(done, "/action"), at(done, "/status"));
   }
   return text.empty() ? "no response" : text;
 }

@@ -19,8 +19,8 @@ struct VmRow {
   std::string machine;
   std::optional<std::uint64_t> memory_bytes;
   GuestState state = GuestState::Starting;
-  std::string memory; ///< "mapped" or "process"; empty: not opened
-  KernelSeen kernel;  ///< meaningful when Ready
+  std::string memory;           ///< "mapped" or "process"; empty: not opened
+  KernelSeen kernel;            ///< meaningful when Ready
   std::uint64_t connect_us = 0; ///< parts of the attach, beside those in `kernel`
   std::uint64_t walk_us = 0;
   std::vector<std::string> taps;

@@ -12,7 +12,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size);
 /// A fuzzer defines this to hand out its built seeds; the weak default has none.
 std::vector<std::vector<std::uint8_t>> fuzzer_seeds();
-__attribute__((weak)) std::vector<std::vector<std::uint8_t>> fuzzer_seeds() { return {}; }
+__attribute__((weak)) std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
+  return {};
+}
 
 namespace {
 
@@ -20,8 +22,8 @@ void run(const std::vector<std::uint8_t> &input) {
   LLVMFuzzerTestOneInput(input.data(), input.size());
 }
 
-/// Every prefix and every single flipped byte of a seed, at most `kMostVariants` of each: cheap, and
-/// it catches what a bounds check forgot.
+/// Every prefix and every single flipped byte of a seed, at most `kMostVariants` of each: cheap,
+/// and it catches what a bounds check forgot.
 constexpr std::size_t kMostVariants = 2048;
 void run_variants(const std::vector<std::uint8_t> &seed) {
   run(seed);
@@ -41,8 +43,10 @@ int main(int argc, char **argv) {
     std::filesystem::create_directories(argv[2]);
     std::size_t number = 0;
     for (const auto &seed : fuzzer_seeds()) {
-      std::ofstream out(std::string(argv[2]) + "/seed-" + std::to_string(number++), std::ios::binary);
-      out.write(reinterpret_cast<const char *>(seed.data()), static_cast<std::streamsize>(seed.size()));
+      std::ofstream out(std::string(argv[2]) + "/seed-" + std::to_string(number++),
+                        std::ios::binary);
+      out.write(reinterpret_cast<const char *>(seed.data()),
+                static_cast<std::streamsize>(seed.size()));
     }
     return 0;
   }

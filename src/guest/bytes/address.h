@@ -1,7 +1,7 @@
 #pragma once
 // Guest addresses as distinct types: a virtual address cannot be passed where a physical one is
-// meant, and neither is a number until raw() is called. No operator+: an address that wraps is a fact
-// about a hostile guest, so plus() says so.
+// meant, and neither is a number until raw() is called. No operator+: an address that wraps is a
+// fact about a hostile guest, so plus() says so.
 
 #include <compare>
 #include <cstdint>

@@ -1,6 +1,6 @@
 #pragma once
-// The only way to read a buffer of hostile bytes: every read is checked against the end, a failed one
-// leaves the cursor where it was. Does not own the bytes. The window can only shrink.
+// The only way to read a buffer of hostile bytes: every read is checked against the end, a failed
+// one leaves the cursor where it was. Does not own the bytes. The window can only shrink.
 
 #include <cstdint>
 #include <cstring>

@@ -19,7 +19,8 @@ enum class FaultCode : std::uint8_t {
 
 struct Fault {
   FaultCode code = FaultCode::Malformed;
-  std::uint64_t address = 0; ///< guest address or buffer offset where it happened; 0 when meaningless
+  std::uint64_t address =
+      0; ///< guest address or buffer offset where it happened; 0 when meaningless
 
   friend bool operator==(const Fault &, const Fault &) = default;
 };

@@ -1,7 +1,7 @@
 #pragma once
 // The bound of one walk over foreign pointers: how many steps and how many bytes it may still take.
-// Passed by reference to every walker; once exhausted it stays so, the walk ends with LimitReached and
-// keeps, flagged as partial, what it has found.
+// Passed by reference to every walker; once exhausted it stays so, the walk ends with LimitReached
+// and keeps, flagged as partial, what it has found.
 
 #include <cstdint>
 
