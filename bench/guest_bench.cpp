@@ -15,7 +15,6 @@
 
 #include "base/clock.h"
 #include "guest/linux/linux_guest.h"
-#include "guest/memory/cached_memory.h"
 #include "guest/memory/cpu_registers.h"
 #include "guest/memory/qemu_memory.h"
 #include "hypervisor/memory_opener.h"
@@ -79,9 +78,7 @@ int main(int argc, char **argv) {
   if (!memory) {
     give_up(memory.error().reason);
   }
-  guest::CachedMemory cache(**memory);
-  guest::MemoryReader &reader = mapped ? static_cast<guest::MemoryReader &>(**memory) : cache;
-  auto kernel = guest::find_kernel(reader, registers);
+  auto kernel = guest::find_kernel(**memory, registers);
   if (!kernel) {
     give_up(std::string("no kernel: ") + to_string(kernel.error().state));
   }
@@ -101,23 +98,17 @@ int main(int argc, char **argv) {
   std::size_t processes = 0;
   std::size_t found = 0;
   const auto refresh = measure(rounds, [&](int) {
-    cache.forget();
     processes = guest->processes().processes.size();
     static_cast<void>(guest->sockets());
   });
-  const auto sockets_only = measure(rounds, [&](int) {
-    cache.forget();
-    static_cast<void>(guest->sockets());
-  });
+  const auto sockets_only = measure(rounds, [&](int) { static_cast<void>(guest->sockets()); });
   const auto who = flows.empty() ? std::string("null") : measure(rounds * 10, [&](int i) {
-    cache.forget();
     const auto &flow = flows[static_cast<std::size_t>(i) % flows.size()];
     // As a packet that was seen before the last refresh: what most of a busy tap's flows are.
     const auto answer = guest->attribute(flow, WallTime{} + std::chrono::nanoseconds(1));
     found += answer.processes.empty() ? 0U : 1U;
   });
   const auto fresh_who = flows.empty() ? std::string("null") : measure(rounds, [&](int i) {
-    cache.forget();
     const auto &flow = flows[static_cast<std::size_t>(i) % flows.size()];
     const auto answer = guest->attribute(flow, wall_now()); // no earlier read is good enough
     found += answer.processes.empty() ? 0U : 1U;

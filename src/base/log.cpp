@@ -25,13 +25,13 @@ spdlog::level::level_enum native(Level level) {
 }
 
 spdlog::logger &logger() {
-  static const auto kLogger = [] {
+  static const auto shared = [] {
     auto created = std::make_shared<spdlog::logger>(
         "outguard", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
     created->set_pattern("%H:%M:%S.%e %n %^%l%$ %v");
     return created;
   }();
-  return *kLogger;
+  return *shared;
 }
 
 } // namespace

@@ -25,7 +25,8 @@ public:
   [[nodiscard]] static Result<std::pair<MessageSocket, MessageSocket>> pair();
 
   /// Takes messages of at most `largest` bytes with at most `most_fds` descriptors.
-  explicit MessageSocket(Fd fd, std::size_t largest = 192 * 1024, std::size_t most_fds = 64)
+  explicit MessageSocket(Fd fd, std::size_t largest = std::size_t{192} * 1024,
+                         std::size_t most_fds = 64)
       : fd_(std::move(fd)), largest_(largest), most_fds_(most_fds) {}
 
   [[nodiscard]] int fd() const { return fd_.get(); }

@@ -68,10 +68,10 @@ tree_order(const std::vector<ProcessSeen> &rows) {
       continue;
     }
     order.emplace_back(row, depth);
-    auto &below = children[row->identity.pid];
-    for (auto child = below.rbegin(); child != below.rend(); ++child) {
-      stack.emplace_back(*child, depth + 1);
-    }
+    const auto &below = children[row->identity.pid];
+    std::transform(
+        below.rbegin(), below.rend(), std::back_inserter(stack),
+        [depth = depth + 1](const ProcessSeen *child) { return std::pair(child, depth); });
   }
   for (const auto &row : rows) {
     if (shown.insert(row.identity.pid).second) {

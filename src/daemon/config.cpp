@@ -219,11 +219,11 @@ public:
   }
 
 private:
-  std::string path_of(const YAML::Node &node) const {
+  [[nodiscard]] std::string path_of(const YAML::Node &node) const {
     return (folder_ / read_text(node)).lexically_normal().string();
   }
 
-  launch::FeedChoice read_feed(const YAML::Node &node) const {
+  [[nodiscard]] launch::FeedChoice read_feed(const YAML::Node &node) const {
     launch::FeedChoice feed;
     if (node.IsScalar()) {
       feed.path = path_of(node);

@@ -16,9 +16,7 @@ int complain(const outguard::Error &error, int code) {
   return code;
 }
 
-} // namespace
-
-int main(int argc, char **argv) {
+int run(int argc, char **argv) {
   using namespace outguard;
   CLI::App app("Guards every VM of this host: detect, attribute, respond. Monitors unless told to "
                "enforce.",
@@ -89,4 +87,15 @@ int main(int argc, char **argv) {
   const auto done =
       daemon::supervise(config, output == "json" ? daemon::Show::Json : daemon::Show::Lines);
   return done ? 0 : complain(done.error(), 1);
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception &problem) {
+    std::fprintf(stderr, "outguardd: %s\n", problem.what());
+    return 1;
+  }
 }

@@ -202,7 +202,7 @@ void VmGuard::respond_to_findings() {
     if (findings_.empty()) {
       return;
     }
-    const auto finding = std::move(findings_.front());
+    auto finding = std::move(findings_.front());
     findings_.pop_front();
     lock.unlock();
     respond(finding);
@@ -223,7 +223,7 @@ respond::NetworkActions *VmGuard::network_for(const std::string &tap) {
     log::warning(name_ + ": tap " + tap + " cannot be acted on: " + netns.error().message);
     return nullptr;
   }
-  auto actions = respond::TapActions::open(std::move(*netns), tap);
+  auto actions = respond::TapActions::open(*netns, tap);
   if (!actions) {
     log::warning(name_ + ": tap " + tap + " cannot be acted on: " + actions.error().message);
     return nullptr;

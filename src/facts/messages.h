@@ -23,7 +23,7 @@
 namespace outguard {
 
 /// Fits the default socket buffer (net.core.wmem_max 212,992), so no host needs a setting.
-inline constexpr std::size_t kMaxMessageBytes = 192 * 1024;
+inline constexpr std::size_t kMaxMessageBytes = std::size_t{192} * 1024;
 /// Descriptors one message may carry (the kernel's SCM_MAX_FD is 253).
 inline constexpr std::size_t kMaxMessageFds = 64;
 

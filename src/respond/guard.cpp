@@ -133,10 +133,14 @@ Result<void> Guard::allow_network(ResponseAction action, const std::string &vm,
 }
 
 Result<void> Guard::allow_kill(const std::string &vm, const ProcessSeen &process,
-                               AttributionStatus sure, MonotonicTime now) {
-  if (sure != AttributionStatus::Exact) {
-    return fail(ErrorCode::Refused,
-                std::string("the process is not certain: attribution is ") + to_string(sure));
+                               const Attribution &attribution, MonotonicTime now) {
+  if (attribution.status != AttributionStatus::Exact) {
+    return fail(ErrorCode::Refused, std::string("the process is not certain: attribution is ") +
+                                        to_string(attribution.status));
+  }
+  if (attribution.ambiguous) {
+    return fail(ErrorCode::Refused, "the process is not certain: several network namespaces of the "
+                                    "guest have this very flow");
   }
   if (auto checked = check_process(process); !checked) {
     return checked;

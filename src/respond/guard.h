@@ -53,7 +53,7 @@ public:
                                            const FlowTuple &flow,
                                            MonotonicTime now = monotonic_now());
   [[nodiscard]] Result<void> allow_kill(const std::string &vm, const ProcessSeen &process,
-                                        AttributionStatus sure,
+                                        const Attribution &attribution,
                                         MonotonicTime now = monotonic_now());
 
   /// The rules alone, without budget ("would it be protected?").

@@ -25,6 +25,12 @@ ProtectedNetwork network(const std::string &address, std::uint8_t length) {
   return {*IpAddress::parse(address), length, "gateway"};
 }
 
+Attribution attributed(AttributionStatus status = AttributionStatus::Exact) {
+  Attribution attribution;
+  attribution.status = status;
+  return attribution;
+}
+
 class GuardTest : public testing::Test {
 protected:
   GuardPolicy policy_;
@@ -32,7 +38,7 @@ protected:
 
   Result<void> kill(Guard &guard, const ProcessSeen &seen,
                     AttributionStatus sure = AttributionStatus::Exact) {
-    return guard.allow_kill("vm", seen, sure, now_);
+    return guard.allow_kill("vm", seen, attributed(sure), now_);
   }
   void expect_refused(const ProcessSeen &seen, const char *why) {
     Guard guard(policy_);
@@ -55,6 +61,16 @@ TEST_F(GuardTest, NeverEndsInitOrKernelThreads) {
   auto thread = process(9, "kworker/0:1", "");
   thread.kernel_thread = true;
   expect_refused(thread, "kernel thread");
+}
+
+TEST_F(GuardTest, RefusesWhenTwoNamespacesHaveTheFlow) {
+  Guard guard(policy_);
+  auto attribution = attributed();
+  attribution.ambiguous = true;
+  const auto allowed = guard.allow_kill("vm", process(9, "x", "/tmp/x"), attribution, now_);
+  ASSERT_FALSE(allowed);
+  EXPECT_EQ(allowed.error().code, ErrorCode::Refused);
+  EXPECT_TRUE(guard.allow_kill("vm", process(9, "x", "/tmp/x"), attributed(), now_));
 }
 
 TEST_F(GuardTest, ProtectsByFileAndByNameOfASystemProgram) {
@@ -118,7 +134,7 @@ TEST_F(GuardTest, TheBreakerOpensAndRests) {
   EXPECT_TRUE(kill(guard, seen));
   EXPECT_TRUE(kill(guard, seen));
   EXPECT_THAT(kill(guard, seen).error().message, HasSubstr("breaker"));
-  EXPECT_TRUE(guard.allow_kill("other", seen, AttributionStatus::Exact, now_));
+  EXPECT_TRUE(guard.allow_kill("other", seen, attributed(), now_));
   now_ += 2min;
   EXPECT_FALSE(kill(guard, seen)) << "an open breaker outlasts the minute";
   now_ += policy_.breaker_rest;
@@ -137,9 +153,9 @@ TEST_F(GuardTest, TheHostHasABudgetToo) {
   Guard guard(policy_);
   const auto seen = process(9, "beacon", "/tmp/beacon");
   for (const char *vm : {"a", "b", "c"}) {
-    EXPECT_TRUE(guard.allow_kill(vm, seen, AttributionStatus::Exact, now_));
+    EXPECT_TRUE(guard.allow_kill(vm, seen, attributed(), now_));
   }
-  EXPECT_THAT(guard.allow_kill("d", seen, AttributionStatus::Exact, now_).error().message,
+  EXPECT_THAT(guard.allow_kill("d", seen, attributed(), now_).error().message,
               HasSubstr("this host"));
 }
 

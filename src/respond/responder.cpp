@@ -85,7 +85,7 @@ struct Responder::Job {
   }
   Result<void> ask_guard(const ProcessSeen &process) {
     const std::lock_guard lock(self.guard_lock_);
-    return self.guard_.allow_kill(finding.vm.uuid, process, finding.match.attribution.status);
+    return self.guard_.allow_kill(finding.vm.uuid, process, finding.match.attribution);
   }
 
   // ---- Network

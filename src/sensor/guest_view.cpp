@@ -52,7 +52,6 @@ Completeness describe(const guest::Completeness &completeness) {
 
 const GuestStateSeen &GuestView::attach(const AttachMemory &request, std::vector<Fd> fds) {
   guest_.reset();
-  cache_.reset();
   memory_.reset();
   state_ = {};
   if (auto opened = open(request, std::move(fds)); !opened) {
@@ -67,7 +66,6 @@ const GuestStateSeen &GuestView::attach(const AttachMemory &request, std::vector
 tl::expected<void, guest::GuestTrouble> GuestView::open(const AttachMemory &request,
                                                         std::vector<Fd> fds) {
   std::vector<guest::CpuRegisters> registers;
-  bool cache_pays = true;
   if (request.kind == MemoryKind::DumpFile) {
     auto dump = guest::DumpFileMemory::open(fds.empty() ? Fd() : std::move(fds[0]));
     if (!dump) {
@@ -90,16 +88,9 @@ tl::expected<void, guest::GuestTrouble> GuestView::open(const AttachMemory &requ
       return trouble(live.error());
     }
     registers = guest::parse_registers(request.registers);
-    cache_pays = !(*live)->is_all_mapped();
     memory_ = std::move(*live);
   }
-  // The walkers read every object in one go; where a read is a memcpy, remembering pages costs more
-  // than it saves.
-  guest::MemoryReader *reader = memory_.get();
-  if (cache_pays) {
-    reader = &cache_.emplace(*memory_);
-  }
-  auto kernel = guest::find_kernel(*reader, registers);
+  auto kernel = guest::find_kernel(*memory_, registers);
   if (!kernel) {
     const auto &why = kernel.error();
     return tl::unexpected<guest::GuestTrouble>(
@@ -119,13 +110,6 @@ tl::expected<void, guest::GuestTrouble> GuestView::open(const AttachMemory &requ
   static_cast<void>(guest_->sockets());
   state_.walk_ns = static_cast<std::uint64_t>((monotonic_now() - start).count());
   return {};
-}
-
-guest::LinuxGuest *GuestView::look() {
-  if (cache_) {
-    cache_->forget();
-  }
-  return guest_ ? &*guest_ : nullptr;
 }
 
 bool GuestView::note(const guest::Completeness &completeness) {

@@ -9,7 +9,6 @@
 #include "base/fd.h"
 #include "facts/messages.h"
 #include "guest/linux/linux_guest.h"
-#include "guest/memory/cached_memory.h"
 #include "guest/memory/memory_reader.h"
 
 namespace outguard::sensor {
@@ -20,8 +19,8 @@ public:
   const GuestStateSeen &attach(const AttachMemory &request, std::vector<Fd> fds);
 
   [[nodiscard]] const GuestStateSeen &state() const { return state_; }
-  /// nullptr unless the state is Ready. Starts a new look at memory: what was cached is forgotten.
-  [[nodiscard]] guest::LinuxGuest *look();
+  /// nullptr unless the state is Ready.
+  [[nodiscard]] guest::LinuxGuest *guest() { return guest_ ? &*guest_ : nullptr; }
   /// Call with each table's completeness: notices that QEMU is gone. True: the state changed.
   bool note(const guest::Completeness &completeness);
 
@@ -30,7 +29,6 @@ private:
                                                              std::vector<Fd> fds);
 
   std::unique_ptr<guest::MemoryReader> memory_;
-  std::optional<guest::CachedMemory> cache_;
   std::optional<guest::LinuxGuest> guest_;
   GuestStateSeen state_;
 };

@@ -30,7 +30,7 @@ bool names_a_process(const Attribution &attribution) {
 
 Attribution MatchSink::ask_owner(const guest::Flow &flow) {
   Attribution attribution;
-  guest::LinuxGuest *guest = view_.look();
+  guest::LinuxGuest *guest = view_.guest();
   if (guest == nullptr) {
     attribution.status = AttributionStatus::Unavailable;
   } else if (has_ports(flow.tuple)) {
@@ -122,7 +122,7 @@ void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKin
   } else {
     match.attribution = note->attribution;
   }
-  guest::LinuxGuest *guest = view_.look();
+  guest::LinuxGuest *guest = view_.guest();
   if (guest != nullptr && names_a_process(match.attribution)) {
     match.attribution.ancestors = guest->ancestors(match.attribution.processes[0].identity);
   }

@@ -83,8 +83,7 @@ bool RequestLoop::answer_requests() {
   if (!request) {
     return false; // our own side speaks another version: nothing can be answered
   }
-  std::visit([&](const auto &body) { answer(request->id, body, std::move((*message)->fds)); },
-             request->body);
+  std::visit([&](const auto &body) { answer(request->id, body, (*message)->fds); }, request->body);
   return true;
 }
 
@@ -135,7 +134,7 @@ void RequestLoop::expire_flows() {
   }
 }
 
-void RequestLoop::answer(std::uint32_t id, const OpenTap &request, Fds fds) {
+void RequestLoop::answer(std::uint32_t id, const OpenTap &request, Fds &fds) {
   if (fds.size() != 1 || taps_.size() >= kMaxTaps) {
     return send(id, Failed{"OpenTap needs one descriptor, and at most 32 taps are watched"});
   }
@@ -150,7 +149,7 @@ void RequestLoop::answer(std::uint32_t id, const OpenTap &request, Fds fds) {
   send(id, Done{});
 }
 
-void RequestLoop::answer(std::uint32_t id, const ReplayCapture &request, Fds fds) {
+void RequestLoop::answer(std::uint32_t id, const ReplayCapture &request, Fds &fds) {
   if (fds.size() != 1) {
     return send(id, Failed{"ReplayCapture needs one descriptor"});
   }
@@ -204,11 +203,11 @@ CountersSeen RequestLoop::count() const {
   return total;
 }
 
-void RequestLoop::answer(std::uint32_t id, const GetCounters &, Fds) {
+void RequestLoop::answer(std::uint32_t id, const GetCounters &, Fds &) {
   send(id, count());
 }
 
-void RequestLoop::answer(std::uint32_t id, const LocateFlow &request, Fds) {
+void RequestLoop::answer(std::uint32_t id, const LocateFlow &request, Fds &) {
   pump_taps(); // what waits in the rings may move the flow on
   FlowLocated located;
   for (const auto &tap : taps_) {
@@ -218,13 +217,13 @@ void RequestLoop::answer(std::uint32_t id, const LocateFlow &request, Fds) {
       }
     }
   }
-  send(id, std::move(located));
+  send(id, located);
 }
 
 // ---- Guest
 // -----------------------------------------------------------------------------------------
 
-void RequestLoop::answer(std::uint32_t id, const AttachMemory &request, Fds fds) {
+void RequestLoop::answer(std::uint32_t id, const AttachMemory &request, Fds &fds) {
   send(id, view_.attach(request, std::move(fds)));
 }
 
@@ -257,8 +256,8 @@ void RequestLoop::send_rows(std::uint32_t id, std::vector<Row> rows,
   }
 }
 
-void RequestLoop::answer(std::uint32_t id, const ListProcesses &, Fds) {
-  guest::LinuxGuest *guest = view_.look();
+void RequestLoop::answer(std::uint32_t id, const ListProcesses &, Fds &) {
+  guest::LinuxGuest *guest = view_.guest();
   if (guest == nullptr) {
     return send(id, Failed{not_ready(), ErrorCode::Unreachable});
   }
@@ -266,8 +265,8 @@ void RequestLoop::answer(std::uint32_t id, const ListProcesses &, Fds) {
   send_rows<ProcessRows>(id, std::move(seen.processes), seen.completeness);
 }
 
-void RequestLoop::answer(std::uint32_t id, const ListSockets &, Fds) {
-  guest::LinuxGuest *guest = view_.look();
+void RequestLoop::answer(std::uint32_t id, const ListSockets &, Fds &) {
+  guest::LinuxGuest *guest = view_.guest();
   if (guest == nullptr) {
     return send(id, Failed{not_ready(), ErrorCode::Unreachable});
   }
@@ -275,9 +274,9 @@ void RequestLoop::answer(std::uint32_t id, const ListSockets &, Fds) {
   send_rows<SocketRows>(id, std::move(seen.sockets), seen.completeness);
 }
 
-void RequestLoop::answer(std::uint32_t id, const FindOwner &request, Fds) {
+void RequestLoop::answer(std::uint32_t id, const FindOwner &request, Fds &) {
   const auto start = monotonic_now();
-  guest::LinuxGuest *guest = view_.look();
+  guest::LinuxGuest *guest = view_.guest();
   if (guest == nullptr) {
     return send(id, Failed{not_ready(), ErrorCode::Unreachable});
   }
@@ -290,8 +289,8 @@ void RequestLoop::answer(std::uint32_t id, const FindOwner &request, Fds) {
   send(id, std::move(found));
 }
 
-void RequestLoop::answer(std::uint32_t id, const PlanKill &request, Fds) {
-  guest::LinuxGuest *guest = view_.look();
+void RequestLoop::answer(std::uint32_t id, const PlanKill &request, Fds &) {
+  guest::LinuxGuest *guest = view_.guest();
   if (guest == nullptr) {
     return send(id, Failed{not_ready(), ErrorCode::Unreachable});
   }
@@ -302,15 +301,15 @@ void RequestLoop::answer(std::uint32_t id, const PlanKill &request, Fds) {
   send(id, PlanMade{std::move(*plan)});
 }
 
-void RequestLoop::answer(std::uint32_t id, const CheckFate &request, Fds) {
-  guest::LinuxGuest *guest = view_.look();
+void RequestLoop::answer(std::uint32_t id, const CheckFate &request, Fds &) {
+  guest::LinuxGuest *guest = view_.guest();
   send(id, FateSeen{guest == nullptr ? ProcessFate::Unknown : guest->fate(request.process)});
 }
 
 // ---- Intelligence
 // ----------------------------------------------------------------------------------
 
-void RequestLoop::answer(std::uint32_t id, const UseIntel &, Fds fds) {
+void RequestLoop::answer(std::uint32_t id, const UseIntel &, Fds &fds) {
   if (fds.size() != 1) {
     return send(id, Failed{"UseIntel needs one descriptor"});
   }
@@ -328,7 +327,7 @@ void RequestLoop::answer(std::uint32_t id, const UseIntel &, Fds fds) {
   send(id, Done{});
 }
 
-void RequestLoop::answer(std::uint32_t id, const LookUp &request, Fds) {
+void RequestLoop::answer(std::uint32_t id, const LookUp &request, Fds &) {
   if (image_ == nullptr) {
     return send(id, Failed{"no intelligence is loaded"});
   }
@@ -352,11 +351,11 @@ void RequestLoop::answer(std::uint32_t id, const LookUp &request, Fds) {
   send(id, std::move(answer));
 }
 
-void RequestLoop::answer(std::uint32_t id, const AddFeed &, Fds) {
+void RequestLoop::answer(std::uint32_t id, const AddFeed &, Fds &) {
   send(id, Failed{"this process guards a VM; feeds are compiled elsewhere"});
 }
 
-void RequestLoop::answer(std::uint32_t id, const CompileIntel &, Fds) {
+void RequestLoop::answer(std::uint32_t id, const CompileIntel &, Fds &) {
   send(id, Failed{"this process guards a VM; feeds are compiled elsewhere"});
 }
 

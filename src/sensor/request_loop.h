@@ -41,22 +41,22 @@ private:
   void send(std::uint32_t id, Report report);
   [[nodiscard]] guest::PacketPipeline &open_pipeline(Tap &tap, std::string interface);
 
-  // One for each Request.
+  // One for each Request; may move descriptors out of `fds`, the rest is closed afterwards.
   using Fds = std::vector<Fd>;
-  void answer(std::uint32_t id, const AttachMemory &request, Fds fds);
-  void answer(std::uint32_t id, const OpenTap &request, Fds fds);
-  void answer(std::uint32_t id, const ReplayCapture &request, Fds fds);
-  void answer(std::uint32_t id, const UseIntel &request, Fds fds);
-  void answer(std::uint32_t id, const AddFeed &request, Fds fds);      // refused: a compiler's job
-  void answer(std::uint32_t id, const CompileIntel &request, Fds fds); // refused
-  void answer(std::uint32_t id, const ListProcesses &request, Fds fds);
-  void answer(std::uint32_t id, const ListSockets &request, Fds fds);
-  void answer(std::uint32_t id, const FindOwner &request, Fds fds);
-  void answer(std::uint32_t id, const PlanKill &request, Fds fds);
-  void answer(std::uint32_t id, const CheckFate &request, Fds fds);
-  void answer(std::uint32_t id, const LocateFlow &request, Fds fds);
-  void answer(std::uint32_t id, const LookUp &request, Fds fds);
-  void answer(std::uint32_t id, const GetCounters &request, Fds fds);
+  void answer(std::uint32_t id, const AttachMemory &request, Fds &fds);
+  void answer(std::uint32_t id, const OpenTap &request, Fds &fds);
+  void answer(std::uint32_t id, const ReplayCapture &request, Fds &fds);
+  void answer(std::uint32_t id, const UseIntel &request, Fds &fds);
+  void answer(std::uint32_t id, const AddFeed &request, Fds &fds);      // refused: a compiler's job
+  void answer(std::uint32_t id, const CompileIntel &request, Fds &fds); // refused
+  void answer(std::uint32_t id, const ListProcesses &request, Fds &fds);
+  void answer(std::uint32_t id, const ListSockets &request, Fds &fds);
+  void answer(std::uint32_t id, const FindOwner &request, Fds &fds);
+  void answer(std::uint32_t id, const PlanKill &request, Fds &fds);
+  void answer(std::uint32_t id, const CheckFate &request, Fds &fds);
+  void answer(std::uint32_t id, const LocateFlow &request, Fds &fds);
+  void answer(std::uint32_t id, const LookUp &request, Fds &fds);
+  void answer(std::uint32_t id, const GetCounters &request, Fds &fds);
   template <class Rows, class Row>
   void send_rows(std::uint32_t id, std::vector<Row> rows, const guest::Completeness &completeness);
   [[nodiscard]] CountersSeen count() const;

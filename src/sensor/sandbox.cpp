@@ -110,17 +110,17 @@ Result<void> filter_system_calls() {
   for (const int call : kAllowed) {
     status |= seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0);
   }
+  const auto allow_if = [&](int call, const scmp_arg_cmp &condition) {
+    status |= seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, call, 1, &condition);
+  };
   // Memory may be mapped and protected, never made executable.
-  for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) {
-    status |= seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 1,
-                               SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-  }
+  const scmp_arg_cmp not_executable{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0};
+  allow_if(SCMP_SYS(mmap), not_executable);
+  allow_if(SCMP_SYS(mprotect), not_executable);
   // Is the intelligence image sealed?
-  status |= seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-                             SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS));
+  allow_if(SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_GET_SEALS, 0});
   // Counters of the packet ring.
-  status |= seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 1,
-                             SCMP_A1(SCMP_CMP_EQ, SOL_PACKET));
+  allow_if(SCMP_SYS(getsockopt), {1, SCMP_CMP_EQ, SOL_PACKET, 0});
   if (status != 0 || seccomp_load(filter.get()) != 0) {
     return fail(ErrorCode::SystemFailed, "this kernel refuses the seccomp filter");
   }

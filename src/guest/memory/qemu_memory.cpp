@@ -97,11 +97,6 @@ Opened<void> QemuMemory::add(const MemoryRegion &region) {
   return {};
 }
 
-bool QemuMemory::is_all_mapped() const {
-  return std::all_of(regions_.begin(), regions_.end(),
-                     [](const Region &region) { return region.mapped != nullptr; });
-}
-
 Result<std::size_t> QemuMemory::read_some(GuestPhysical address, std::span<std::uint8_t> out) {
   const auto holds = [address](const Region &region) {
     return address.raw() - region.where.guest_start < region.where.length;

@@ -27,8 +27,6 @@ public:
   ~QemuMemory() override;
 
   [[nodiscard]] std::span<const PhysicalRange> ranges() const override { return ranges_; }
-  /// False when any region costs a system call a read: then CachedMemory pays.
-  [[nodiscard]] bool is_all_mapped() const;
 
 private:
   struct Region {
