@@ -63,6 +63,17 @@ TEST(Messages, EveryCutIsRefused) {
   EXPECT_FALSE(decode_report(longer));
 }
 
+TEST(Messages, PlainStringsOfASensorMustBePrintable) {
+  EXPECT_TRUE(decode_report(encode(ReportEnvelope{1, Failed{"memory not mapped at 0x10"}})));
+  EXPECT_FALSE(decode_report(encode(ReportEnvelope{1, Failed{"\x1b]0;owned\x07"}})));
+  EXPECT_FALSE(decode_report(encode(ReportEnvelope{1, Failed{"two\nlines"}})));
+  LookedUp hostile; // guest text may hold anything: it is escaped where it is shown
+  hostile.hits.emplace_back().value = GuestText("\x1b[2J");
+  EXPECT_TRUE(decode_report(encode(ReportEnvelope{1, hostile})));
+  // What goes down to a sensor is ours: register dumps have line ends.
+  EXPECT_TRUE(decode_request(encode(RequestEnvelope{1, AttachMemory{{}, {}, "CR0=1\nCR3=2\n"}})));
+}
+
 TEST(Messages, LyingLengthsAreRefusedWithoutAllocating) {
   // id, type 3 (ProcessRows), then a row count of 2^32 - 1.
   const std::vector<std::uint8_t> bytes{0, 0, 0, 0, 3, 0xff, 0xff, 0xff, 0xff, 1};

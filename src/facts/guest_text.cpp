@@ -81,4 +81,6 @@ bool GuestText::is_utf8() const {
   return true;
 }
 
+bool is_printable(std::string_view text) { return GuestText(std::string(text)).printable() == text; }
+
 } // namespace outguard

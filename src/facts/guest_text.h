@@ -7,6 +7,9 @@
 
 namespace outguard {
 
+/// Whether GuestText::printable() would leave it as it is.
+[[nodiscard]] bool is_printable(std::string_view text);
+
 class GuestText {
 public:
   GuestText() = default;
@@ -25,7 +28,7 @@ public:
   auto operator<=>(const GuestText &) const = default;
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.bytes_);
+    wire.any_bytes(self.bytes_);
   }
 
 private:

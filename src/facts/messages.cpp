@@ -12,11 +12,13 @@ template <class Message> std::vector<std::uint8_t> encode_any(const Message &mes
   return writer.take();
 }
 
-template <class Message> std::optional<Message> decode_any(std::span<const std::uint8_t> bytes) {
+template <class Message>
+std::optional<Message> decode_any(std::span<const std::uint8_t> bytes,
+                                  WireReader::PlainText plain) {
   if (bytes.size() > kMaxMessageBytes) {
     return std::nullopt;
   }
-  WireReader reader(bytes);
+  WireReader reader(bytes, plain);
   Message message;
   reader(message);
   if (!reader.finished()) {
@@ -35,10 +37,10 @@ std::vector<std::uint8_t> encode(const ReportEnvelope &message) {
 }
 
 std::optional<RequestEnvelope> decode_request(std::span<const std::uint8_t> bytes) {
-  return decode_any<RequestEnvelope>(bytes);
+  return decode_any<RequestEnvelope>(bytes, WireReader::PlainText::Any);
 }
 std::optional<ReportEnvelope> decode_report(std::span<const std::uint8_t> bytes) {
-  return decode_any<ReportEnvelope>(bytes);
+  return decode_any<ReportEnvelope>(bytes, WireReader::PlainText::MustBePrintable);
 }
 
 } // namespace outguard

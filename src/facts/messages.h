@@ -255,7 +255,8 @@ using ReportEnvelope = Envelope<Report>;
 
 [[nodiscard]] std::vector<std::uint8_t> encode(const RequestEnvelope &message);
 [[nodiscard]] std::vector<std::uint8_t> encode(const ReportEnvelope &message);
-/// nullopt: not a message of this version, or with bytes left over.
+/// nullopt: not a message of this version, or with bytes left over. A report whose plain strings are not
+/// printable as they stand is refused too: what a guest or feed chose travels as GuestText.
 [[nodiscard]] std::optional<RequestEnvelope> decode_request(std::span<const std::uint8_t> bytes);
 [[nodiscard]] std::optional<ReportEnvelope> decode_report(std::span<const std::uint8_t> bytes);
 

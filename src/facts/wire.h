@@ -17,12 +17,15 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "facts/guest_text.h"
 
 namespace outguard {
 
 class WireWriter {
 public:
   template <class... Values> void operator()(const Values &...values) { (put(values), ...); }
+  /// For GuestText only: bytes that nobody has looked at.
+  void any_bytes(const std::string &bytes) { put(bytes); }
   [[nodiscard]] std::vector<std::uint8_t> take() { return std::move(bytes_); }
   [[nodiscard]] std::size_t size() const { return bytes_.size(); }
 
@@ -76,9 +79,17 @@ private:
 
 class WireReader {
 public:
-  explicit WireReader(std::span<const std::uint8_t> bytes) : rest_(bytes) {}
+  enum class PlainText : std::uint8_t { Any, MustBePrintable };
+  explicit WireReader(std::span<const std::uint8_t> bytes, PlainText plain = PlainText::Any)
+      : rest_(bytes), plain_(plain) {}
 
   template <class... Values> void operator()(Values &...values) { (get(values), ...); }
+  /// For GuestText only: bytes that will be escaped before anybody sees them.
+  void any_bytes(std::string &bytes) {
+    const auto count = length();
+    bytes.assign(rest_.begin(), rest_.begin() + count);
+    rest_ = rest_.subspan(count);
+  }
   /// True when nothing failed and the whole message was used.
   [[nodiscard]] bool finished() const { return ok_ && rest_.empty(); }
   [[nodiscard]] bool ok() const { return ok_; }
@@ -120,10 +131,13 @@ private:
     }
     return count;
   }
+  /// A plain string is the program's own words, to be printed as it is: a peer that was taken over
+  /// must not reach a terminal or a log through it.
   void get(std::string &text) {
-    const auto count = length();
-    text.assign(rest_.begin(), rest_.begin() + count);
-    rest_ = rest_.subspan(count);
+    any_bytes(text);
+    if (plain_ == PlainText::MustBePrintable && !is_printable(text)) {
+      stop();
+    }
   }
   template <class T> void get(std::vector<T> &items) {
     const auto count = length();
@@ -173,6 +187,7 @@ private:
   }
 
   std::span<const std::uint8_t> rest_;
+  PlainText plain_;
   bool ok_ = true;
 };
 

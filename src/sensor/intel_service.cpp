@@ -48,6 +48,9 @@ bool write_whole(int fd, std::span<const std::uint8_t> bytes) {
   return true;
 }
 
+/// Reports carry plain strings only if they can be printed as they are.
+std::string printable(const std::string &path) { return GuestText(path).printable(); }
+
 class IntelService {
 public:
   [[nodiscard]] Report answer(const AddFeed &request, const std::vector<Fd> &fds) {
@@ -57,13 +60,15 @@ public:
     const auto bytes = read_whole(fds[0].get());
     if (!bytes) {
       FeedReport report;
-      report.name = request.name;
+      report.name = printable(request.name);
       report.problem = errno == EFBIG ? "larger than 1 GiB" : "could not be read";
       return report;
     }
     const auto reserved =
         request.allow_reserved ? intel::ReservedPolicy::Allow : intel::ReservedPolicy::Refuse;
-    return compiler_.add_feed(request.name, *bytes, reserved);
+    auto report = compiler_.add_feed(request.name, *bytes, reserved);
+    report.name = printable(report.name);
+    return report;
   }
 
   [[nodiscard]] Report answer(const CompileIntel &, const std::vector<Fd> &fds) {

@@ -96,9 +96,12 @@ void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKin
                        std::string_view observed) {
   FlowNote *note = notes_.find(flow.user);
   if (note != nullptr) {
-    const bool full = note->told.size() >= FlowNotes::kMostTold;
-    if (full || std::find(note->told.begin(), note->told.end(), indicator) != note->told.end()) {
+    if (std::find(note->told.begin(), note->told.end(), indicator) != note->told.end()) {
       ++counts_.repeats;
+      return;
+    }
+    if (note->told.size() >= FlowNotes::kMostTold) {
+      ++counts_.unreported;
       return;
     }
     note->told.push_back(indicator);

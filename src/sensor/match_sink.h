@@ -28,7 +28,8 @@ public:
     std::uint64_t flows_attributed = 0; ///< an owner was found at the first packet
     std::uint64_t flows_unattributed = 0;
     std::uint64_t matches = 0; ///< reported
-    std::uint64_t repeats = 0; ///< same flow and indicator again
+    std::uint64_t repeats = 0;    ///< same flow and indicator again
+    std::uint64_t unreported = 0; ///< more indicators of one flow than are kept
   };
 
   MatchSink(GuestView &view, Outlet &outlet) : view_(view), outlet_(outlet) {}

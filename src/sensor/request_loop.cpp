@@ -102,6 +102,7 @@ void RequestLoop::publish(Report report) {
 // ---------------------------------------------------------------------------------------
 
 guest::PacketPipeline &RequestLoop::open_pipeline(Tap &tap, std::string interface) {
+  interface = GuestText(std::move(interface)).printable(); // it travels in every report
   guest::PipelineConfig config;
   config.interface = interface;
   tap.interface = std::move(interface);
@@ -199,6 +200,7 @@ CountersSeen RequestLoop::count() const {
   add(total.other, "observables", sum.observables);
   add(total.other, "matches", matched.matches);
   add(total.other, "matches_repeated", matched.repeats);
+  add(total.other, "matches_unreported", matched.unreported);
   add(total.other, "reports_lost", reports_lost_);
   return total;
 }

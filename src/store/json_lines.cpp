@@ -216,7 +216,8 @@ std::string eve_alert(const Finding &finding, std::span<const ResponseDone> resp
   add_processes(alert, match.attribution);
   alert["attribution"] = {{"status", to_string(match.attribution.status)},
                           {"latency_us", microseconds(match.attribution.latency_ns)},
-                          {"age_us", microseconds(match.attribution.age_ns)}};
+                          {"age_us", microseconds(match.attribution.age_ns)},
+                          {"ambiguous", match.attribution.ambiguous}};
   alert["response"] = response_list(responses);
   return line(alert);
 }
@@ -241,7 +242,8 @@ std::string attribution_json(const GuestText &vm_name, const Attribution &attrib
   Json answer = {{"vm", text(vm_name)},
                  {"status", to_string(attribution.status)},
                  {"latency_us", attribution.latency_ns / 1000},
-                 {"age_us", attribution.age_ns / 1000}};
+                 {"age_us", attribution.age_ns / 1000},
+                 {"ambiguous", attribution.ambiguous}};
   add_processes(answer, attribution);
   return line(answer);
 }
