@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include "hypervisor/network_namespace.h"
 #include "respond/packet_injector.h"
@@ -97,10 +96,7 @@ Result<FlowBlocker> FlowBlocker::open(const Fd &netns, const std::string &tap,
   if (!nft) {
     return tl::unexpected(nft.error());
   }
-  auto devices = hypervisor::in_namespace(netns, []() -> Result<Fd> {
-    Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    return socket ? Result<Fd>(std::move(socket)) : Result<Fd>(fail_errno("socket"));
-  });
+  auto devices = hypervisor::in_namespace(netns, [] { return RouteNetlink::open(); });
   if (!devices) {
     return tl::unexpected(devices.error());
   }
@@ -150,7 +146,7 @@ std::string FlowBlocker::setup(Mechanism mechanism) const {
 int FlowBlocker::device_index() const {
   struct ifreq request {};
   tap_.copy(request.ifr_name, sizeof request.ifr_name - 1);
-  return ::ioctl(devices_.get(), SIOCGIFINDEX, &request) == 0 ? request.ifr_ifindex : 0;
+  return ::ioctl(devices_.socket(), SIOCGIFINDEX, &request) == 0 ? request.ifr_ifindex : 0;
 }
 
 Result<void> FlowBlocker::add(Mechanism mechanism, const FlowTuple &flow,
@@ -159,6 +155,16 @@ Result<void> FlowBlocker::add(Mechanism mechanism, const FlowTuple &flow,
   const int device = device_index();
   if (device == 0) {
     return fail(ErrorCode::NotFound, "no network device " + tap_);
+  }
+  if (mechanism == Mechanism::Bridge) {
+    // What is routed, or switched by Open vSwitch, passes no bridge hook.
+    const auto bridge = devices_.bridge_of(device);
+    if (!bridge) {
+      return tl::unexpected(bridge.error());
+    }
+    if (*bridge == 0) {
+      return fail(ErrorCode::Unsupported, "the tap is no port of a bridge");
+    }
   }
   const std::string set = table(mechanism) + " " + set_of(flow);
   const std::string element = element_of(flow);

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "facts/flow_seen.h"
 #include "respond/nft_context.h"
+#include "respond/route_netlink.h"
 
 namespace outguard::respond {
 
@@ -18,7 +19,7 @@ class FlowBlocker {
 public:
   enum class Mechanism {
     Netdev, ///< hooks on the tap itself; the egress hook needs Linux 5.16
-    Bridge, ///< hooks of the bridge that the tap is a port of
+    Bridge, ///< hooks of the bridge that the tap is a port of; Unsupported if it is of none
   };
 
   /// `only`: a mechanism to use without trying another (tests). Unsupported: a device name that
@@ -39,7 +40,7 @@ public:
   [[nodiscard]] std::optional<Mechanism> mechanism() const { return mechanism_; }
 
 private:
-  FlowBlocker(NftContext nft, Fd devices, std::string tap, std::optional<Mechanism> only)
+  FlowBlocker(NftContext nft, RouteNetlink devices, std::string tap, std::optional<Mechanism> only)
       : nft_(std::move(nft)), devices_(std::move(devices)), tap_(std::move(tap)), mechanism_(only) {
   }
 
@@ -52,7 +53,7 @@ private:
   remaining_in(Mechanism mechanism, const FlowTuple &flow) const;
 
   NftContext nft_;
-  Fd devices_; ///< any socket of the namespace, to ask for devices
+  RouteNetlink devices_;
   std::string tap_;
   std::optional<Mechanism> mechanism_; ///< set by the first block that worked
   int set_up_on_ = 0;                  ///< index of the device that our chains are on

@@ -323,6 +323,20 @@ TEST_F(Network, TheBridgesOwnAddressIsReachedByRouting) {
   EXPECT_EQ(read_error(host), ECONNRESET);
 }
 
+TEST_F(Network, ABridgeFilterNeedsABridge) {
+  const auto seen = flow(IpProtocol::Udp, "10.9.0.2:4012", "10.9.0.1:53");
+  ASSERT_TRUE(run("ip -n " + switch_ + " link set tap.0 nomaster"));
+  auto routed = FlowBlocker::open(open(switch_), "tap.0", FlowBlocker::Mechanism::Bridge);
+  ASSERT_TRUE(routed);
+  const auto blocked = routed->block(seen, 60s);
+  ASSERT_FALSE(blocked) << "said to be blocked, and nothing is";
+  EXPECT_EQ(blocked.error().code, ErrorCode::Unsupported);
+  EXPECT_THAT(blocked.error().message, HasSubstr("no port of a bridge"));
+  EXPECT_FALSE(run("ip netns exec " + switch_ + " nft list table bridge outguard_tap.0"));
+  ASSERT_TRUE(run("ip -n " + switch_ + " link set tap.0 master br0"));
+  EXPECT_TRUE(routed->block(seen, 60s));
+}
+
 TEST_F(Network, SaysWhatItCannotDo) {
   auto seen = flow(IpProtocol::Tcp, "10.9.0.2:4011", "10.9.0.1:80");
   EXPECT_EQ(actions_->reset(seen, {}).error().code, ErrorCode::Unsupported);

@@ -1,89 +1,21 @@
 #include "respond/packet_injector.h"
 
-#include <algorithm>
-#include <array>
 #include <cstring>
 #include <optional>
-#include <span>
-#include <string_view>
 
 #include <arpa/inet.h>
-#include <linux/if_link.h>
 #include <linux/if_packet.h>
-#include <linux/rtnetlink.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "hypervisor/network_namespace.h"
+#include "respond/route_netlink.h"
 
 namespace outguard::respond {
 
 namespace {
-
-/// The attributes of a netlink message, or those nested in one.
-template <class Visit> void for_each_attribute(std::span<const std::uint8_t> bytes, Visit visit) {
-  while (bytes.size() >= sizeof(rtattr)) {
-    rtattr header{};
-    std::memcpy(&header, bytes.data(), sizeof header);
-    if (header.rta_len < sizeof header || header.rta_len > bytes.size()) {
-      return;
-    }
-    visit(header.rta_type, bytes.subspan(sizeof header, header.rta_len - sizeof header));
-    bytes = bytes.subspan(std::min(bytes.size(), std::size_t{RTA_ALIGN(header.rta_len)}));
-  }
-}
-
-/// Index of the bridge that `index` is a port of, 0 for none: a bond, a VRF or an Open vSwitch does
-/// not forward what is sent through its own device. Asked over netlink, since /sys shows the
-/// namespace that it was mounted in, not the one this thread is in.
-Result<int> bridge_of(int index) {
-  const Fd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!netlink) {
-    return fail_errno("netlink socket");
-  }
-  struct {
-    nlmsghdr header{};
-    ifinfomsg link{};
-  } request;
-  request.header.nlmsg_len = sizeof request;
-  request.header.nlmsg_type = RTM_GETLINK;
-  request.header.nlmsg_flags = NLM_F_REQUEST;
-  request.link.ifi_index = index;
-  alignas(nlmsghdr) std::array<std::uint8_t, 32768> reply{};
-  if (::send(netlink.get(), &request, sizeof request, 0) < 0) {
-    return fail_errno("netlink request");
-  }
-  const ssize_t got = ::recv(netlink.get(), reply.data(), reply.size(), 0);
-  if (got < 0) {
-    return fail_errno("netlink answer");
-  }
-  const auto *header = reinterpret_cast<const nlmsghdr *>(reply.data());
-  const auto total = static_cast<std::size_t>(got);
-  constexpr std::size_t kFirst = NLMSG_SPACE(sizeof(ifinfomsg));
-  if (total < kFirst || header->nlmsg_len < kFirst || header->nlmsg_len > total ||
-      header->nlmsg_type != RTM_NEWLINK) {
-    return fail(ErrorCode::NotFound, "the network device is gone");
-  }
-  int master = 0;
-  bool is_bridge = false;
-  const auto take_link_info = [&](unsigned type, std::span<const std::uint8_t> value) {
-    constexpr std::string_view kBridge("bridge\0", 7);
-    is_bridge =
-        is_bridge || (type == IFLA_INFO_SLAVE_KIND &&
-                      std::equal(value.begin(), value.end(), kBridge.begin(), kBridge.end()));
-  };
-  for_each_attribute(std::span(reply).first(header->nlmsg_len).subspan(kFirst),
-                     [&](unsigned type, std::span<const std::uint8_t> value) {
-                       if (type == IFLA_MASTER && value.size() >= sizeof master) {
-                         std::memcpy(&master, value.data(), sizeof master);
-                       } else if (type == IFLA_LINKINFO) {
-                         for_each_attribute(value, take_link_info);
-                       }
-                     });
-  return is_bridge ? master : 0;
-}
 
 Result<Fd> packet_socket() {
   Fd opened(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)); // protocol 0: receives nothing
@@ -142,7 +74,11 @@ Result<PacketInjector> PacketInjector::open_here(const std::string &tap) {
                    sizeof kOwnPacketMark) != 0) {
     return fail_errno("SO_MARK");
   }
-  const auto master = bridge_of(injector.tap_.index);
+  const auto devices = RouteNetlink::open();
+  if (!devices) {
+    return tl::unexpected(devices.error());
+  }
+  const auto master = devices->bridge_of(injector.tap_.index);
   if (!master) {
     return tl::unexpected(master.error());
   }
