@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <unistd.h>
@@ -111,6 +112,7 @@ public:
   std::int32_t plan_for_pid = 0; ///< another process's plan (a sensor that lies)
   unsigned plans = 0, looks = 0;
   std::vector<std::string> *calls = nullptr;
+  std::uint32_t guest_next = 100; ///< the guest sends ten bytes between two looks
 
   Result<WritePlan> plan_kill(const ProcessIdentity &process) override {
     ++plans;
@@ -133,6 +135,9 @@ public:
   Result<ProcessFate> fate(const ProcessIdentity &) override {
     return ++looks > looks_alive ? end : ProcessFate::Alive;
   }
+  TcpPosition tcp_position(const FlowSeen &) override {
+    return {std::exchange(guest_next, guest_next + 10), 200, true, true};
+  }
 
 private:
   void note(const char *what) {
@@ -146,12 +151,16 @@ class FakeNetwork : public NetworkActions {
 public:
   std::vector<std::string> calls;
   Result<void> answer;
+  ResetPositions reset_at; ///< of the last reset
 
   Result<void> block(const FlowSeen &, std::chrono::seconds) override { return note("block"); }
-  Result<void> check_reset(const FlowSeen &, const TcpPosition &) override {
+  Result<void> check_reset(const FlowSeen &, const ResetPositions &) override {
     return note("check_reset");
   }
-  Result<void> reset(const FlowSeen &, const TcpPosition &) override { return note("reset"); }
+  Result<void> reset(const FlowSeen &, const ResetPositions &positions) override {
+    reset_at = positions;
+    return note("reset");
+  }
   Result<void> wake(const FlowSeen &, const TcpPosition &) override { return note("wake"); }
 
 private:

@@ -29,32 +29,34 @@ Result<void> TapActions::block(const FlowSeen &flow, std::chrono::seconds ttl) {
   return blocker_.block(flow, ttl);
 }
 
-Result<void> TapActions::check_reset(const FlowSeen &flow, const TcpPosition &position) {
+Result<void> TapActions::check_reset(const FlowSeen &flow, const ResetPositions &positions) {
   if (!is_tcp(flow)) {
     return fail(ErrorCode::Unsupported, "only TCP has resets");
   }
-  if (!tcp_reset(flow, position, Toward::Guest)) {
+  if (!tcp_reset(flow, positions.for_guest, Toward::Guest)) {
     return fail(ErrorCode::Unsupported, "no sequence number that the guest's end would accept");
   }
-  if (!tcp_reset(flow, position, Toward::Remote)) {
+  if (!tcp_reset(flow, positions.for_remote, Toward::Remote)) {
     return fail(ErrorCode::Unsupported, "no sequence number that the remote end would accept");
   }
   return {};
 }
 
-Result<void> TapActions::reset(const FlowSeen &flow, const TcpPosition &position) {
+Result<void> TapActions::reset(const FlowSeen &flow, const ResetPositions &positions) {
   // What is possible is done even if it is one end only; the answer says that it was not both.
-  if (const auto frame = tcp_reset(flow, position, Toward::Guest); frame && is_tcp(flow)) {
+  if (const auto frame = tcp_reset(flow, positions.for_guest, Toward::Guest);
+      frame && is_tcp(flow)) {
     if (auto sent = injector_.to_guest(*frame); !sent) {
       return sent;
     }
   }
-  if (const auto frame = tcp_reset(flow, position, Toward::Remote); frame && is_tcp(flow)) {
+  if (const auto frame = tcp_reset(flow, positions.for_remote, Toward::Remote);
+      frame && is_tcp(flow)) {
     if (auto sent = injector_.to_remote(flow, *frame); !sent) {
       return sent;
     }
   }
-  return check_reset(flow, position);
+  return check_reset(flow, positions);
 }
 
 Result<void> TapActions::wake(const FlowSeen &flow, const TcpPosition &position) {

@@ -14,6 +14,13 @@
 
 namespace outguard::respond {
 
+/// Where the flow stands for each end. They part once the flow is blocked: capture still sees what
+/// the guest sends into the block, and the remote end never receives it.
+struct ResetPositions {
+  TcpPosition for_guest;
+  TcpPosition for_remote;
+};
+
 class NetworkActions {
 public:
   NetworkActions() = default;
@@ -26,9 +33,10 @@ public:
   [[nodiscard]] virtual Result<void> block(const FlowSeen &flow, std::chrono::seconds ttl) = 0;
   /// Whether a reset of both ends can be made at all; sends nothing.
   [[nodiscard]] virtual Result<void> check_reset(const FlowSeen &flow,
-                                                 const TcpPosition &position) = 0;
+                                                 const ResetPositions &positions) = 0;
   /// Success: resets left for both ends.
-  [[nodiscard]] virtual Result<void> reset(const FlowSeen &flow, const TcpPosition &position) = 0;
+  [[nodiscard]] virtual Result<void> reset(const FlowSeen &flow,
+                                           const ResetPositions &positions) = 0;
   /// Wakes whoever sleeps in the guest's socket: only once its process is marked to die.
   [[nodiscard]] virtual Result<void> wake(const FlowSeen &flow, const TcpPosition &position) = 0;
 };
@@ -41,8 +49,8 @@ public:
 
   [[nodiscard]] Result<void> block(const FlowSeen &flow, std::chrono::seconds ttl) override;
   [[nodiscard]] Result<void> check_reset(const FlowSeen &flow,
-                                         const TcpPosition &position) override;
-  [[nodiscard]] Result<void> reset(const FlowSeen &flow, const TcpPosition &position) override;
+                                         const ResetPositions &positions) override;
+  [[nodiscard]] Result<void> reset(const FlowSeen &flow, const ResetPositions &positions) override;
   [[nodiscard]] Result<void> wake(const FlowSeen &flow, const TcpPosition &position) override;
 
   [[nodiscard]] FlowBlocker &blocker() { return blocker_; }

@@ -186,7 +186,7 @@ TEST_F(Network, ResetsBothEndsOfALiveConnection) {
   for (const auto &[local, remote] :
        {std::pair("10.9.0.2:4001", "10.9.0.1:80"), std::pair("[fd09::2]:4001", "[fd09::1]:80")}) {
     const auto connection = connect(local, remote);
-    const auto sent = actions_->reset(connection.flow, connection.flow.tcp);
+    const auto sent = actions_->reset(connection.flow, {connection.flow.tcp, connection.flow.tcp});
     ASSERT_TRUE(sent) << sent.error().message;
     EXPECT_EQ(read_error(connection.guest), ECONNRESET);
     EXPECT_EQ(read_error(connection.world), ECONNRESET);
@@ -198,7 +198,7 @@ TEST_F(Network, ANumberThatIsOffResetsNothing) {
   auto wrong = connection.flow.tcp;
   wrong.guest_next += 1;
   wrong.remote_next += 1;
-  ASSERT_TRUE(actions_->reset(connection.flow, wrong));
+  ASSERT_TRUE(actions_->reset(connection.flow, {wrong, wrong}));
   EXPECT_EQ(read_error(connection.guest), EAGAIN);
   EXPECT_EQ(read_error(connection.world), EAGAIN);
 }
@@ -275,7 +275,11 @@ TEST_F(Network, BlocksOutliveWhoMadeThem) {
 TEST_F(Network, ABlockedFlowIsStillReset) {
   const auto connection = connect("10.9.0.2:4008", "10.9.0.1:80");
   ASSERT_TRUE(actions_->block(connection.flow, 60s));
-  const auto sent = actions_->reset(connection.flow, connection.flow.tcp);
+  // What the guest sends now reaches nobody, and capture counts it all the same.
+  EXPECT_FALSE(passes(connection.guest, connection.world));
+  auto now = connection.flow.tcp;
+  now.guest_next += 1;
+  const auto sent = actions_->reset(connection.flow, {now, connection.flow.tcp});
   ASSERT_TRUE(sent) << sent.error().message;
   EXPECT_EQ(read_error(connection.guest), ECONNRESET);
   EXPECT_EQ(read_error(connection.world), ECONNRESET);
@@ -317,7 +321,7 @@ TEST_F(Network, TheBridgesOwnAddressIsReachedByRouting) {
   auto seen = flow(IpProtocol::Tcp, "10.9.0.2:4010", "10.9.0.254:80");
   seen.remote_mac = mac(switch_, "br0");
   const TcpPosition position{next_to_send(guest), next_to_send(host), true, true};
-  const auto sent = actions_->reset(seen, position);
+  const auto sent = actions_->reset(seen, {position, position});
   EXPECT_TRUE(sent) << sent.error().message;
   EXPECT_EQ(read_error(guest), ECONNRESET);
   EXPECT_EQ(read_error(host), ECONNRESET);

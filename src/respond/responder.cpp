@@ -49,6 +49,7 @@ struct Responder::Job {
   const Report &report;
   std::vector<ResponseDone> done;
   std::optional<std::uint64_t> stopped_us; ///< when the last process was marked
+  std::optional<TcpPosition> before_block; ///< what the remote end knows of a flow that we blocked
 
   [[nodiscard]] const FlowSeen &flow() const { return finding.match.flow; }
   [[nodiscard]] bool dry() const { return finding.mode == ResponseMode::Monitor; }
@@ -101,8 +102,15 @@ struct Responder::Job {
     if (dry()) {
       return {ResponseStatus::DryRun, {}};
     }
+    if (wanted(ResponseAction::Reset) != nullptr) {
+      before_block = hands.sensor.tcp_position(flow());
+    }
     const auto blocked = hands.network->block(flow(), ttl);
-    return blocked ? Outcome{ResponseStatus::Blocked, {}} : outcome_of(blocked.error());
+    if (!blocked) {
+      before_block.reset();
+      return outcome_of(blocked.error());
+    }
+    return {ResponseStatus::Blocked, {}};
   }
 
   Outcome reset() {
@@ -112,12 +120,13 @@ struct Responder::Job {
     if (hands.network == nullptr) {
       return {ResponseStatus::NotPossible, "the VM has no tap to send on"};
     }
-    const auto position = hands.sensor.tcp_position(flow());
+    const auto now = hands.sensor.tcp_position(flow());
+    const ResetPositions positions{now, before_block.value_or(now)};
     if (dry()) {
-      const auto possible = hands.network->check_reset(flow(), position);
+      const auto possible = hands.network->check_reset(flow(), positions);
       return possible ? Outcome{ResponseStatus::DryRun, {}} : outcome_of(possible.error());
     }
-    const auto sent = hands.network->reset(flow(), position);
+    const auto sent = hands.network->reset(flow(), positions);
     return sent ? Outcome{ResponseStatus::Reset, {}} : outcome_of(sent.error());
   }
 
@@ -294,7 +303,7 @@ struct Responder::Job {
 
 std::vector<ResponseDone> Responder::respond(const Finding &finding, VmHands &hands,
                                              const Report &report) {
-  Job job{*this, finding, hands, report, {}, {}};
+  Job job{*this, finding, hands, report, {}, {}, {}};
   job.run();
   return std::move(job.done);
 }

@@ -81,6 +81,24 @@ TEST_F(ResponderTest, ContainsFirstThenMarksThenResetsThenProves) {
   EXPECT_GE(done.at(2).latency_us, done.at(0).latency_us);
 }
 
+TEST_F(ResponderTest, TheRemoteEndIsResetWhereItStoodBeforeTheBlock) {
+  finding_.wanted = {{ResponseAction::BlockFlow, 60s}, {ResponseAction::Reset, {}}};
+  (void)respond();
+  EXPECT_EQ(network_.reset_at.for_remote.guest_next, 100U);
+  EXPECT_EQ(network_.reset_at.for_guest.guest_next, 110U);
+}
+
+TEST_F(ResponderTest, AFlowThatIsNotBlockedIsResetWhereItIsNow) {
+  finding_.wanted = {{ResponseAction::Reset, {}}};
+  (void)respond();
+  EXPECT_EQ(network_.reset_at.for_remote.guest_next, 100U);
+  network_.answer = fail(ErrorCode::Unsupported, "no way");
+  finding_.wanted = {{ResponseAction::BlockFlow, 60s}, {ResponseAction::Reset, {}}};
+  (void)respond();
+  EXPECT_EQ(network_.reset_at.for_remote.guest_next, network_.reset_at.for_guest.guest_next);
+  EXPECT_EQ(network_.reset_at.for_remote.guest_next, 120U);
+}
+
 TEST_F(ResponderTest, AZombieIsEndedAndSaidToBeOne) {
   sensor_.end = ProcessFate::Exited;
   const auto done = kill_only();
