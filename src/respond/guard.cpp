@@ -69,6 +69,13 @@ bool ProtectedNetwork::contains(const IpAddress &other) const {
          prefix_equal(plain.octets(), address.octets(), prefix_length);
 }
 
+Guard::Budget &Guard::budget_of(const std::string &vm, std::map<std::string, Budget> &budgets) {
+  if (budgets.size() >= kMostVms && !budgets.contains(vm)) {
+    budgets.erase(budgets.begin());
+  }
+  return budgets[vm];
+}
+
 bool Guard::Budget::take(unsigned most, std::chrono::seconds rest, MonotonicTime now) {
   if (now < open_until) {
     return false;
@@ -122,18 +129,18 @@ Result<void> Guard::allow_network(ResponseAction action, const std::string &vm,
   if (auto checked = check_remote(flow.remote.address); !checked) {
     return checked;
   }
-  if (network_.size() >= kMostVms && !network_.contains(vm)) {
-    network_.erase(network_.begin());
+  if (action != ResponseAction::Reset) {
+    return {};
   }
-  if (!network_[vm].take(policy_.most_blocks_per_minute, policy_.breaker_rest, now)) {
-    return fail(ErrorCode::Refused, std::string("breaker open: too many network responses (") +
-                                        to_string(action) + ") for this VM");
+  if (!budget_of(vm, resets_).take(policy_.most_resets_per_minute, policy_.breaker_rest, now)) {
+    return fail(ErrorCode::Refused, "breaker open: too many resets for this VM within a minute");
   }
   return {};
 }
 
 Result<void> Guard::allow_kill(const std::string &vm, const ProcessSeen &process,
-                               const Attribution &attribution, MonotonicTime now) {
+                               const MatchSeen &match, MonotonicTime now) {
+  const Attribution &attribution = match.attribution;
   if (attribution.status != AttributionStatus::Exact) {
     return fail(ErrorCode::Refused, std::string("the process is not certain: attribution is ") +
                                         to_string(attribution.status));
@@ -142,17 +149,14 @@ Result<void> Guard::allow_kill(const std::string &vm, const ProcessSeen &process
     return fail(ErrorCode::Refused, "the process is not certain: several network namespaces of the "
                                     "guest have this very flow");
   }
+  if (match.flow.initiator == FlowDirection::ToGuest) {
+    return fail(ErrorCode::Refused, "the remote end began this flow: the process only answered");
+  }
   if (auto checked = check_process(process); !checked) {
     return checked;
   }
-  if (kills_.size() >= kMostVms && !kills_.contains(vm)) {
-    kills_.erase(kills_.begin());
-  }
-  if (!kills_[vm].take(policy_.most_kills_per_minute, policy_.breaker_rest, now)) {
+  if (!budget_of(vm, kills_).take(policy_.most_kills_per_minute, policy_.breaker_rest, now)) {
     return fail(ErrorCode::Refused, "breaker open: too many kills in this VM within a minute");
-  }
-  if (!host_kills_.take(policy_.most_host_kills_per_minute, policy_.breaker_rest, now)) {
-    return fail(ErrorCode::Refused, "breaker open: too many kills on this host within a minute");
   }
   return {};
 }

@@ -1,7 +1,9 @@
 #pragma once
 // Says no. Asked right before every action, in monitor mode too, so that a dry run shows what would
 // have been refused. What it compares (names, paths) a hostile guest chose: a match can only
-// refuse. One thread at a time; owns its budgets.
+// refuse. No budget is shared between VMs: one guest could spend it, and the others would go
+// unguarded. Blocks have none: the kernel's set bounds their number, and each one expires. One
+// thread at a time; owns its budgets.
 
 #include <chrono>
 #include <cstdint>
@@ -33,10 +35,9 @@ struct GuardPolicy {
   std::vector<std::string> protected_paths; ///< whole path of the executable, inside the guest
   /// Remote ends that are never blocked or reset: gateway, DNS, DHCP, management, storage.
   std::vector<ProtectedNetwork> protected_networks;
-  unsigned most_kills_per_minute = 5;       ///< of one VM; one more opens the breaker
-  unsigned most_blocks_per_minute = 120;    ///< of one VM, blocks and resets together
-  unsigned most_host_kills_per_minute = 30; ///< of all VMs together
-  std::chrono::seconds breaker_rest{600};   ///< how long an open breaker refuses
+  unsigned most_kills_per_minute = 5;     ///< of one VM; one more opens the breaker
+  unsigned most_resets_per_minute = 120;  ///< of one VM
+  std::chrono::seconds breaker_rest{600}; ///< how long an open breaker refuses
 
   [[nodiscard]] static std::vector<std::string> default_protected_names();
 };
@@ -48,12 +49,14 @@ public:
   /// A reload; budgets go on.
   void replace_policy(GuardPolicy policy) { policy_ = std::move(policy); }
 
-  /// Refused with the reason in words; success takes one from the VM's budget.
+  /// Refused with the reason in words; success takes one from the VM's budget for resets.
   [[nodiscard]] Result<void> allow_network(ResponseAction action, const std::string &vm,
                                            const FlowTuple &flow,
                                            MonotonicTime now = monotonic_now());
+  /// `process` is one of the match's. The same, from the budget for kills. Refused, too, where the
+  /// remote end began the flow: anybody can send one packet from a listed address to a server.
   [[nodiscard]] Result<void> allow_kill(const std::string &vm, const ProcessSeen &process,
-                                        const Attribution &attribution,
+                                        const MatchSeen &match,
                                         MonotonicTime now = monotonic_now());
 
   /// The rules alone, without budget ("would it be protected?").
@@ -69,10 +72,12 @@ private:
     [[nodiscard]] bool take(unsigned most, std::chrono::seconds rest, MonotonicTime now);
   };
 
+  [[nodiscard]] static Budget &budget_of(const std::string &vm,
+                                         std::map<std::string, Budget> &budgets);
+
   GuardPolicy policy_;
   std::map<std::string, Budget> kills_;
-  std::map<std::string, Budget> network_;
-  Budget host_kills_;
+  std::map<std::string, Budget> resets_;
 };
 
 } // namespace outguard::respond

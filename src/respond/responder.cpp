@@ -86,7 +86,7 @@ struct Responder::Job {
   }
   Result<void> ask_guard(const ProcessSeen &process) {
     const std::lock_guard lock(self.guard_lock_);
-    return self.guard_.allow_kill(finding.vm.uuid, process, finding.match.attribution);
+    return self.guard_.allow_kill(finding.vm.uuid, process, finding.match);
   }
 
   // ---- Network
