@@ -6,6 +6,7 @@
 #include <csignal>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -108,6 +109,7 @@ public:
   std::deque<Error> plan_errors; ///< given out before the first plan
   unsigned stale_plans = 0;      ///< plans whose expectation does not hold, after the errors
   unsigned looks_alive = 1;
+  std::optional<Error> fate_error; ///< the answer to every look
   ProcessFate end = ProcessFate::Gone;
   std::int32_t plan_for_pid = 0; ///< another process's plan (a sensor that lies)
   unsigned plans = 0, looks = 0;
@@ -133,7 +135,11 @@ public:
     return plan;
   }
   Result<ProcessFate> fate(const ProcessIdentity &) override {
-    return ++looks > looks_alive ? end : ProcessFate::Alive;
+    ++looks;
+    if (fate_error) {
+      return tl::unexpected(*fate_error);
+    }
+    return looks > looks_alive ? end : ProcessFate::Alive;
   }
   TcpPosition tcp_position(const FlowSeen &) override {
     return {std::exchange(guest_next, guest_next + 10), 200, true, true};

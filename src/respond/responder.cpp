@@ -222,6 +222,9 @@ struct Responder::Job {
         known = "marked to end; the guest cannot be read to prove it" +
                 (fate ? std::string() : ": " + fate.error().message);
       }
+      if (!fate && fate.error().code == ErrorCode::Unreachable) {
+        break; // the sensor or the VM is gone: nobody is left to ask
+      }
       if (monotonic_now() >= next_wake) {
         wake();
         next_wake = monotonic_now() + self.limits_.wake_interval;

@@ -122,6 +122,17 @@ TEST_F(ResponderTest, AnUnreadableGuestIsPendingToo) {
   EXPECT_THAT(done.reason, HasSubstr("cannot be read"));
 }
 
+TEST_F(ResponderTest, ASensorThatIsGoneIsNotAskedAgain) {
+  sensor_.fate_error = Error{ErrorCode::Unreachable, "the VM has no sensor"};
+  const auto done = kill_only();
+  EXPECT_EQ(done.status, ResponseStatus::Pending);
+  EXPECT_THAT(done.reason, HasSubstr("the VM has no sensor"));
+  EXPECT_EQ(sensor_.looks, 1U);
+  sensor_.fate_error->code = ErrorCode::Timeout;
+  EXPECT_EQ(kill_only().status, ResponseStatus::Pending);
+  EXPECT_GT(sensor_.looks, 3U) << "what may pass is waited for";
+}
+
 TEST_F(ResponderTest, TriesAgainWhileTheGuestMovesOn) {
   sensor_.plan_errors = {{ErrorCode::LimitReached, "siglock is held"}};
   sensor_.stale_plans = 2;
