@@ -82,35 +82,34 @@ def run_seeds(folder, tally):
 
 
 def stage_unit(_options):
+    """GoogleTest programs, and every fuzzer over its own seeds, as released."""
     tally = Tally()
     folder = build("release") / "bin"
     for program in sorted(folder.glob("*_test")):
         run_gtest(program, tally)
+    run_seeds(folder, tally)
     return tally
 
 
 def stage_asan(_options):
-    """The same tests and every fuzzer's seeds under AddressSanitizer and UBSan."""
+    """The same tests built by clang with AddressSanitizer and UBSan."""
     tally = Tally()
-    folder = build("asan") / "bin"
+    folder = build("fuzz") / "bin"
     for program in sorted(folder.glob("*_test")):
         run_gtest(program, tally, {"ASAN_OPTIONS": "detect_stack_use_after_return=1"})
-    run_seeds(folder, tally)
     return tally
 
 
 def stage_fuzz(options):
     """Each fuzzer for a while with libFuzzer, from its seeds and the corpus that earlier runs left."""
     tally = Tally()
-    seeds = BUILD / "asan" / "bin"
+    seeds = BUILD / "release" / "bin"
     folder = build("fuzz") / "bin"
 
     def one(program):
         corpus = BUILD / "corpus" / program.name
         corpus.mkdir(parents=True, exist_ok=True)
-        writer = seeds / program.name
-        if writer.exists():
-            subprocess.run([str(writer), "--write-seeds", str(corpus)], check=True, timeout=120)
+        subprocess.run([str(seeds / program.name), "--write-seeds", str(corpus)], check=True, timeout=120)
         artifacts = BUILD / "crashes" / program.name
         artifacts.mkdir(parents=True, exist_ok=True)
         return program, subprocess.run(
@@ -147,10 +146,12 @@ def run_unittests(folder):
 
 
 def stage_style(_options):
+    """The architecture's rules: layers, symbols, types, documents."""
     return run_unittests(ROOT / "tests" / "style")
 
 
 def stage_system(_options):
+    """Live guests; their own /proc is the truth."""
     return run_unittests(ROOT / "tests" / "system")
 
 

@@ -1,5 +1,6 @@
 // ps, sockets, who: what a sensor read in one guest.
 #include <algorithm>
+#include <cctype>
 #include <functional>
 #include <map>
 #include <set>
@@ -93,13 +94,15 @@ std::string owners_of(const SocketSeen &socket) {
 void print_process_table(const std::vector<ProcessSeen> &rows, bool tree) {
   Table table({"PID", "PPID", "UID", "S", "NETNS", "EXE", "COMMAND"});
   const auto add = [&](const ProcessSeen &row, std::size_t depth) {
-    table.add({std::to_string(row.identity.pid), std::to_string(row.ppid),
-               row.uid ? std::to_string(*row.uid) : "?", std::string(1, row.state),
-               row.netns ? std::to_string(*row.netns) : "?",
-               row.kernel_thread
-                   ? "-"
-                   : printable(row.exe) + (row.exe_deleted.value_or(false) ? " (deleted)" : ""),
-               std::string(depth * 2, ' ') + command_of(row)});
+    table.add(
+        {std::to_string(row.identity.pid), std::to_string(row.ppid),
+         row.uid ? std::to_string(*row.uid) : "?",
+         std::string(1, std::isalpha(static_cast<unsigned char>(row.state)) != 0 ? row.state : '?'),
+         row.netns ? std::to_string(*row.netns) : "?",
+         row.kernel_thread
+             ? "-"
+             : printable(row.exe) + (row.exe_deleted.value_or(false) ? " (deleted)" : ""),
+         std::string(depth * 2, ' ') + command_of(row)});
   };
   if (tree) {
     for (const auto &[row, depth] : tree_order(rows)) {

@@ -149,11 +149,15 @@ Exit end_replay(const std::string &capture, const Result<Report> &answer) {
     return Exit::Failed;
   }
   print_counts(end->counters);
+  const auto &other = end->counters.other;
+  const bool lost = std::any_of(other.begin(), other.end(), [](const NamedCount &count) {
+    return count.name == "reports_lost" && count.value != 0;
+  });
   if (!end->problem.empty()) {
     complain(capture + ": " + end->problem + "; what came before was processed");
     return Exit::Failed;
   }
-  return Exit::Ok;
+  return lost ? Exit::Partial : Exit::Ok;
 }
 
 } // namespace

@@ -142,6 +142,9 @@ private:
     supervisor->fallthrough(false);
     supervisor->callback([this, supervisor] {
       args_.passed_on = supervisor->remaining();
+      if (args_.common.format == Format::Json) { // said before `run`
+        args_.passed_on.insert(args_.passed_on.end(), {"-o", "json"});
+      }
       chosen_ = [this] { return become_supervisor(args_.passed_on); };
     });
     auto *config = group("config", "the configuration file");
@@ -160,5 +163,11 @@ private:
 } // namespace outguard::cli
 
 int main(int argc, char **argv) {
-  return static_cast<int>(outguard::cli::CommandLine().run(argc, argv));
+  using namespace outguard::cli;
+  try {
+    return static_cast<int>(CommandLine().run(argc, argv));
+  } catch (const std::exception &problem) {
+    complain(problem.what());
+    return static_cast<int>(Exit::Failed);
+  }
 }

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/printable.h"
+
 namespace outguard::cli {
 
 namespace {
@@ -51,7 +53,8 @@ void print_line(std::string_view line) {
 }
 
 void complain(std::string_view message) {
-  fmt::print(stderr, "outguard: {}\n", message);
+  fmt::print(stderr, "outguard: {}\n",
+             is_printable(message) ? std::string(message) : to_printable(message));
 }
 
 } // namespace outguard::cli

@@ -183,6 +183,26 @@ detect::Rule read_rule(const YAML::Node &node) {
   return rule;
 }
 
+/// "10.0.0.0/8", or an address alone.
+respond::ProtectedNetwork read_network(const YAML::Node &node) {
+  const auto text = read_text(node);
+  const auto slash = text.find('/');
+  const auto address = IpAddress::parse(text.substr(0, slash));
+  if (!address) {
+    reject(node, "expected an address or a network such as 10.0.0.0/8");
+  }
+  const unsigned most = address->family == IpFamily::V4 ? 32 : 128;
+  unsigned length = most;
+  if (slash != std::string::npos) {
+    const auto digits = std::string_view(text).substr(slash + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
+    if (error != std::errc{} || end != digits.data() + digits.size() || length > most) {
+      reject(node, "expected a prefix length from 0 to " + std::to_string(most));
+    }
+  }
+  return {*address, static_cast<std::uint8_t>(length), text};
+}
+
 class Loader {
 public:
   explicit Loader(std::filesystem::path folder) : folder_(std::move(folder)) {}
@@ -209,6 +229,12 @@ public:
          {"eve_file", [&](const auto &value) { config_.eve_file = path_of(value); }},
          {"vms", texts(config_.vms)},
          {"protected_processes", texts(config_.protected_processes)},
+         {"protected_networks",
+          [&](const auto &value) {
+            read_list(value, [&](const auto &item) {
+              config_.protected_networks.push_back(read_network(item));
+            });
+          }},
          {"kills_per_minute",
           [&](const auto &value) { config_.kills_per_minute = read_number(value, 0U, 10'000U); }},
          {"rules", [&](const auto &value) {
@@ -306,6 +332,8 @@ Result<Config> load_config(const std::string &path) {
     return fail_errno(path);
   } catch (const YAML::Exception &problem) {
     return fail(ErrorCode::InvalidInput, place(path, problem.mark) + ": " + problem.msg);
+  } catch (const std::exception &problem) { // a folder instead of a file
+    return fail(ErrorCode::InvalidInput, path + ": " + problem.what());
   }
 }
 

@@ -9,16 +9,18 @@
 #include "base/result.h"
 #include "detect/policy.h"
 #include "launch/intel_compiler_process.h"
+#include "respond/guard.h"
 
 namespace outguard::daemon {
 
 struct Config {
   detect::Policy policy;
   std::vector<launch::FeedChoice> intel;
-  std::string eve_file;                         ///< empty: no file
+  std::string eve_file = "/var/log/outguard/eve.json";
   std::vector<std::string> vms;                 ///< names or UUIDs to guard; empty: all
   std::vector<std::string> protected_processes; ///< names or executable paths never ended
-  std::optional<unsigned> kills_per_minute;     ///< a VM; none: the guard's own
+  std::vector<respond::ProtectedNetwork> protected_networks; ///< remote ends never blocked or reset
+  std::optional<unsigned> kills_per_minute;                  ///< a VM; none: the guard's own
 };
 
 /// InvalidInput: "FILE:LINE:COLUMN: what is wrong", with the nearest known key where one is close.

@@ -3,13 +3,17 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
+#include <thread>
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "facts/guest_text.h"
+#include "hypervisor/vm_finder.h"
 #include "hypervisor/vm_watch.h"
 #include "store/json_lines.h"
 #include "store/terminal_line.h"
@@ -35,6 +39,15 @@ Result<Fd> wait_for_end() {
     return fail_errno("signalfd");
   }
   return fd;
+}
+
+/// A VM takes about a dozen descriptors; the usual soft limit of 1,024 is a hundred VMs.
+void allow_many_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
+  }
 }
 
 bool was_asked(const Fd &end) {
@@ -73,6 +86,7 @@ respond::GuardPolicy guard_policy(const Config &config) {
   for (const auto &entry : config.protected_processes) {
     (entry.starts_with('/') ? policy.protected_paths : policy.protected_names).push_back(entry);
   }
+  policy.protected_networks = config.protected_networks;
   if (config.kills_per_minute) {
     policy.most_kills_per_minute = *config.kills_per_minute;
   }
@@ -86,9 +100,24 @@ bool is_wanted(const Config &config, const hypervisor::VmFound &vm) {
          });
 }
 
+/// A name that no VM has now may come later, or be a typing error.
+void tell_unknown(const Config &config) {
+  const auto vms = hypervisor::find_vms();
+  for (const auto &wanted : config.vms) {
+    const bool there = vms && std::any_of(vms->begin(), vms->end(), [&](const auto &vm) {
+                         return wanted == vm.name || wanted == vm.key();
+                       });
+    if (!there) {
+      log::warning(wanted + ": no such VM yet; it is guarded when it comes");
+    }
+  }
+}
+
 } // namespace
 
 Result<void> supervise(const Config &config, Show show) {
+  std::signal(SIGPIPE, SIG_IGN); // `outguard run | head` must not end the guards
+  allow_many_files();
   const auto end = wait_for_end();
   if (!end) {
     return tl::unexpected(end.error());
@@ -97,13 +126,12 @@ Result<void> supervise(const Config &config, Show show) {
   if (!intel) {
     return tl::unexpected(intel.error());
   }
-  std::unique_ptr<store::EveWriter> eve;
-  if (!config.eve_file.empty()) {
-    auto opened = store::EveWriter::open(config.eve_file);
-    if (!opened) {
-      return tl::unexpected(opened.error());
-    }
-    eve = std::move(*opened);
+  std::error_code ignored; // what is wrong with the folder shows when the file is opened
+  std::filesystem::create_directories(std::filesystem::path(config.eve_file).parent_path(),
+                                      ignored);
+  const auto eve = store::EveWriter::open(config.eve_file);
+  if (!eve) {
+    return tl::unexpected(eve.error());
   }
   respond::Guard guard(guard_policy(config));
   std::mutex guard_lock;
@@ -115,18 +143,23 @@ Result<void> supervise(const Config &config, Show show) {
     const auto line = show == Show::Json ? store::eve_alert(finding, responses)
                                          : store::alert_line(finding, responses, colour);
     const std::lock_guard lock(show_lock);
-    fmt::print("{}\n", line);
-    std::fflush(stdout);
+    // A closed or full standard output costs the line there; the EVE file has it.
+    static_cast<void>(std::fwrite(line.data(), 1, line.size(), stdout));
+    static_cast<void>(std::fputc('\n', stdout));
+    static_cast<void>(std::fflush(stdout));
   };
-  const Shared shared{config, *intel, eve.get(), print, guard, guard_lock};
+  const Shared shared{config, *intel, **eve, print, guard, guard_lock};
 
   log::info(fmt::format("guarding this host's VMs, mode {}", to_string(config.policy.mode())));
+  tell_unknown(config);
   hypervisor::VmWatch watch;
   std::map<pid_t, std::unique_ptr<VmGuard>> guards;
   while (!was_asked(*end)) {
     const auto changes = watch.next(kLook, end->get());
-    if (!changes) {
-      return tl::unexpected(changes.error());
+    if (!changes) { // the guards go on; the next look may work
+      log::error("cannot look for VMs: " + changes.error().message);
+      std::this_thread::sleep_for(kLook);
+      continue;
     }
     for (const auto &change : *changes) {
       const auto name = GuestText(change.vm.name).printable();
@@ -140,6 +173,9 @@ Result<void> supervise(const Config &config, Show show) {
     }
   }
   log::info("ending; blocks stay until they expire");
+  for (const auto &[pid, one] : guards) {
+    one->end();
+  }
   return {};
 }
 

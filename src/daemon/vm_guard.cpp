@@ -17,8 +17,9 @@ using std::chrono::milliseconds;
 constexpr milliseconds kEventWait{200};  ///< how late an end or a retry may be noticed
 constexpr milliseconds kFirstRetry{250}; ///< for a guest that boots, a QMP socket that is busy
 constexpr milliseconds kLongestRetry{5000};
+constexpr std::chrono::seconds kCountInterval{10}; ///< how often losses are looked for
 constexpr std::chrono::seconds kGoodLife{30}; ///< a sensor that lived this long starts anew at once
-constexpr std::size_t kMostWaiting = 1024;    ///< findings whose responses have not begun
+constexpr std::size_t kMostWaiting = 256;     ///< findings whose responses have not begun
 
 } // namespace
 
@@ -54,12 +55,21 @@ VmGuard::VmGuard(hypervisor::VmFound vm, const Shared &shared)
   watching_ = std::thread([this] { watch(); });
 }
 
-VmGuard::~VmGuard() {
+void VmGuard::end() {
+  std::shared_ptr<launch::SensorProcess> sensor;
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
+    sensor = sensor_;
   }
   changed_.notify_all();
+  if (sensor) {
+    sensor->stop(); // whoever waits for an answer has it now
+  }
+}
+
+VmGuard::~VmGuard() {
+  end();
   watching_.join();
   responding_.join();
 }
@@ -102,20 +112,25 @@ bool VmGuard::start_sensor() {
     return false;
   }
   auto sensor = std::make_shared<launch::SensorProcess>(std::move(*started));
-  if (shared_.intel) {
-    if (const auto used = launch::use_intel(*sensor, shared_.intel); !used) {
-      log::error(name_ + ": no intelligence: " + used.error().message);
-    }
-  }
   {
     const std::lock_guard lock(mutex_);
-    sensor_ = std::move(sensor);
+    if (ending_) {
+      return false;
+    }
+    sensor_ = sensor;
+  }
+  if (shared_.intel) {
+    if (const auto used = launch::use_intel(*sensor, shared_.intel); !used) {
+      log::error(name_ + ": the sensor has no intelligence: " + used.error().message);
+      return false; // a guard that matches nothing would look like one
+    }
   }
   // Memory before packets: the first packet seen can then be attributed.
   attach_memory();
   for (const auto &tap : vm_.taps) {
-    if (const auto opened = launch::open_tap(*sensor_, vm_, tap); !opened) {
-      log::warning(name_ + ": tap " + tap.name + " is not heard: " + opened.error().message);
+    if (const auto opened = launch::open_tap(*sensor, vm_, tap); !opened) {
+      log::error(name_ + ": tap " + tap.name + " is not heard: " + opened.error().message);
+      return false;
     }
   }
   return true;
@@ -140,6 +155,7 @@ void VmGuard::attach_memory() {
 void VmGuard::take_events() {
   auto retry = monotonic_now() + kFirstRetry;
   auto pause = kFirstRetry;
+  auto next_count = monotonic_now() + kCountInterval;
   while (true) {
     auto event = sensor_->next_event(kEventWait);
     if (!event) {
@@ -151,6 +167,10 @@ void VmGuard::take_events() {
         judge(std::move(*match));
       } else if (const auto *state = std::get_if<GuestStateSeen>(&**event)) {
         set_state(state->state, state->reason);
+      } else if (const auto *sandbox = std::get_if<SandboxSeen>(&**event)) {
+        for (const auto &gap : sandbox->gaps) {
+          log::warning(name_ + ": weaker sandbox: " + gap);
+        }
       }
     }
     bool ready = false;
@@ -161,12 +181,35 @@ void VmGuard::take_events() {
       }
       ready = state_ == GuestState::Ready;
     }
+    if (monotonic_now() >= next_count) {
+      next_count = monotonic_now() + kCountInterval;
+      tell_losses();
+    }
     if (!ready && monotonic_now() >= retry) {
       attach_memory();
       pause = std::min(pause * 2, kLongestRetry);
       retry = monotonic_now() + pause;
     }
   }
+}
+
+void VmGuard::tell_losses() {
+  const auto counters = launch::get_counters(*sensor_);
+  if (!counters) {
+    return; // the next event tells what became of the sensor
+  }
+  std::uint64_t lost = 0;
+  for (const auto &count : counters->dropped) {
+    lost += count.name == "lost_in_kernel" || count.name == "bad_record" ? count.value : 0;
+  }
+  for (const auto &count : counters->other) {
+    lost += count.name == "reports_lost" || count.name == "matches_unreported" ? count.value : 0;
+  }
+  if (lost > lost_) {
+    log::warning(name_ + ": packets or reports were lost: " + std::to_string(lost) +
+                 " since the sensor started, of " + std::to_string(counters->seen) + " packets");
+  }
+  lost_ = lost;
 }
 
 void VmGuard::judge(MatchSeen match) {
@@ -181,15 +224,23 @@ void VmGuard::judge(MatchSeen match) {
   }
   {
     const std::lock_guard lock(mutex_);
-    if (findings_.size() >= kMostWaiting) {
-      ++findings_dropped_;
-      log::error(name_ + ": more alerts than can be answered; responses dropped so far: " +
-                 std::to_string(findings_dropped_));
-      return;
+    if (findings_.size() < kMostWaiting) {
+      findings_.push_back(std::move(*finding));
+      finding.reset();
     }
-    findings_.push_back(std::move(*finding));
   }
   changed_.notify_all();
+  if (finding) { // the alert is never lost, only its responses
+    record(*finding, unanswered(*finding, "too many alerts of this VM wait for their responses"));
+  }
+}
+
+std::vector<ResponseDone> VmGuard::unanswered(const Finding &finding, const std::string &why) {
+  std::vector<ResponseDone> responses;
+  for (const auto &wanted : finding.wanted) {
+    responses.push_back({wanted.action, ResponseStatus::Failed, why, 0});
+  }
+  return responses;
 }
 
 // ---- Responding
@@ -204,8 +255,13 @@ void VmGuard::respond_to_findings() {
     }
     auto finding = std::move(findings_.front());
     findings_.pop_front();
+    const bool late = ending_;
     lock.unlock();
-    respond(finding);
+    if (late) {
+      record(finding, unanswered(finding, "the guard of this VM is ending"));
+    } else {
+      respond(finding);
+    }
   }
 }
 
@@ -244,11 +300,12 @@ void VmGuard::respond(const Finding &finding) {
                          [&]() -> Result<std::unique_ptr<hypervisor::VmControl>> {
                            return hypervisor::QemuControl::open(vm_, writable);
                          }};
-  const auto done = responder_.respond(finding, hands);
-  if (shared_.eve != nullptr) {
-    if (const auto written = shared_.eve->write(store::eve_alert(finding, done)); !written) {
-      log::error(name_ + ": alert not written: " + written.error().message);
-    }
+  record(finding, responder_.respond(finding, hands));
+}
+
+void VmGuard::record(const Finding &finding, const std::vector<ResponseDone> &done) {
+  if (const auto written = shared_.eve.write(store::eve_alert(finding, done)); !written) {
+    log::error(name_ + ": alert not written: " + written.error().message);
   }
   shared_.show(finding, done);
 }

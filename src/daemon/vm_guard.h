@@ -30,7 +30,7 @@ namespace outguard::daemon {
 struct Shared {
   const Config &config;
   const Fd &intel; ///< sealed image, read only; may be empty: nothing is matched
-  store::EveWriter *eve = nullptr;
+  store::EveWriter &eve;
   std::function<void(const Finding &, const std::vector<ResponseDone> &)> show; ///< the terminal
   respond::Guard &guard; ///< under guard_lock
   std::mutex &guard_lock;
@@ -39,9 +39,13 @@ struct Shared {
 class VmGuard {
 public:
   VmGuard(hypervisor::VmFound vm, const Shared &shared);
-  ~VmGuard(); ///< ends both threads; a response under way is finished first
+  /// Ends both threads. What waits for a response is recorded without one.
+  ~VmGuard();
   VmGuard(const VmGuard &) = delete;
   VmGuard &operator=(const VmGuard &) = delete;
+
+  /// Tells the threads to end and returns at once, so that many guards can end together.
+  void end();
 
   [[nodiscard]] const hypervisor::VmFound &vm() const { return vm_; }
 
@@ -54,6 +58,7 @@ private:
   [[nodiscard]] bool start_sensor();
   void attach_memory();
   void take_events();
+  void tell_losses();
   void judge(MatchSeen match);
   void set_state(GuestState state, const std::string &reason);
   /// False when it is time to end.
@@ -62,6 +67,9 @@ private:
   // The responding thread.
   void respond_to_findings();
   void respond(const Finding &finding);
+  void record(const Finding &finding, const std::vector<ResponseDone> &done);
+  [[nodiscard]] static std::vector<ResponseDone> unanswered(const Finding &finding,
+                                                            const std::string &why);
   [[nodiscard]] respond::NetworkActions *network_for(const std::string &tap);
 
   const hypervisor::VmFound vm_;
@@ -69,6 +77,7 @@ private:
   const Shared &shared_;
   detect::Detector detector_;
   respond::Responder responder_;
+  std::uint64_t lost_ = 0; ///< told already; watching thread only
   std::map<std::string, std::unique_ptr<respond::TapActions>> taps_; ///< responding thread only
 
   std::mutex mutex_; ///< guards all below
@@ -78,7 +87,6 @@ private:
   VmIdentity identity_;
   GuestState state_ = GuestState::Starting;
   std::deque<Finding> findings_; ///< waiting for their responses
-  std::uint64_t findings_dropped_ = 0;
   bool ending_ = false;
 
   std::thread responding_;

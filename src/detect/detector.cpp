@@ -1,6 +1,7 @@
 #include "detect/detector.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "detect/signatures.h"
 
@@ -11,7 +12,7 @@ Detector::Detector(Policy policy, std::size_t most_remembered)
 
 std::optional<Finding> Detector::judge(MatchSeen match, const VmIdentity &vm) {
   if (!remember({vm.uuid, match.flow.flow_id, match.flow.first_packet_ns, match.indicator.type,
-                 match.indicator.value})) {
+                 std::hash<std::string_view>{}(match.indicator.value.raw())})) {
     ++counts_.repeats;
     return std::nullopt;
   }

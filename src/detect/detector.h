@@ -35,9 +35,10 @@ public:
   [[nodiscard]] const Counts &counts() const { return counts_; }
 
 private:
+  /// The indicator by its hash: what a sensor says is kept in bounded space.
   /// The first packet's time tells a flow from one with the same id of an earlier sensor run.
   using Key = std::tuple<std::string /*vm*/, std::uint64_t /*flow_id*/,
-                         std::int64_t /*first packet*/, IndicatorType, GuestText>;
+                         std::int64_t /*first packet*/, IndicatorType, std::size_t /*value*/>;
 
   [[nodiscard]] bool remember(Key key);
 

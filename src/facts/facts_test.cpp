@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/printable.h"
 #include "facts/guest_text.h"
 #include "facts/messages.h"
 
@@ -61,6 +62,14 @@ TEST(Messages, EveryCutIsRefused) {
   auto longer = bytes;
   longer.push_back(0);
   EXPECT_FALSE(decode_report(longer));
+}
+
+TEST(GuestText, WhatWasEscapedIsPrintable) {
+  for (const char *text : {"a\\b", "\x1b[2J", "\xff", "plain", "\xe2\x80\xae"}) {
+    EXPECT_TRUE(is_printable(GuestText(text).printable())) << text;
+  }
+  EXPECT_TRUE(is_printable("a\\b"));
+  EXPECT_FALSE(is_printable("a\nb"));
 }
 
 TEST(Messages, PlainStringsOfASensorMustBePrintable) {

@@ -7,9 +7,6 @@
 
 namespace outguard {
 
-/// Whether GuestText::printable() would leave it as it is.
-[[nodiscard]] bool is_printable(std::string_view text);
-
 class GuestText {
 public:
   GuestText() = default;

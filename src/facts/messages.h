@@ -24,6 +24,8 @@ namespace outguard {
 
 /// Fits the default socket buffer (net.core.wmem_max 212,992), so no host needs a setting.
 inline constexpr std::size_t kMaxMessageBytes = std::size_t{192} * 1024;
+/// A report that nobody asked for may be this long; the supervisor keeps many of them.
+inline constexpr std::size_t kMaxEventBytes = std::size_t{64} * 1024;
 /// Descriptors one message may carry (the kernel's SCM_MAX_FD is 253).
 inline constexpr std::size_t kMaxMessageFds = 64;
 
@@ -143,6 +145,12 @@ struct Done {
   template <class Self, class Wire> static void fields(Self &, Wire &) {}
 };
 
+/// Sent once, with id 0, when a sensor starts: what of its sandbox this host could not give.
+struct SandboxSeen {
+  std::vector<std::string> gaps;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.gaps); }
+};
+
 /// Answers AttachMemory; also sent with id 0 when the state changes by itself.
 struct GuestStateSeen {
   GuestState state = GuestState::Starting;
@@ -238,7 +246,7 @@ struct ReplayDone {
 
 using Report = std::variant<Failed, Done, GuestStateSeen, ProcessRows, SocketRows, OwnerFound,
                             PlanMade, FateSeen, FlowLocated, LookedUp, CountersSeen, ReplayDone,
-                            FeedReport, IntelReport, MatchSeen>;
+                            FeedReport, IntelReport, SandboxSeen, MatchSeen>;
 
 // ---- Wire form
 // ------------------------------------------------------------------------------------
@@ -255,8 +263,8 @@ using ReportEnvelope = Envelope<Report>;
 
 [[nodiscard]] std::vector<std::uint8_t> encode(const RequestEnvelope &message);
 [[nodiscard]] std::vector<std::uint8_t> encode(const ReportEnvelope &message);
-/// nullopt: not a message of this version, or with bytes left over. A report whose plain strings are not
-/// printable as they stand is refused too: what a guest or feed chose travels as GuestText.
+/// nullopt: not a message of this version, or with bytes left over. A report whose plain strings
+/// are not printable as they stand is refused too: what a guest or feed chose travels as GuestText.
 [[nodiscard]] std::optional<RequestEnvelope> decode_request(std::span<const std::uint8_t> bytes);
 [[nodiscard]] std::optional<ReportEnvelope> decode_report(std::span<const std::uint8_t> bytes);
 

@@ -1,6 +1,6 @@
 #pragma once
 // What policy wants done about a finding, and what was really done. `ResponseDone` is a report: a
-// status that claims an effect (reset, blocked, killed) is set only after the effect was read back.
+// status that claims an effect (blocked, killed) is set only after the effect was read back.
 
 #include <chrono>
 #include <cstdint>
@@ -19,7 +19,7 @@ enum class ResponseAction : std::uint8_t {
 
 enum class ResponseStatus : std::uint8_t {
   Pending,     ///< begun; the effect is not proved yet
-  Reset,       ///< resets left for both ends
+  Reset,       ///< resets left for both ends; whether each took it is not known
   Blocked,     ///< the filter entry was read back from the kernel
   Killed,      ///< a read of the guest after the write plan shows that the process is gone
   DryRun,      ///< monitor mode: everything but the last step was done

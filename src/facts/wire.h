@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "base/ip_address.h"
-#include "facts/guest_text.h"
+#include "base/printable.h"
 
 namespace outguard {
 
@@ -79,6 +79,9 @@ private:
 
 class WireReader {
 public:
+  /// Longest text in a report: a path or an argument is at most 4 KiB, a URL or a kernel's banner
+  /// less.
+  static constexpr std::size_t kMaxReportText = 8192;
   enum class PlainText : std::uint8_t { Any, MustBePrintable };
   explicit WireReader(std::span<const std::uint8_t> bytes, PlainText plain = PlainText::Any)
       : rest_(bytes), plain_(plain) {}
@@ -87,6 +90,9 @@ public:
   /// For GuestText only: bytes that will be escaped before anybody sees them.
   void any_bytes(std::string &bytes) {
     const auto count = length();
+    if (plain_ == PlainText::MustBePrintable && count > kMaxReportText) {
+      return stop();
+    }
     bytes.assign(rest_.begin(), rest_.begin() + count);
     rest_ = rest_.subspan(count);
   }
@@ -135,7 +141,8 @@ private:
   /// must not reach a terminal or a log through it.
   void get(std::string &text) {
     any_bytes(text);
-    if (plain_ == PlainText::MustBePrintable && !is_printable(text)) {
+    if (plain_ == PlainText::MustBePrintable &&
+        (text.size() > kMaxReportText || !is_printable(text))) {
       stop();
     }
   }

@@ -23,8 +23,10 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kCallWait{20'000}; ///< a table of a loaded guest through a loaded host
 constexpr milliseconds kReaderTick{1000};
-/// More than this in either queue and the sensor is not read any further: it then blocks and drops.
-constexpr std::size_t kMaxQueued = 4096;
+/// More events waiting than this, on the wire, and the sensor is not read any further: it then
+/// waits and counts what it loses. A match with many processes is a few KiB.
+constexpr std::size_t kMostEventBytes = std::size_t{4} << 20;
+constexpr std::size_t kMaxQueuedAnswers = 256; ///< of one request, each at most a message
 constexpr std::size_t kMaxTableRows = 1'000'000;
 constexpr int kControlFd = 3; ///< where the sensor expects its control socket
 
@@ -120,8 +122,9 @@ struct SensorProcess::Link {
       auto message = socket.receive(kReaderTick);
       std::string why;
       if (!message) {
+        const bool closed = message.error().code == ErrorCode::Unreachable;
         ::kill(pid, SIGKILL); // its end is closed or broken: there is nothing to wait for
-        why = epitaph(pid);
+        why = closed ? epitaph(pid) : message.error().message;
       }
       std::unique_lock lock(mutex);
       if (closing) {
@@ -134,7 +137,7 @@ struct SensorProcess::Link {
         return;
       }
       changed.notify_all();
-      changed.wait(lock, [this] { return closing || events.size() < kMaxQueued; });
+      changed.wait(lock, [this] { return closing || event_bytes < kMostEventBytes; });
     }
   }
 
@@ -145,9 +148,13 @@ struct SensorProcess::Link {
       return false;
     }
     if (report->id == 0) {
-      events.push_back(std::move(report->body));
+      if (bytes.size() > kMaxEventBytes) {
+        return false;
+      }
+      event_bytes += bytes.size();
+      events.emplace_back(std::move(report->body), bytes.size());
     } else if (const auto waiting = answers.find(report->id);
-               waiting != answers.end() && waiting->second.size() < kMaxQueued) {
+               waiting != answers.end() && waiting->second.size() < kMaxQueuedAnswers) {
       waiting->second.push_back(std::move(report->body));
     } // else: nobody waits for it any more
     return true;
@@ -160,7 +167,8 @@ struct SensorProcess::Link {
   std::mutex mutex; ///< guards all below
   std::condition_variable changed;
   std::map<std::uint32_t, std::deque<Report>> answers; ///< by request, while somebody waits
-  std::deque<Report> events;
+  std::deque<std::pair<Report, std::size_t>> events;   ///< with their size on the wire
+  std::size_t event_bytes = 0;
   std::optional<Error> end; ///< set once: nothing comes any more
   std::uint32_t last_id = 0;
   bool closing = false;
@@ -195,6 +203,10 @@ SensorProcess::SensorProcess(std::unique_ptr<Link> link) : link_(std::move(link)
 SensorProcess::SensorProcess(SensorProcess &&other) noexcept = default;
 SensorProcess &SensorProcess::operator=(SensorProcess &&other) noexcept = default;
 SensorProcess::~SensorProcess() = default;
+
+void SensorProcess::stop() {
+  ::kill(link_->pid, SIGKILL);
+}
 
 Result<std::uint32_t> SensorProcess::send(Request request, std::span<const int> fds,
                                           milliseconds wait) {
@@ -254,11 +266,12 @@ Result<std::optional<Report>> SensorProcess::next_event(milliseconds wait) {
     }
     return std::nullopt;
   }
-  auto event = std::move(link_->events.front());
+  auto [event, bytes] = std::move(link_->events.front());
   link_->events.pop_front();
+  link_->event_bytes -= bytes;
   lock.unlock();
   link_->changed.notify_all(); // the reader may be waiting for room
-  return event;
+  return std::move(event);
 }
 
 Result<Table<ProcessSeen>> list_processes(SensorProcess &sensor) {

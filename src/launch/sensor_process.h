@@ -37,6 +37,9 @@ public:
   [[nodiscard]] Result<void> call_for_many(Request request, std::chrono::milliseconds wait,
                                            Take take);
 
+  /// Ends the process at once; every call, also one that waits now, then fails with Unreachable.
+  void stop();
+
   /// The next report that nobody asked for, in order; nullopt after `wait`. Unreachable once the
   /// sensor has ended and all its events were taken.
   [[nodiscard]] Result<std::optional<Report>> next_event(std::chrono::milliseconds wait);

@@ -12,6 +12,7 @@ namespace outguard::sensor {
 
 struct FlowNote {
   Attribution attribution;
+  std::size_t text_bytes = 0;      ///< of the attribution
   std::vector<std::uint32_t> told; ///< indicators that were reported for this flow
 };
 
@@ -20,8 +21,13 @@ public:
   static constexpr std::size_t kMostNotes = 65536;
   static constexpr std::size_t kMostTold = 64; ///< further indicators of one flow are not reported
 
+  /// Text of all notes together; beyond it a note keeps who the processes are and drops their paths
+  /// and arguments. A guest chooses how long those are.
+  static constexpr std::size_t kMostTextBytes = std::size_t{128} << 20;
+
   /// A number from 1, to be kept in Flow::user; 0: no room.
   [[nodiscard]] std::uint64_t open();
+  void keep(FlowNote &note, Attribution attribution);
   /// nullptr for 0.
   [[nodiscard]] FlowNote *find(std::uint64_t number);
   void close(std::uint64_t number);
@@ -29,6 +35,7 @@ public:
 private:
   std::vector<FlowNote> notes_;
   std::vector<std::uint64_t> free_;
+  std::size_t text_bytes_ = 0;
 };
 
 } // namespace outguard::sensor

@@ -49,7 +49,9 @@ bool write_whole(int fd, std::span<const std::uint8_t> bytes) {
 }
 
 /// Reports carry plain strings only if they can be printed as they are.
-std::string printable(const std::string &path) { return GuestText(path).printable(); }
+std::string printable(const std::string &path) {
+  return GuestText(path).printable();
+}
 
 class IntelService {
 public:

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "facts/messages.h"
 #include "sensor/intel_service.h"
 #include "sensor/request_loop.h"
 #include "sensor/sandbox.h"
@@ -24,6 +25,10 @@ int main(int argc, char **argv) {
     return 1;
   }
   MessageSocket control{Fd(kControl)};
+  if (!gaps->empty() &&
+      !control.send(encode(ReportEnvelope{0, SandboxSeen{*gaps}}), {}, std::chrono::seconds(1))) {
+    return 1;
+  }
   if (guards) {
     sensor::RequestLoop(std::move(control)).run();
   } else {

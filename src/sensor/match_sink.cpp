@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/ip_address.h"
+#include "facts/wire.h"
 
 namespace outguard::sensor {
 
@@ -20,6 +21,32 @@ std::int64_t now_ns() {
 bool has_ports(const FlowTuple &tuple) {
   return tuple.protocol == static_cast<std::uint8_t>(IpProtocol::Tcp) ||
          tuple.protocol == static_cast<std::uint8_t>(IpProtocol::Udp);
+}
+
+/// An event has a size limit; a guest may have a socket held by thousands, or names of 4 KiB each.
+/// What does not fit becomes unknown, the first process last.
+void make_fit(MatchSeen &match) {
+  constexpr std::size_t kRoomForTheRest = kMaxEventBytes / 2;
+  constexpr std::size_t kMostHolders = 64;
+  const auto size = [&match] {
+    WireWriter writer;
+    writer(match.attribution);
+    return writer.size();
+  };
+  auto &holders = match.attribution.processes;
+  if (size() <= kRoomForTheRest) {
+    return;
+  }
+  if (holders.size() > kMostHolders) {
+    holders.resize(kMostHolders);
+    match.attribution.ambiguous = true; // ending those that are named would not end the flow
+  }
+  for (std::size_t i = 1; i < holders.size(); ++i) {
+    holders[i].exe.reset();
+    holders[i].exe_deleted.reset();
+    holders[i].cmdline.reset();
+  }
+  match.attribution.ancestors.resize(std::min(match.attribution.ancestors.size(), kMostHolders));
 }
 
 bool names_a_process(const Attribution &attribution) {
@@ -44,7 +71,7 @@ Attribution MatchSink::ask_owner(const guest::Flow &flow) {
 void MatchSink::on_flow_started(guest::Flow &flow) {
   flow.user = notes_.open();
   if (FlowNote *note = notes_.find(flow.user)) {
-    note->attribution = ask_owner(flow);
+    notes_.keep(*note, ask_owner(flow));
     ++(names_a_process(note->attribution) ? counts_.flows_attributed : counts_.flows_unattributed);
   }
   if (image_ == nullptr) {
@@ -120,7 +147,7 @@ void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKin
   if (note == nullptr || !names_a_process(note->attribution)) {
     match.attribution = ask_owner(flow);
     if (note != nullptr) {
-      note->attribution = match.attribution;
+      notes_.keep(*note, match.attribution);
     }
   } else {
     match.attribution = note->attribution;
@@ -129,6 +156,7 @@ void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKin
   if (guest != nullptr && names_a_process(match.attribution)) {
     match.attribution.ancestors = guest->ancestors(match.attribution.processes[0].identity);
   }
+  make_fit(match);
   match.match_latency_ns = since_ns(now_ns(), flow.last_packet_ns);
   ++counts_.matches;
   reported_[{pipeline_, flow.id}] = &flow;

@@ -27,7 +27,7 @@ public:
   struct Counts {
     std::uint64_t flows_attributed = 0; ///< an owner was found at the first packet
     std::uint64_t flows_unattributed = 0;
-    std::uint64_t matches = 0; ///< reported
+    std::uint64_t matches = 0;    ///< reported
     std::uint64_t repeats = 0;    ///< same flow and indicator again
     std::uint64_t unreported = 0; ///< more indicators of one flow than are kept
   };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "facts/wire.h"
 #include "guest/packets/live_source.h"
@@ -16,6 +17,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kSendWait{5000};
+/// A capture waits for its reader (a pager); a tap does not.
+constexpr std::chrono::hours kReplaySendWait{24};
 constexpr milliseconds kTick{1000}; ///< idle flows are looked for this often
 /// Batches of one tap before requests and other taps get their turn.
 constexpr int kBatchesAtOnce = 64;
@@ -66,6 +69,11 @@ void RequestLoop::run() {
     if (items[0].revents != 0 && !answer_requests()) {
       return;
     }
+    for (std::size_t i = 1; i < items.size(); ++i) {
+      if ((items[i].revents & POLLERR) != 0) {
+        note_error(taps_[i - 1]);
+      }
+    }
     pump_taps();
     expire_flows();
   }
@@ -89,7 +97,7 @@ bool RequestLoop::answer_requests() {
 
 void RequestLoop::send(std::uint32_t id, Report report) {
   const auto bytes = encode(ReportEnvelope{id, std::move(report)});
-  if (!control_.send(bytes, {}, kSendWait)) {
+  if (!control_.send(bytes, {}, replaying_ ? kReplaySendWait : kSendWait)) {
     ++reports_lost_; // a broken socket ends the loop at the next receive
   }
 }
@@ -108,6 +116,15 @@ guest::PacketPipeline &RequestLoop::open_pipeline(Tap &tap, std::string interfac
   tap.interface = std::move(interface);
   tap.pipeline = std::make_unique<guest::PacketPipeline>(std::move(config), sink_);
   return *tap.pipeline;
+}
+
+/// The device went down, for ever or for a moment: the pending error is taken from the socket, or
+/// poll would report it at once each time.
+void RequestLoop::note_error(Tap &tap) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  static_cast<void>(::getsockopt(tap.source->descriptor(), SOL_SOCKET, SO_ERROR, &error, &length));
+  ++tap_errors_;
 }
 
 void RequestLoop::pump_taps() {
@@ -158,6 +175,7 @@ void RequestLoop::answer(std::uint32_t id, const ReplayCapture &request, Fds &fd
   auto &tap = taps_.emplace_back();
   auto &pipeline = open_pipeline(tap, request.name);
   sink_.attach(pipeline);
+  replaying_ = true;
   auto count = pipeline.pump(source);
   while (count && *count != 0) {
     count = pipeline.pump(source);
@@ -167,6 +185,7 @@ void RequestLoop::answer(std::uint32_t id, const ReplayCapture &request, Fds &fd
     done.problem = std::string(problem->reason) + " at offset " + std::to_string(problem->offset);
   }
   pipeline.finish();
+  replaying_ = false;
   done.counters = this->count();
   taps_.pop_back();
   send(id, std::move(done));
@@ -202,6 +221,7 @@ CountersSeen RequestLoop::count() const {
   add(total.other, "matches_repeated", matched.repeats);
   add(total.other, "matches_unreported", matched.unreported);
   add(total.other, "reports_lost", reports_lost_);
+  add(total.other, "tap_errors", tap_errors_);
   return total;
 }
 

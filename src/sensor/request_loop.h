@@ -37,6 +37,7 @@ private:
 
   [[nodiscard]] bool answer_requests();
   void pump_taps();
+  void note_error(Tap &tap);
   void expire_flows();
   void send(std::uint32_t id, Report report);
   [[nodiscard]] guest::PacketPipeline &open_pipeline(Tap &tap, std::string interface);
@@ -68,6 +69,8 @@ private:
   std::vector<Tap> taps_;
   std::shared_ptr<const intel::IntelImage> image_;
   MonotonicTime next_expiry_{};
+  std::uint64_t tap_errors_ = 0; ///< a tap's device was down
+  bool replaying_ = false;
   std::uint64_t reports_lost_ = 0; ///< the supervisor did not read them in time
 };
 

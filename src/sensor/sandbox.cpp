@@ -85,27 +85,37 @@ void leave_file_system(SandboxGaps &gaps) {
 
 using Filter = std::unique_ptr<void, decltype(&seccomp_release)>;
 
-Result<void> filter_system_calls() {
+Result<void> filter_system_calls(Role role, int control) {
   const Filter filter(seccomp_init(SCMP_ACT_KILL_PROCESS), &seccomp_release);
   if (!filter) {
     return fail(ErrorCode::SystemFailed, "seccomp_init failed");
   }
-  // Reading handles, answering on the control socket, memory of its own, time, ending. No open, no
-  // socket, no exec, no clone, no ptrace, no ioctl.
-  constexpr std::array kAllowed{SCMP_SYS(read),         SCMP_SYS(pread64),
-                                SCMP_SYS(write),        SCMP_SYS(sendmsg),
-                                SCMP_SYS(recvmsg),      SCMP_SYS(poll),
-                                SCMP_SYS(ppoll),        SCMP_SYS(close),
-                                SCMP_SYS(fstat),        SCMP_SYS(newfstatat),
-                                SCMP_SYS(lseek),        SCMP_SYS(munmap),
-                                SCMP_SYS(mremap),       SCMP_SYS(brk),
-                                SCMP_SYS(madvise),      SCMP_SYS(clock_gettime),
-                                SCMP_SYS(gettimeofday), SCMP_SYS(clock_nanosleep),
-                                SCMP_SYS(futex),        SCMP_SYS(getrandom),
-                                SCMP_SYS(rt_sigreturn), SCMP_SYS(getpid),
-                                SCMP_SYS(gettid),       SCMP_SYS(rt_sigprocmask),
-                                SCMP_SYS(tgkill),       SCMP_SYS(restart_syscall),
-                                SCMP_SYS(exit),         SCMP_SYS(exit_group)};
+  // Reading handles, memory of its own, time, ending. No open, no socket, no exec, no clone, no
+  // ptrace, no ioctl, no signal to anybody.
+  constexpr std::array kAllowed{SCMP_SYS(read),
+                                SCMP_SYS(pread64),
+                                SCMP_SYS(poll),
+                                SCMP_SYS(ppoll),
+                                SCMP_SYS(close),
+                                SCMP_SYS(fstat),
+                                SCMP_SYS(newfstatat),
+                                SCMP_SYS(lseek),
+                                SCMP_SYS(munmap),
+                                SCMP_SYS(mremap),
+                                SCMP_SYS(brk),
+                                SCMP_SYS(madvise),
+                                SCMP_SYS(futex),
+                                SCMP_SYS(getrandom),
+                                SCMP_SYS(clock_gettime),
+                                SCMP_SYS(gettimeofday),
+                                SCMP_SYS(clock_nanosleep),
+                                SCMP_SYS(rt_sigreturn),
+                                SCMP_SYS(getpid),
+                                SCMP_SYS(gettid),
+                                SCMP_SYS(rt_sigprocmask),
+                                SCMP_SYS(exit),
+                                SCMP_SYS(exit_group),
+                                SCMP_SYS(restart_syscall)};
   int status = 0;
   for (const int call : kAllowed) {
     status |= seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0);
@@ -113,14 +123,26 @@ Result<void> filter_system_calls() {
   const auto allow_if = [&](int call, const scmp_arg_cmp &condition) {
     status |= seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, call, 1, &condition);
   };
+  // Messages on the control socket only: a packet ring is a raw socket of the host's, and whoever
+  // may send on it sends any frame on any device.
+  const auto control_socket = static_cast<scmp_datum_t>(control);
+  allow_if(SCMP_SYS(sendmsg), {0, SCMP_CMP_EQ, control_socket, 0});
+  allow_if(SCMP_SYS(recvmsg), {0, SCMP_CMP_EQ, control_socket, 0});
+  if (role == Role::CompileIntel) {
+    status |= seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(write), 0); // the image
+  }
   // Memory may be mapped and protected, never made executable.
   const scmp_arg_cmp not_executable{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0};
   allow_if(SCMP_SYS(mmap), not_executable);
   allow_if(SCMP_SYS(mprotect), not_executable);
   // Is the intelligence image sealed?
   allow_if(SCMP_SYS(fcntl), {1, SCMP_CMP_EQ, F_GET_SEALS, 0});
-  // Counters of the packet ring.
+  // Counters of the packet ring, and whether its device failed.
   allow_if(SCMP_SYS(getsockopt), {1, SCMP_CMP_EQ, SOL_PACKET, 0});
+  const scmp_arg_cmp last_error[] = {{1, SCMP_CMP_EQ, SOL_SOCKET, 0},
+                                     {2, SCMP_CMP_EQ, SO_ERROR, 0}};
+  status |=
+      seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 2, last_error);
   if (status != 0 || seccomp_load(filter.get()) != 0) {
     return fail(ErrorCode::SystemFailed, "this kernel refuses the seccomp filter");
   }
@@ -141,7 +163,12 @@ Result<SandboxGaps> enter_sandbox(Role role, int keep) {
     return fail_errno("prctl");
   }
   leave_file_system(gaps);
-  done = filter_system_calls();
+  // Standard error is the supervisor's terminal or journal: nothing that a guest could take over
+  // holds it.
+  if (::dup2(STDIN_FILENO, STDERR_FILENO) < 0) {
+    return fail_errno("dup2");
+  }
+  done = filter_system_calls(role, keep);
   if (!done) {
     return tl::unexpected(done.error());
   }

@@ -16,8 +16,8 @@ enum class Role { Guard, CompileIntel };
 /// root). Empty: all of it holds.
 using SandboxGaps = std::vector<std::string>;
 
-/// Descriptors 0, 1, 2 and `keep` stay open. An error means that the process must end: seccomp is
-/// never optional.
+/// Only `keep`, the control socket, stays what it was; 0, 1 and 2 become 0, which the parent has
+/// opened to nothing. An error means that the process must end: seccomp is never optional.
 [[nodiscard]] Result<SandboxGaps> enter_sandbox(Role role, int keep);
 
 } // namespace outguard::sensor

@@ -14,7 +14,7 @@ using Json = nlohmann::json;
 /// The value at a path, as printable text; "?" when it is missing or null.
 std::string at(const Json &object, const char *pointer) {
   const Json::json_pointer path(pointer);
-  if (!object.contains(path) || object[path].is_null()) {
+  if (!object.is_object() || !object.contains(path) || object[path].is_null()) {
     return "?";
   }
   const auto &value = object[path];
@@ -23,7 +23,11 @@ std::string at(const Json &object, const char *pointer) {
 
 std::string responses(const Json &object) {
   std::string text;
-  for (const auto &done : object.value("response", Json::array())) {
+  const auto list = object.find("response");
+  if (list == object.end() || !list->is_array()) {
+    return "no response";
+  }
+  for (const auto &done : *list) {
     text +=
         fmt::format("{}{} {}", text.empty() ? "" : ", ", at(done, "/action"), at(done, "/status"));
   }
@@ -34,7 +38,7 @@ std::string responses(const Json &object) {
 
 std::optional<std::string> alert_line_from_eve(std::string_view text) {
   const auto object = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object() || object.value("event_type", "") != "alert") {
+  if (!object.is_object() || at(object, "/event_type") != "alert") {
     return std::nullopt;
   }
   return fmt::format("{} {} {} {} ({}) | pid {} {} {} | {} {}:{} -> {}:{} | {}",

@@ -1,6 +1,6 @@
 #pragma once
-// Turns an EVE line back into the line for people that alert_line() makes from a Finding. The file
-// may have been edited or cut: what is no alert gives nothing. Pure function, any thread.
+// Turns an EVE line into a line for people. The file may have been edited or cut: what is no alert
+// gives nothing. Pure function, any thread.
 
 #include <optional>
 #include <string>

@@ -200,8 +200,7 @@ std::string socket_protocol(const SocketSeen &socket) {
 
 bool took_effect(std::span<const ResponseDone> responses) {
   return std::any_of(responses.begin(), responses.end(), [](const ResponseDone &done) {
-    return done.status == ResponseStatus::Reset || done.status == ResponseStatus::Blocked ||
-           done.status == ResponseStatus::Killed;
+    return done.status == ResponseStatus::Blocked || done.status == ResponseStatus::Killed;
   });
 }
 

@@ -31,7 +31,7 @@ namespace outguard::store {
 /// The answer of `outguard who -o json`: status, age, and every process that holds the socket.
 [[nodiscard]] std::string attribution_json(const GuestText &vm, const Attribution &attribution);
 
-/// Something was really stopped: the flow reset or blocked, or the process killed.
+/// Something was stopped and the stop was read back: the flow blocked, or the process killed.
 [[nodiscard]] bool took_effect(std::span<const ResponseDone> responses);
 
 } // namespace outguard::store

@@ -86,7 +86,7 @@ TEST(EveAlert, IsTheContractsLine) {
       "exe_deleted": false, "cmdline": ["beacon", "-q x"], "uid": 1000,
       "start_time": "2025-08-21T18:00:00.017359123Z", "sha256": null, "container": null,
       "ancestors": [{"pid": 1, "comm": "init"}]},
-    "attribution": {"status": "exact", "latency_us": 120, "age_us": 0},
+    "attribution": {"status": "exact", "latency_us": 120, "age_us": 0, "ambiguous": false},
     "response": [{"action": "block_flow", "status": "blocked", "reason": null, "latency_us": 2100},
       {"action": "kill", "status": "refused", "reason": "protected process", "latency_us": 3}]
   })");
@@ -112,11 +112,11 @@ TEST(EveAlert, BlockedOnlyWhenAResponseTookEffect) {
   };
   EXPECT_EQ(alert(finding())["alert"]["action"], "allowed");
   for (const auto status : {ResponseStatus::Pending, ResponseStatus::DryRun, ResponseStatus::Failed,
-                            ResponseStatus::Refused, ResponseStatus::NotPossible}) {
+                            ResponseStatus::Refused, ResponseStatus::NotPossible,
+                            ResponseStatus::Reset /* sent, and not read back */}) {
     EXPECT_EQ(action(status), "allowed") << to_string(status);
   }
-  for (const auto status :
-       {ResponseStatus::Killed, ResponseStatus::Blocked, ResponseStatus::Reset}) {
+  for (const auto status : {ResponseStatus::Killed, ResponseStatus::Blocked}) {
     EXPECT_EQ(action(status), "blocked") << to_string(status);
   }
 }

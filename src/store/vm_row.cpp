@@ -35,6 +35,11 @@ Json kernel_object(const VmRow &row) {
 
 } // namespace
 
+std::string check_json(const std::string &what, bool good, const std::string &otherwise) {
+  const Json object = {{"check", what}, {"ok", good}, {"reason", good ? Json() : Json(otherwise)}};
+  return object.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
 std::string vm_json(const VmRow &row) {
   const Json object = {{"vm", row.name.printable()},
                        {"uuid", text_or_null(row.uuid)},
