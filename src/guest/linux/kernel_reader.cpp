@@ -8,7 +8,18 @@ Result<void> KernelReader::read(GuestVirtual address, std::span<std::uint8_t> ou
   if (!budget_.step() || !budget_.take_bytes(out.size())) {
     return fault(FaultCode::LimitReached, address.raw());
   }
-  return space_.read(address, out);
+  const auto done = space_.read(address, out);
+  if (!done && done.error().code == FaultCode::SourceGone && !source_gone_) {
+    source_gone_ = done.error();
+  }
+  return done;
+}
+
+std::optional<Fault> KernelReader::cut_short() const {
+  if (source_gone_) {
+    return source_gone_;
+  }
+  return budget_.exhausted() ? std::optional(Fault{FaultCode::LimitReached, 0}) : std::nullopt;
 }
 
 Result<GuestVirtual> KernelReader::pointer(GuestVirtual address) {

@@ -1,10 +1,11 @@
 #pragma once
 // Kernel memory as one walk sees it: every read, also one that fails, is charged to the walk's
-// budget as a step and as its bytes. ObjectCopy is the bytes of one structure, copied once; its
-// members are taken from the copy, never read again. Borrows the address space. Made for one walk,
-// dropped after it.
+// budget as a step and as its bytes; what ends all later reads is remembered. ObjectCopy is the
+// bytes of one structure, copied once; its members are taken from the copy, never read again.
+// Borrows the address space. Made for one walk, dropped after it.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -26,9 +27,14 @@ public:
   [[nodiscard]] const AddressSpace &space() const { return space_; }
   [[nodiscard]] WalkBudget &budget() { return budget_; }
 
+  /// Why the walk saw less than there is, whatever its lists looked like: the budget ran out, or
+  /// the guest's memory went away. Ask at the end of every walk.
+  [[nodiscard]] std::optional<Fault> cut_short() const;
+
 private:
   const AddressSpace &space_;
   WalkBudget budget_;
+  std::optional<Fault> source_gone_; ///< the first one
 };
 
 class ObjectCopy {

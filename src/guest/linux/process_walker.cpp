@@ -91,16 +91,18 @@ ProcessSeen LinuxProcessWalker::read_once(const Task &task, Shared &shared,
   return seen;
 }
 
-std::optional<ProcessSeen> LinuxProcessWalker::row(Task task, Shared &shared,
-                                                   KernelReader &reader) const {
+Result<ProcessSeen> LinuxProcessWalker::row(Task task, Shared &shared, KernelReader &reader) const {
   for (int attempt = 0;; ++attempt) {
     ProcessSeen seen = read_once(task, shared, reader);
     if (is_unchanged(task, reader, layout_.task)) {
       return seen;
     }
     const auto again = tasks_.read(task.address, reader);
-    if (!again || again->tgid != task.tgid || again->start_boottime_ns != task.start_boottime_ns) {
-      return std::nullopt;
+    if (!again) {
+      return tl::unexpected(again.error());
+    }
+    if (again->identity() != task.identity()) {
+      return fault(FaultCode::NotFound, task.address.raw());
     }
     if (attempt == kMostRetries) {
       seen.torn = true;
@@ -113,14 +115,16 @@ std::optional<ProcessSeen> LinuxProcessWalker::row(Task task, Shared &shared,
 ProcessSeen LinuxProcessWalker::describe_or_remember(const Task &leader,
                                                      KernelReader &reader) const {
   Shared shared = shared_of_walk(reader);
-  if (auto seen = row(leader, shared, reader)) {
-    return std::move(*seen);
+  auto now = row(leader, shared, reader);
+  if (now) {
+    return std::move(*now);
   }
   ProcessSeen seen;
   seen.identity = leader.identity();
   seen.comm = leader.name();
   seen.kernel_thread = leader.is_kernel_thread();
-  seen.exited = true;
+  seen.exited = now.error().code == FaultCode::NotFound;
+  seen.torn = !seen.exited;
   return seen;
 }
 
@@ -130,10 +134,12 @@ ProcessesSeen LinuxProcessWalker::walk(KernelReader &reader) const {
   for (const Task &task : tasks_.leaders(reader, seen.completeness)) {
     if (auto process = row(task, shared, reader)) {
       seen.processes.push_back(std::move(*process));
+    } else if (process.error().code != FaultCode::NotFound) {
+      seen.completeness.lost(process.error());
     }
   }
-  if (reader.budget().exhausted()) {
-    seen.completeness.lost({FaultCode::LimitReached, 0});
+  if (const auto cut = reader.cut_short()) {
+    seen.completeness.lost(*cut);
   }
   return seen;
 }

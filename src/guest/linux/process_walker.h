@@ -21,7 +21,8 @@ public:
 
   /// All processes. Kernel threads and zombies are in it, the idle task (pid 0) is not.
   [[nodiscard]] ProcessesSeen walk(KernelReader &reader) const;
-  /// One process; of one that ended since, what the task itself still told, marked as exited.
+  /// One process; of one that ended since, what the task itself still told, marked as exited; of
+  /// one that cannot be read now, the same, marked as torn.
   [[nodiscard]] ProcessSeen describe_or_remember(const Task &leader, KernelReader &reader) const;
   /// Parent first, up to pid 1.
   [[nodiscard]] std::vector<Ancestor> ancestors(const Task &task, KernelReader &reader) const;
@@ -34,9 +35,8 @@ private:
     NamespaceInodes namespaces;
   };
   [[nodiscard]] Shared shared_of_walk(KernelReader &reader) const;
-  /// nullopt: the process ended while it was read.
-  [[nodiscard]] std::optional<ProcessSeen> row(Task task, Shared &shared,
-                                               KernelReader &reader) const;
+  /// NotFound: the process ended, its task is another's now. Other faults tell nothing about it.
+  [[nodiscard]] Result<ProcessSeen> row(Task task, Shared &shared, KernelReader &reader) const;
   [[nodiscard]] ProcessSeen read_once(const Task &task, Shared &shared, KernelReader &reader) const;
   void read_program(const Task &task, const Shared &shared, KernelReader &reader,
                     ProcessSeen &seen) const;

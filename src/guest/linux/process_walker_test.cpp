@@ -156,6 +156,34 @@ TEST_F(ProcessWalkerTest, AnUnreadableTaskMakesTheListPartial) {
   EXPECT_EQ(seen.processes.size(), 3U);
 }
 
+TEST_F(ProcessWalkerTest, MemoryThatGoesAwayAnywhereMakesTheListPartial) {
+  image.add_process({.pid = 20});
+  auto guest = LinuxGuest::attach(image.kernel()).value();
+  FakeMemory &memory = image.builder().memory();
+  memory.clear_calls();
+  static_cast<void>(guest.processes());
+  const std::size_t all = memory.calls().size();
+  for (std::size_t count = 0; count < all; ++count) {
+    memory.fail_after(count);
+    EXPECT_FALSE(guest.processes().completeness.complete()) << count;
+  }
+}
+
+TEST_F(ProcessWalkerTest, ALiveProcessThatCannotBeReadHasNotExited) {
+  const GuestVirtual task = image.add_process({.pid = 20});
+  const LinuxLayout layout = LinuxLayout::bind(image.types()).value();
+  const TaskList tasks(layout.task, layout.signal, image.init_task());
+  const GuestClock clock(layout.clock, image.symbols());
+  const LinuxProcessWalker walker(layout, tasks, clock);
+  const AddressSpace space = image.builder().space();
+  KernelReader enough(space, LinuxGuest::kCallBudget), none(space, WalkBudget(0, 0));
+  const Task seen = tasks.read(task, enough).value();
+  EXPECT_FALSE(walker.describe_or_remember(seen, none).exited);
+  EXPECT_TRUE(walker.describe_or_remember(seen, none).torn);
+  image.set(task, "task_struct", "start_boottime", 5);
+  EXPECT_TRUE(walker.describe_or_remember(seen, enough).exited);
+}
+
 TEST_F(ProcessWalkerTest, ACyclicListEnds) {
   const GuestVirtual first = image.add_process({.pid = 20});
   const GuestVirtual last = image.add_process({.pid = 21});

@@ -162,8 +162,8 @@ SocketTable LinuxSocketWalker::walk(KernelReader &reader) const {
   join.add_listed(socks);
   join.add_unlisted();
   join.finish();
-  if (reader.budget().exhausted()) {
-    table.completeness.lost({FaultCode::LimitReached, 0});
+  if (const auto cut = reader.cut_short()) {
+    table.completeness.lost(*cut);
   }
   return table;
 }

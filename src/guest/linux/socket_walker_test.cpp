@@ -195,6 +195,19 @@ TEST_F(SocketWalkerTest, SocketsWithoutTheSymbolByTheirInode) {
   EXPECT_EQ(LinuxGuest::attach(std::move(kernel))->sockets().sockets.at(0).owners.size(), 1U);
 }
 
+TEST_F(SocketWalkerTest, MemoryThatGoesAwayAnywhereMakesTheListPartial) {
+  image.hold(web, 3, image.add_socket({.local = end("10.0.0.1:1"), .remote = end("10.0.0.2:2")}));
+  auto guest = LinuxGuest::attach(image.kernel()).value();
+  FakeMemory &memory = image.builder().memory();
+  memory.clear_calls();
+  static_cast<void>(guest.sockets());
+  const std::size_t all = memory.calls().size();
+  for (std::size_t count = 0; count < all; ++count) {
+    memory.fail_after(count);
+    EXPECT_FALSE(guest.sockets().completeness.complete()) << count;
+  }
+}
+
 TEST_F(SocketWalkerTest, AMissingTableIsNamed) {
   FakeSymbolTable without;
   without.add("init_task", image.init_task());

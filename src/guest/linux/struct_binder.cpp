@@ -40,7 +40,7 @@ void StructBinder::include(const Member &member) {
 Member StructBinder::number(std::initializer_list<std::string_view> paths) {
   for (const std::string_view path : paths) {
     const auto member = find(path);
-    if (member && is_integer_size(member->size) &&
+    if (member && is_integer_size(member->size) && member->bit_size < 64 &&
         member->bit_offset + member->bit_size <= member->size * 8) {
       include(*member);
       return *member;

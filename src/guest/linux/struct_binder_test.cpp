@@ -40,6 +40,14 @@ TEST(StructBinder, NamesTheFirstThatIsMissing) {
   EXPECT_EQ(missing, "thing.wide");
 }
 
+TEST(StructBinder, ABitFieldOfAWholeWordIsNone) {
+  FakeTypeTable types;
+  types.add_member("thing", "bits", {0, 8, 0, 64});
+  std::string missing;
+  static_cast<void>(StructBinder(types, "thing", missing).number("bits"));
+  EXPECT_EQ(missing, "thing.bits");
+}
+
 TEST(StructBinder, AnImplausibleOffsetCountsAsMissing) {
   FakeTypeTable types;
   types.add_member("thing", "far", {0xffff'fff0, 8, 0, 0});
