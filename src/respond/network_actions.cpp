@@ -11,6 +11,17 @@ bool is_udp(const FlowSeen &flow) {
   return flow.tuple.protocol == static_cast<std::uint8_t>(IpProtocol::Udp);
 }
 
+/// What the frames can hold; their parts are a sensor's word.
+Result<void> check_frames(const FlowSeen &flow) {
+  if (flow.vlans.size() > 2) {
+    return fail(ErrorCode::Unsupported, "a flow below more than two VLAN tags");
+  }
+  if (flow.tuple.local.address.family != flow.tuple.remote.address.family) {
+    return fail(ErrorCode::InvalidInput, "a flow between two address families");
+  }
+  return {};
+}
+
 } // namespace
 
 Result<std::unique_ptr<TapActions>> TapActions::open(const Fd &netns, const std::string &tap) {
@@ -33,25 +44,29 @@ Result<void> TapActions::check_reset(const FlowSeen &flow, const ResetPositions 
   if (!is_tcp(flow)) {
     return fail(ErrorCode::Unsupported, "only TCP has resets");
   }
+  if (auto possible = check_frames(flow); !possible) {
+    return possible;
+  }
   if (!tcp_reset(flow, positions.for_guest, Toward::Guest)) {
     return fail(ErrorCode::Unsupported, "no sequence number that the guest's end would accept");
   }
   if (!tcp_reset(flow, positions.for_remote, Toward::Remote)) {
     return fail(ErrorCode::Unsupported, "no sequence number that the remote end would accept");
   }
-  return {};
+  return injector_.check_to_remote(flow);
 }
 
 Result<void> TapActions::reset(const FlowSeen &flow, const ResetPositions &positions) {
+  if (!is_tcp(flow) || !check_frames(flow)) {
+    return check_reset(flow, positions);
+  }
   // What is possible is done even if it is one end only; the answer says that it was not both.
-  if (const auto frame = tcp_reset(flow, positions.for_guest, Toward::Guest);
-      frame && is_tcp(flow)) {
+  if (const auto frame = tcp_reset(flow, positions.for_guest, Toward::Guest)) {
     if (auto sent = injector_.to_guest(*frame); !sent) {
       return sent;
     }
   }
-  if (const auto frame = tcp_reset(flow, positions.for_remote, Toward::Remote);
-      frame && is_tcp(flow)) {
+  if (const auto frame = tcp_reset(flow, positions.for_remote, Toward::Remote)) {
     if (auto sent = injector_.to_remote(flow, *frame); !sent) {
       return sent;
     }
@@ -60,6 +75,9 @@ Result<void> TapActions::reset(const FlowSeen &flow, const ResetPositions &posit
 }
 
 Result<void> TapActions::wake(const FlowSeen &flow, const TcpPosition &position) {
+  if (auto possible = check_frames(flow); !possible) {
+    return possible;
+  }
   if (is_udp(flow)) {
     auto sent = injector_.to_guest(port_unreachable(flow));
     return sent ? injector_.to_guest(empty_datagram(flow)) : sent;

@@ -306,7 +306,7 @@ TEST_F(Network, WakesReadersOfUdpSockets) {
   }
 }
 
-TEST_F(Network, TheBridgesOwnAddressIsReachedByRouting) {
+TEST_F(Network, TheHostsOwnConnectionsAreNeverReset) {
   const Fd listener = socket_in(switch_, IpFamily::V4, SOCK_STREAM);
   const Address there("10.9.0.254:80");
   ASSERT_EQ(::bind(listener.get(), there.get(), there.length), 0);
@@ -321,10 +321,38 @@ TEST_F(Network, TheBridgesOwnAddressIsReachedByRouting) {
   auto seen = flow(IpProtocol::Tcp, "10.9.0.2:4010", "10.9.0.254:80");
   seen.remote_mac = mac(switch_, "br0");
   const TcpPosition position{next_to_send(guest), next_to_send(host), true, true};
+  EXPECT_EQ(actions_->check_reset(seen, {position, position}).error().code, ErrorCode::Refused);
   const auto sent = actions_->reset(seen, {position, position});
-  EXPECT_TRUE(sent) << sent.error().message;
-  EXPECT_EQ(read_error(guest), ECONNRESET);
-  EXPECT_EQ(read_error(host), ECONNRESET);
+  ASSERT_FALSE(sent);
+  EXPECT_EQ(sent.error().code, ErrorCode::Refused);
+  EXPECT_EQ(read_error(guest), ECONNRESET) << "the guest's own end may be";
+  EXPECT_EQ(read_error(host), EAGAIN);
+}
+
+TEST_F(Network, ARoutedRemoteEndIsReset) {
+  auto connection = connect("10.9.0.2:4015", "10.9.0.1:80");
+  connection.flow.remote_mac = mac(switch_, "br0"); // as where the host is the guest's next hop
+  const ResetPositions positions{connection.flow.tcp, connection.flow.tcp};
+  const auto sent = actions_->reset(connection.flow, positions);
+  ASSERT_TRUE(sent) << sent.error().message;
+  EXPECT_EQ(read_error(connection.world), ECONNRESET);
+}
+
+TEST_F(Network, RoutingKnowsWhatIsNoOtherHost) {
+  ASSERT_TRUE(run("ip -n " + switch_ + " addr add fd09::fe/64 dev br0 nodad"));
+  const auto check = [&](const std::string &remote) {
+    auto seen = flow(IpProtocol::Tcp, "10.9.0.2:1", remote);
+    seen.tuple.local.address.family = seen.tuple.remote.address.family;
+    seen.remote_mac = mac(switch_, "br0");
+    const TcpPosition position{1, 2, true, true};
+    return actions_->check_reset(seen, {position, position});
+  };
+  EXPECT_TRUE(check("10.9.0.1:1"));
+  EXPECT_TRUE(check("[fd09::1]:1"));
+  for (const char *own : {"10.9.0.254:1", "127.0.0.1:1", "10.9.0.255:1", "224.0.0.1:1",
+                          "[fd09::fe]:1", "[::1]:1", "[ff02::1]:1"}) {
+    EXPECT_FALSE(check(own)) << own;
+  }
 }
 
 TEST_F(Network, ABridgeFilterNeedsABridge) {
@@ -346,6 +374,13 @@ TEST_F(Network, SaysWhatItCannotDo) {
   EXPECT_EQ(actions_->reset(seen, {}).error().code, ErrorCode::Unsupported);
   seen.vlans = {1, 2};
   EXPECT_EQ(actions_->block(seen, 60s).error().code, ErrorCode::Unsupported);
+  seen.vlans = {1, 2, 3};
+  const TcpPosition known{1, 2, true, true};
+  EXPECT_EQ(actions_->reset(seen, {known, known}).error().code, ErrorCode::Unsupported);
+  EXPECT_EQ(actions_->wake(seen, known).error().code, ErrorCode::Unsupported);
+  seen.vlans.clear();
+  seen.tuple.remote = *Endpoint::parse("[fd09::1]:80");
+  EXPECT_EQ(actions_->reset(seen, {known, known}).error().code, ErrorCode::InvalidInput);
   const auto icmp = flow(IpProtocol::Icmp, "10.9.0.2:0", "10.9.0.1:0");
   EXPECT_EQ(actions_->block(icmp, 60s).error().code, ErrorCode::Unsupported);
   EXPECT_EQ(actions_->reset(flow(IpProtocol::Udp, "10.9.0.2:1", "10.9.0.1:2"), {}).error().code,

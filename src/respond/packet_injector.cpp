@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 
 #include "hypervisor/network_namespace.h"
-#include "respond/route_netlink.h"
 
 namespace outguard::respond {
 
@@ -55,7 +54,11 @@ Result<PacketInjector> PacketInjector::open(const Fd &netns, const std::string &
 }
 
 Result<PacketInjector> PacketInjector::open_here(const std::string &tap) {
-  PacketInjector injector;
+  auto kernel = RouteNetlink::open();
+  if (!kernel) {
+    return tl::unexpected(kernel.error());
+  }
+  PacketInjector injector(std::move(*kernel));
   injector.tap_.index = static_cast<int>(::if_nametoindex(tap.c_str()));
   if (injector.tap_.index == 0) {
     return fail(ErrorCode::NotFound, "no network device " + tap);
@@ -74,11 +77,7 @@ Result<PacketInjector> PacketInjector::open_here(const std::string &tap) {
                    sizeof kOwnPacketMark) != 0) {
     return fail_errno("SO_MARK");
   }
-  const auto devices = RouteNetlink::open();
-  if (!devices) {
-    return tl::unexpected(devices.error());
-  }
-  const auto master = devices->bridge_of(injector.tap_.index);
+  const auto master = injector.kernel_.bridge_of(injector.tap_.index);
   if (!master) {
     return tl::unexpected(master.error());
   }
@@ -101,11 +100,30 @@ Result<void> PacketInjector::to_guest(const Frame &frame) const {
   return send_frame(tap_.socket.get(), tap_.index, frame, "the tap");
 }
 
+/// A frame to the bridge's own address would leave it for nowhere.
+bool PacketInjector::goes_by_routing(const FlowSeen &flow) const {
+  return !bridge_.socket || flow.remote_mac == bridge_mac_;
+}
+
+Result<void> PacketInjector::check_to_remote(const FlowSeen &flow) const {
+  if (!goes_by_routing(flow)) {
+    return {};
+  }
+  const auto other = kernel_.leads_to_other_host(flow.tuple.remote.address);
+  if (!other) {
+    return tl::unexpected(other.error());
+  }
+  return *other ? Result<void>()
+                : fail(ErrorCode::Refused,
+                       "the remote end is this host itself or no single host: it is not reset");
+}
+
 Result<void> PacketInjector::to_remote(const FlowSeen &flow, const Frame &frame) const {
-  // A frame to the bridge's own address would leave it for nowhere: that remote end is reached by
-  // the host's routing.
-  if (bridge_.socket && flow.remote_mac != bridge_mac_) {
+  if (!goes_by_routing(flow)) {
     return send_frame(bridge_.socket.get(), bridge_.index, frame, "the bridge");
+  }
+  if (auto checked = check_to_remote(flow); !checked) {
+    return checked;
   }
   const auto packet = network_layer(flow, frame);
   const IpAddress &remote = flow.tuple.remote.address;

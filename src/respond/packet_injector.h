@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "respond/reset_frames.h"
+#include "respond/route_netlink.h"
 
 namespace outguard::respond {
 
@@ -24,6 +25,9 @@ public:
   /// it.
   [[nodiscard]] Result<void> to_guest(const Frame &frame) const;
   [[nodiscard]] Result<void> to_remote(const FlowSeen &flow, const Frame &frame) const;
+  /// Refused: the host's routing would deliver it to this host itself, or to many. The addresses
+  /// are a sensor's word, and a sensor must not be able to reset the host's own connections.
+  [[nodiscard]] Result<void> check_to_remote(const FlowSeen &flow) const;
 
 private:
   struct Link {
@@ -31,8 +35,11 @@ private:
     int index = 0;
   };
 
+  explicit PacketInjector(RouteNetlink kernel) : kernel_(std::move(kernel)) {}
   [[nodiscard]] static Result<PacketInjector> open_here(const std::string &tap);
+  [[nodiscard]] bool goes_by_routing(const FlowSeen &flow) const;
 
+  RouteNetlink kernel_;
   Link tap_;
   Link bridge_; ///< no socket: the tap is no bridge's port
   MacAddress bridge_mac_{};
