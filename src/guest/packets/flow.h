@@ -16,7 +16,7 @@ enum class TcpState : std::uint8_t { None, Opening, Open, Closing, Closed };
 struct FlowSide {
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;         ///< frames on the wire
-  std::uint32_t next_sequence = 0; ///< highest sequence number seen, plus what it consumed
+  std::uint32_t next_sequence = 0; ///< what the receiver expects next; see flow_table.cpp
   std::uint32_t expected = 0;      ///< next byte of the stream that the inspector needs
   std::uint32_t stream = 0;        ///< StreamAssembler's handle; 0: none
   bool sequence_known = false;

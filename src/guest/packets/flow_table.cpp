@@ -43,6 +43,25 @@ bool after(std::uint32_t a, std::uint32_t b) {
   return static_cast<std::int32_t>(a - b) > 0;
 }
 
+/// A reset of the guest must hit what the guest expects exactly (RFC 5961), and the remote end
+/// tries to hide that number: so the guest's acknowledgements say it, and between two of them only
+/// what follows in order. What the guest itself sends is taken as it comes.
+void track_sequence(Flow &flow, FlowDirection direction, const DecodedPacket &packet,
+                    std::uint32_t next) {
+  FlowSide &mine = flow.side(direction);
+  const bool from_guest = direction == FlowDirection::ToRemote;
+  const bool in_order = from_guest || !after(packet.sequence, mine.next_sequence);
+  if (!mine.sequence_known || (in_order && after(next, mine.next_sequence))) {
+    mine.next_sequence = next;
+    mine.sequence_known = true;
+  }
+  if (from_guest && (packet.tcp_flags & tcp_flag::kAck) != 0) {
+    FlowSide &theirs = flow.side(FlowDirection::ToGuest);
+    theirs.next_sequence = packet.acknowledgment;
+    theirs.sequence_known = true;
+  }
+}
+
 /// Sequence numbers and a light state: enough for time-outs and for a reset of both ends.
 void track_tcp(Flow &flow, FlowDirection direction, const DecodedPacket &packet) {
   const bool syn = (packet.tcp_flags & tcp_flag::kSyn) != 0;
@@ -56,10 +75,7 @@ void track_tcp(Flow &flow, FlowDirection direction, const DecodedPacket &packet)
   }
   const std::uint32_t next =
       packet.sequence + packet.payload_length + (syn ? 1 : 0) + (fin ? 1 : 0);
-  if (!mine.sequence_known || after(next, mine.next_sequence)) {
-    mine.next_sequence = next;
-    mine.sequence_known = true;
-  }
+  track_sequence(flow, direction, packet, next);
   if (syn && !mine.anchored) {
     mine.expected = packet.sequence + 1;
     mine.anchored = true;
@@ -79,18 +95,32 @@ bool opens_connection(const DecodedPacket &packet) {
          (packet.tcp_flags & tcp_flag::kAck) == 0;
 }
 
-/// A new connection between the same ends, or a repeated or late SYN of this one?
+/// The guest agrees to a connection that the remote end opens.
+bool accepts_connection(const DecodedPacket &packet, FlowDirection direction) {
+  constexpr std::uint8_t kBoth = tcp_flag::kSyn | tcp_flag::kAck;
+  return packet.protocol == kTcp && direction == FlowDirection::ToRemote &&
+         (packet.tcp_flags & kBoth) == kBoth;
+}
+
+/// A new connection between the same ends, or a repeated or late SYN of this one? The remote end
+/// alone cannot say: its SYN begins a new flow only behind a closed one, else the guest's answer
+/// does.
 bool replaces(const Flow &flow, FlowDirection direction, const DecodedPacket &packet) {
-  if (!opens_connection(packet)) {
+  const bool accepts = accepts_connection(packet, direction);
+  if (!accepts && !opens_connection(packet)) {
     return false;
   }
-  const FlowSide &side = flow.side(direction);
-  if (side.packets == 0) { // late behind its answer, or both ends open at once
-    return flow.tcp_state == TcpState::Closed;
+  if (accepts && flow.syn_seen && flow.initiator == FlowDirection::ToGuest) {
+    return packet.acknowledgment - 1 != flow.first_sequence;
+  }
+  const bool closed = flow.tcp_state == TcpState::Closed;
+  if (flow.side(direction).packets == 0) { // late behind its answer, or both ends open at once
+    return closed;
   }
   const bool repeated =
       flow.syn_seen && direction == flow.initiator && packet.sequence == flow.first_sequence;
-  return !repeated; // nobody sends before a SYN, so what this side sent was another connection
+  // Nobody sends before a SYN, so what this side sent was another connection.
+  return !repeated && (direction == FlowDirection::ToRemote || closed);
 }
 
 FlowDirection direction_of(const Flow &flow, const DecodedPacket &packet) {
@@ -222,6 +252,14 @@ Flow &FlowTable::start(const DecodedPacket &packet, std::uint32_t vlan_key, std:
   flow.vlans = packet.vlans;
   flow.syn_seen = opens_connection(packet);
   flow.first_sequence = packet.sequence;
+  if (accepts_connection(packet, outward ? FlowDirection::ToRemote : FlowDirection::ToGuest)) {
+    flow.initiator = FlowDirection::ToGuest; // the guest answers a SYN that was not taken for one
+    flow.syn_seen = true;
+    flow.first_sequence = packet.acknowledgment - 1;
+    FlowSide &opener = flow.side(FlowDirection::ToGuest);
+    opener.expected = packet.acknowledgment;
+    opener.anchored = true;
+  }
   place({hash, index + 1});
   ++counters_.started;
   ++counters_.live;

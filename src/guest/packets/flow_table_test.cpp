@@ -177,6 +177,59 @@ TEST_F(FlowTableTest, ReusedPortsAreANewFlow) {
   EXPECT_THAT(sink_.ended, ElementsAre(FlowEnd::Replaced));
 }
 
+class LiveConnectionTest : public PipelineTest {
+protected:
+  void SetUp() override {
+    feed(talk_.syn(), FlowDirection::ToRemote);
+    feed(talk_.syn_ack(), FlowDirection::ToGuest);
+    feed(talk_.from_client({1}), FlowDirection::ToRemote);
+  }
+  void remote_sends(std::uint8_t flags, std::uint32_t sequence, const Bytes &data = {}) {
+    feed(PacketBuilder(remote_, guest_).tcp(flags, sequence, 1002).payload(data).build(),
+         FlowDirection::ToGuest);
+  }
+  std::uint32_t remote_next() {
+    pipeline().finish();
+    return pipeline().describe(sink_.last).tcp.remote_next;
+  }
+
+  Endpoint guest_ = endpoint("10.0.0.1:1");
+  Endpoint remote_ = endpoint("192.0.2.7:80");
+  TcpTalk talk_{guest_, remote_, 1000, 5000};
+};
+
+TEST_F(LiveConnectionTest, RemoteCannotHideWhatTheGuestExpects) {
+  remote_sends(tcp_flag::kAck, 5001 + (1U << 30), {1, 2, 3});
+  remote_sends(tcp_flag::kAck, 5001, Bytes(10, 'x')); // in order: not acknowledged yet
+  EXPECT_EQ(remote_next(), 5011U);
+}
+
+TEST_F(LiveConnectionTest, TheGuestsAcknowledgementDecides) {
+  remote_sends(tcp_flag::kAck, 5001, Bytes(10, 'x')); // a wrong checksum: the guest drops it
+  feed(talk_.from_client({2}), FlowDirection::ToRemote);
+  EXPECT_EQ(remote_next(), 5001U);
+}
+
+TEST_F(LiveConnectionTest, RemoteSynAloneBeginsNoFlow) {
+  remote_sends(tcp_flag::kSyn, 900000);
+  EXPECT_THAT(sink_.started, SizeIs(1));
+  EXPECT_EQ(remote_next(), 5001U);
+}
+
+TEST_F(LiveConnectionTest, TheGuestsAnswerToItDoes) {
+  remote_sends(tcp_flag::kSyn, 900000);
+  const auto answer =
+      PacketBuilder(guest_, remote_).tcp(tcp_flag::kSyn | tcp_flag::kAck, 77, 900001).build();
+  feed(answer, FlowDirection::ToRemote);
+  feed(answer, FlowDirection::ToRemote); // repeated
+  EXPECT_THAT(sink_.started, SizeIs(2));
+  EXPECT_THAT(sink_.ended, ElementsAre(FlowEnd::Replaced));
+  remote_sends(tcp_flag::kAck, 900001, http_request("in.example", "/"));
+  EXPECT_THAT(sink_.observed, testing::Contains("http-url name http://in.example/"));
+  EXPECT_EQ(remote_next(), 900001U + http_request("in.example", "/").size());
+  EXPECT_EQ(sink_.last.initiator, FlowDirection::ToGuest);
+}
+
 TEST_F(FlowTableTest, DataBeforeItsSynDoesNotHideTheConnection) {
   const auto a = endpoint("10.0.0.1:1");
   const auto b = endpoint("192.0.2.7:80");
