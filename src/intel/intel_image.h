@@ -126,7 +126,7 @@ template <class Yield> void IntelImage::match_domain(std::string_view given, Yie
 
   // Hashes grow from the right; the longest suffix is the most specific, so hits are kept and told
   // backwards. A suffix that the filter passes is rare.
-  std::array<IndicatorId, kMaxNameBytes / 2 + 1> hits;
+  std::array<IndicatorId, kMaxNameBytes + 1> hits; // a name of dots alone has that many suffixes
   std::size_t hit_count = 0;
   auto state = hash_.start(IndicatorType::Domain, 0);
   for (std::size_t end = name.size();;) {

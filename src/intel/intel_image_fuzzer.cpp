@@ -2,6 +2,7 @@
 // are reached too, and makes every kind of look-up in it.
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +22,7 @@ void look_up(const IntelImage &image) {
   for (const auto *name : {"www.evil.com", "evil.com", "b.com", "a.b.com"}) {
     image.match_domain(name, read);
   }
+  image.match_domain(std::string(kMaxNameBytes, '.'), read);
   for (const auto *address : {"45.9.20.7", "45.9.21.7", "2606:4700::1"}) {
     image.match_address(IpAddress::parse(address).value_or(IpAddress{}), read);
   }

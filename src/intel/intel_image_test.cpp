@@ -276,6 +276,21 @@ TEST_F(DamagedImage, LyingIndicesMatchNothing) {
   EXPECT_EQ(lie([](auto &record) { record.flags = Record::kMoreFollow; }), 1);
 }
 
+/// No feed gives such keys, but an image may hold them.
+TEST(IntelImage, EverySuffixOfDotsAloneIsTold) {
+  IndexBuilder builder(kSeed);
+  const auto source = builder.add_source("s").value();
+  for (std::size_t dots = 0; dots < kMaxNameBytes; ++dots) {
+    (void)builder.add({IndicatorType::Domain, 0, std::string(dots, '.')},
+                      {source, 1, DomainScope::WithSubdomains});
+  }
+  const auto bytes = builder.build().value();
+  const auto image = IntelImage::open(bytes).value();
+  std::size_t told = 0;
+  image.match_domain(std::string(kMaxNameBytes, '.'), [&](auto) { ++told; });
+  EXPECT_EQ(told, kMaxNameBytes); // one dot goes as the trailing one
+}
+
 TEST(IntelCompiler, ReportsWhatItMade) {
   IntelCompiler compiler(kSeed);
   const auto first = compiler.add_feed("a.txt", as_bytes("evil.com\nevil.com\n10.0.0.1\n"));
