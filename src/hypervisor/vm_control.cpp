@@ -82,9 +82,13 @@ Result<PausedVm> PausedVm::pause(VmControl &control, const std::function<void()>
     on_pausing();
   }
   PausedVm paused(control, monotonic_now());
-  // On failure the destructor resumes: QEMU may have stopped and only the answer been late.
-  if (auto stopped = control.pause(); !stopped) {
-    return tl::unexpected(stopped.error());
+  if (const auto stopped = control.pause(); !stopped) {
+    // QEMU may have stopped and only the answer been late.
+    Error error = stopped.error();
+    if (const auto resumed = paused.resume(); !resumed) {
+      error.message += "; the VM may be left paused: " + resumed.error().message;
+    }
+    return tl::unexpected(std::move(error));
   }
   return paused;
 }

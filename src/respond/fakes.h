@@ -32,6 +32,7 @@ struct FakeVm {
   int lose_write = -1;   ///< this write succeeds and does nothing
   int die_at_write = -1; ///< the process that writes is killed
   bool fail_pause = false;
+  bool fail_resume = false;
   std::function<void()> on_pause;
 
   [[nodiscard]] std::uint32_t word(std::uint64_t address) const {
@@ -63,6 +64,9 @@ public:
   }
   Result<void> resume() override {
     ++vm_.resumes;
+    if (vm_.fail_resume) {
+      return fail(ErrorCode::Unreachable, "QMP connection lost");
+    }
     vm_.running = true;
     return {};
   }

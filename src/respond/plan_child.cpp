@@ -37,7 +37,7 @@ void tell(int pipe, const ChildReport &report) {
 }
 
 /// Never returns. Uses of the parent only what no other thread can have locked: malloc is fork-safe
-/// in glibc, and nothing here logs.
+/// in glibc, and nothing here logs (PausedVm would only if it were let go without resume()).
 [[noreturn]] void run_child(int pipe, hypervisor::VmControl &control, const WritePlan &plan) {
   // A service manager stops the whole group: this short life goes on to its end.
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) {

@@ -109,6 +109,18 @@ TEST(PlanExecutor, APauseWithoutAnswerIsResumed) {
   EXPECT_EQ(vm.writes, 0U);
 }
 
+TEST(PlanExecutor, AVmThatMayStandStillIsSaidInTheOutcomeNotInTheLog) {
+  FakeVm vm = vm_with_seven();
+  vm.fail_pause = true;
+  vm.fail_resume = true;
+  FakeControl control(vm);
+  testing::internal::CaptureStderr();
+  const auto outcome = execute_plan(control, plan());
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "") << "the log's lock may be held for ever";
+  EXPECT_EQ(outcome.status, PlanStatus::Failed);
+  EXPECT_THAT(outcome.reason, HasSubstr("may be left paused"));
+}
+
 TEST(ValidatePlan, RefusesWhatIsNotAPlan) {
   const auto refused = [](const Patch &patch) {
     FakeVm vm;
