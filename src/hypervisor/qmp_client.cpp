@@ -86,8 +86,9 @@ Result<QmpClient> QmpClient::connect(const std::string &path, pid_t expected_pid
     return tl::unexpected(peer.error());
   }
   if (expected_pid != 0 && peer->pid != expected_pid) {
-    return fail(ErrorCode::Refused, "QMP socket " + path + " belongs to process " +
-                                        std::to_string(peer->pid) + ", not to the VM's process " +
+    return fail(ErrorCode::Refused, "QMP socket " + GuestText(path).printable() +
+                                        " belongs to process " + std::to_string(peer->pid) +
+                                        ", not to the VM's process " +
                                         std::to_string(expected_pid));
   }
   QmpClient client(std::move(peer->socket), peer->pid);
@@ -98,7 +99,7 @@ Result<QmpClient> QmpClient::connect(const std::string &path, pid_t expected_pid
                "QMP socket busy: another client is connected (no greeting within " +
                    std::to_string(wait.count()) + " ms)"};
     }
-    error.message += ": " + path;
+    error.message += ": " + GuestText(path).printable();
     return tl::unexpected(std::move(error));
   }
   return client;

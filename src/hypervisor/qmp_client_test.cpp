@@ -101,6 +101,19 @@ TEST(QmpClient, NobodyThere) {
   EXPECT_EQ(QmpClient::connect("/nonexistent/q").error().code, ErrorCode::NotFound);
 }
 
+TEST(QmpClient, PathsInErrorsAreEscaped) {
+  const auto message_of = [](const std::string &path, pid_t pid = 0) {
+    return QmpClient::connect(path, pid, kShort).error().message;
+  };
+  FakeQemu qemu(Fault::None, running, "q\x1b[31m");
+  for (const auto &message :
+       {message_of("/nonexistent/\x1b[31m"), message_of("/" + std::string(200, 'n') + "/\x1b[31m"),
+        message_of(std::string(200, 'n') + "\x1b[31m"), message_of(qemu.path(), ::getpid() + 1)}) {
+    EXPECT_THAT(message, testing::HasSubstr("\\x1b[31m"));
+    EXPECT_THAT(message, testing::Not(testing::HasSubstr("\x1b")));
+  }
+}
+
 TEST(QmpClient, ReachesPathsLongerThanASocketAddress) {
   FakeQemu qemu(Fault::None, running, std::string(200, 'n'));
   ASSERT_GT(qemu.path().size(), 108U);

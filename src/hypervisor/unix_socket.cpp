@@ -10,10 +10,16 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "facts/guest_text.h"
 
 namespace outguard::hypervisor {
 
 namespace {
+
+/// It comes from QEMU's command line.
+std::string shown(const std::string &path) {
+  return GuestText(path).printable();
+}
 
 /// A path that does not fit sun_path (108 bytes) goes through a descriptor of its folder.
 Result<std::string> short_path(const std::string &path, Fd &folder) {
@@ -24,14 +30,14 @@ Result<std::string> short_path(const std::string &path, Fd &folder) {
   if (slash != std::string::npos) {
     folder = Fd(::open(path.substr(0, slash + 1).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!folder) {
-      return fail_errno("open the folder of " + path);
+      return fail_errno("open the folder of " + shown(path));
     }
     auto through = "/proc/self/fd/" + std::to_string(folder.get()) + path.substr(slash);
     if (through.size() < sizeof(sockaddr_un::sun_path)) {
       return through;
     }
   }
-  return fail(ErrorCode::InvalidInput, "socket name too long: " + path);
+  return fail(ErrorCode::InvalidInput, "socket name too long: " + shown(path));
 }
 
 } // namespace
@@ -55,20 +61,20 @@ Result<UnixPeer> connect_unix(const std::string &path, std::chrono::milliseconds
   while (::connect(peer.socket.get(), reinterpret_cast<const sockaddr *>(&address),
                    sizeof address) != 0) {
     if (errno == ENOENT) {
-      return fail(ErrorCode::NotFound, "no socket at " + path);
+      return fail(ErrorCode::NotFound, "no socket at " + shown(path));
     }
     if (errno == EAGAIN && monotonic_now() < deadline) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     } else if (errno == EAGAIN || errno == ECONNREFUSED) {
-      return fail(ErrorCode::Unreachable, "nobody answers at " + path);
+      return fail(ErrorCode::Unreachable, "nobody answers at " + shown(path));
     } else if (errno != EINTR) {
-      return fail_errno("connect to " + path);
+      return fail_errno("connect to " + shown(path));
     }
   }
   ucred credentials{};
   socklen_t length = sizeof credentials;
   if (::getsockopt(peer.socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) {
-    return fail_errno("credentials of " + path);
+    return fail_errno("credentials of " + shown(path));
   }
   peer.pid = credentials.pid;
   return peer;
