@@ -8,6 +8,10 @@ namespace {
 
 constexpr auto kTcp = static_cast<std::uint8_t>(IpProtocol::Tcp);
 constexpr std::size_t kMostProcesses = 32; ///< in one answer; more share a socket only in jest
+/// To check and describe what was found, whatever the walk before has used up. 32 processes with
+/// long paths need some 10,000 reads.
+constexpr WalkBudget kAnswerBudget(50'000, std::uint64_t{16} << 20);
+constexpr int kMostRefreshes = 2; ///< for one answer, where what was found keeps changing
 
 FlowTuple normal(FlowTuple flow) {
   flow.local.address = flow.local.address.unmapped();
@@ -28,6 +32,10 @@ bool awaits_accept(const SocketRow &row) {
 
 bool is_connected(const SocketRow &row) {
   return !row.sock.remote.address.is_unspecified();
+}
+
+bool is_held(const SocketRow *row) {
+  return row->holder_count != 0;
 }
 
 } // namespace
@@ -66,7 +74,9 @@ Attribution AttributionEngine::answer(AttributionStatus status, const Indexed &f
   std::set<std::uint32_t> leaders; // the kernel's list is oldest first, not lowest pid first
   std::set<GuestVirtual> namespaces;
   for (const SocketRow *row : rows) {
-    result.sock = result.sock == 0 ? row->sock.address.raw() : result.sock;
+    if (result.sock == 0 || (leaders.empty() && is_held(row))) {
+      result.sock = row->sock.address.raw();
+    }
     namespaces.insert(row->sock.net);
     for (const Holder &holder : from.table.holders_of(*row)) {
       leaders.insert(holder.leader);
@@ -78,27 +88,16 @@ Attribution AttributionEngine::answer(AttributionStatus status, const Indexed &f
     tasks.push_back(from.table.leaders[leader]);
   }
   std::ranges::sort(tasks, {}, &Task::tgid);
+  // An answer that leaves out an owner does not say which of them it was.
+  result.ambiguous = namespaces.size() > 1 || tasks.size() > kMostProcesses;
   tasks.resize(std::min(tasks.size(), kMostProcesses));
   for (const Task &task : tasks) {
     result.processes.push_back(processes_.describe_or_remember(task, reader));
   }
-  result.ambiguous = namespaces.size() > 1;
   if (!tasks.empty()) {
     result.ancestors = processes_.ancestors(tasks.front(), reader);
   }
   return result;
-}
-
-std::optional<Attribution> AttributionEngine::from_last_table(const FlowTuple &flow,
-                                                              KernelReader &reader) const {
-  const Rows rows = last_.find(flow);
-  const bool all_hold = !rows.empty() && std::ranges::all_of(rows, [&](const SocketRow *row) {
-    return row->holder_count != 0 && sockets_.is_unchanged(last_.table, *row, reader);
-  });
-  if (!all_hold) {
-    return std::nullopt;
-  }
-  return answer(AttributionStatus::Exact, last_, rows, reader);
 }
 
 AttributionEngine::Rows AttributionEngine::bound_to(const FlowTuple &flow) const {
@@ -107,7 +106,7 @@ AttributionEngine::Rows AttributionEngine::bound_to(const FlowTuple &flow) const
   for (const SocketRow &row : last_.table.rows) {
     const Sock &sock = row.sock;
     const bool has_ports = !sock.raw;
-    if (sock.protocol != flow.protocol || row.holder_count == 0 || row.is_unbound() ||
+    if (sock.protocol != flow.protocol || row.is_unbound() ||
         (has_ports && sock.local.port != flow.local.port) ||
         (sock.protocol == kTcp && !sock.raw && sock.state != SocketState::Listen)) {
       continue;
@@ -117,68 +116,88 @@ AttributionEngine::Rows AttributionEngine::bound_to(const FlowTuple &flow) const
     }
     if (sock.local.address.unmapped() == flow.local.address) {
       exact.push_back(&row);
-    } else if (sock.local.address.is_unspecified() &&
-               (is_v4 ? sock.family == IpFamily::V4 || !sock.ipv6_only
-                      : sock.family == IpFamily::V6)) {
+    } else if (is_v4 ? sock.local.address.unmapped().is_unspecified() && !sock.ipv6_only
+                     : sock.family == IpFamily::V6 && sock.local.address.is_unspecified()) {
       wildcard.push_back(&row);
     }
   }
   return exact.empty() ? wildcard : exact;
 }
 
-Attribution AttributionEngine::without_owner(const FlowTuple &flow, AttributionStatus status,
-                                             const Rows &rows, KernelReader &reader) const {
-  Rows held;
-  for (const SocketRow *row : previous_.find(flow)) {
-    if (row->holder_count != 0) {
-      held.push_back(row);
+bool AttributionEngine::have_same_owners(const Rows &rows) const {
+  const auto owners = [this](const SocketRow *row) {
+    std::set<std::uint32_t> leaders;
+    for (const Holder &holder : last_.table.holders_of(*row)) {
+      leaders.insert(holder.leader);
     }
+    return std::pair(row->sock.net, std::move(leaders));
+  };
+  return std::ranges::all_of(rows, [&, first = owners(rows.front())](const SocketRow *row) {
+    return owners(row) == first;
+  });
+}
+
+Attribution AttributionEngine::aged(Attribution answer, const Indexed &from) {
+  const auto age = wall_now() - from.table.read_at;
+  answer.age_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(age.count(), 0));
+  return answer;
+}
+
+Attribution AttributionEngine::without_owner(const FlowTuple &flow, const Rows &rows,
+                                             KernelReader &reader) const {
+  const Rows earlier = previous_.find(flow);
+  if (std::ranges::any_of(earlier, is_held)) {
+    return aged(answer(AttributionStatus::Cached, previous_, earlier, reader), previous_);
   }
-  if (!held.empty()) {
-    Attribution result = answer(AttributionStatus::Cached, previous_, held, reader);
-    const auto age = wall_now() - previous_.table.read_at;
-    result.age_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(age.count(), 0));
-    return result;
-  }
+  const auto status = !last_.table.completeness.complete() ? AttributionStatus::Unavailable
+                      : rows.empty()                       ? AttributionStatus::NotFound
+                                                           : AttributionStatus::OwnerGone;
   return answer(status, last_, rows, reader);
 }
 
-Attribution AttributionEngine::from_fresh_table(const FlowTuple &flow, KernelReader &reader) const {
-  const Rows rows = last_.find(flow);
-  Rows held;
-  std::ranges::copy_if(rows, std::back_inserter(held),
-                       [](const SocketRow *row) { return row->holder_count != 0; });
-  if (!held.empty()) {
-    return answer(AttributionStatus::Exact, last_, held, reader);
-  }
-  if (rows.empty() ||
-      std::ranges::any_of(rows, [](const auto *row) { return awaits_accept(*row); })) {
-    const Rows bound = bound_to(flow);
-    const bool is_sender = flow.protocol != kTcp && bound.size() == 1;
-    if (!bound.empty()) {
-      return answer(is_sender ? AttributionStatus::Exact : AttributionStatus::Listener, last_,
-                    bound, reader);
+std::optional<Attribution> AttributionEngine::from_last_table(const FlowTuple &flow, bool may_retry,
+                                                              KernelReader &reader) const {
+  Rows rows = last_.find(flow);
+  auto status = AttributionStatus::Exact;
+  if (std::ranges::none_of(rows, is_held) &&
+      (rows.empty() ||
+       std::ranges::any_of(rows, [](const auto *row) { return awaits_accept(*row); }))) {
+    Rows bound = bound_to(flow);
+    if (std::ranges::any_of(bound, is_held)) {
+      status = flow.protocol != kTcp && have_same_owners(bound) ? AttributionStatus::Exact
+                                                                : AttributionStatus::Listener;
+      rows = std::move(bound);
     }
   }
-  if (!rows.empty()) {
-    return without_owner(flow, AttributionStatus::OwnerGone, rows, reader);
+  if (std::ranges::none_of(rows, is_held)) {
+    return without_owner(flow, rows, reader);
   }
-  return without_owner(flow,
-                       last_.table.completeness.complete() ? AttributionStatus::NotFound
-                                                           : AttributionStatus::Unavailable,
-                       rows, reader);
+  const bool still_so = std::ranges::all_of(rows, [&](const SocketRow *row) {
+    return !is_held(row) || sockets_.is_unchanged(last_.table, *row, reader);
+  });
+  if (!still_so && may_retry) {
+    return std::nullopt;
+  }
+  if (!still_so || !last_.table.owners_are_known()) {
+    return aged(answer(AttributionStatus::Cached, last_, rows, reader), last_);
+  }
+  return answer(status, last_, rows, reader);
 }
 
 Attribution AttributionEngine::attribute(const FlowTuple &tuple, WallTime packet_time,
                                          KernelReader &reader) {
   const FlowTuple flow = normal(tuple);
-  if (auto found = from_last_table(flow, reader)) {
-    return std::move(*found);
+  bool must_refresh = last_.table.read_at < packet_time || last_.table.read_at == WallTime{};
+  for (int refreshes = 0;; must_refresh = true) {
+    if (must_refresh) {
+      refresh(reader);
+      ++refreshes;
+    }
+    KernelReader check(reader.space(), kAnswerBudget);
+    if (auto found = from_last_table(flow, refreshes < kMostRefreshes, check)) {
+      return std::move(*found);
+    }
   }
-  if (last_.table.read_at < packet_time || last_.table.read_at == WallTime{}) {
-    refresh(reader);
-  }
-  return from_fresh_table(flow, reader);
 }
 
 } // namespace outguard::guest

@@ -1,7 +1,7 @@
 #pragma once
-// One flow -> the processes that hold its socket. Owns the last two socket tables. A hit in the
-// last table is checked against memory before it is told; a table older than the packet is read
-// again, once for all packets before that moment. Borrows the walkers. One thread at a time.
+// One flow -> the processes that hold its socket. Owns the last two socket tables. A table older
+// than the packet is read again, once for all packets before that moment; whatever is found in a
+// table is checked against memory before it is told. Borrows the walkers. One thread at a time.
 //
 // Two network namespaces of a guest can hold the same addresses and ports, and a packet on the tap
 // does not say which it came from: then the processes of both are listed and the answer is
@@ -41,15 +41,19 @@ private:
     [[nodiscard]] Rows find(const FlowTuple &flow) const;
   };
 
+  /// `rows` of `from`, all that match the flow; those without a holder name a namespace only.
   [[nodiscard]] Attribution answer(AttributionStatus status, const Indexed &from, const Rows &rows,
                                    KernelReader &reader) const;
-  [[nodiscard]] std::optional<Attribution> from_last_table(const FlowTuple &flow,
+  [[nodiscard]] static Attribution aged(Attribution answer, const Indexed &from);
+  /// What the last table says. nullopt, with `may_retry`: the guest says otherwise by now.
+  [[nodiscard]] std::optional<Attribution> from_last_table(const FlowTuple &flow, bool may_retry,
                                                            KernelReader &reader) const;
-  [[nodiscard]] Attribution from_fresh_table(const FlowTuple &flow, KernelReader &reader) const;
-  [[nodiscard]] Attribution without_owner(const FlowTuple &flow, AttributionStatus status,
-                                          const Rows &rows, KernelReader &reader) const;
+  [[nodiscard]] Attribution without_owner(const FlowTuple &flow, const Rows &rows,
+                                          KernelReader &reader) const;
   /// Sockets bound to the flow's local end and to no remote one, the most specific ones only.
   [[nodiscard]] Rows bound_to(const FlowTuple &flow) const;
+  /// All in one namespace, and held by the same processes?
+  [[nodiscard]] bool have_same_owners(const Rows &rows) const;
 
   const LinuxSocketWalker &sockets_;
   const LinuxProcessWalker &processes_;

@@ -73,10 +73,61 @@ TEST_F(AttributionTest, AConnectedSocket) {
 
 TEST_F(AttributionTest, AHitInTheLastTableCostsFewReads) {
   connect(web, 3, "10.0.0.1:50000", "203.0.113.66:4444");
-  static_cast<void>(ask(flow));
+  const WallTime packet_time = wall_now();
+  static_cast<void>(guest().attribute(flow, packet_time));
   image.builder().memory().clear_calls();
-  EXPECT_EQ(ask(flow).status, AttributionStatus::Exact);
-  EXPECT_LT(image.builder().memory().calls().size(), 150U);
+  EXPECT_EQ(guest().attribute(flow, packet_time).status, AttributionStatus::Exact);
+  EXPECT_LT(image.builder().memory().calls().size(), 70U);
+}
+
+TEST_F(AttributionTest, ATableOlderThanThePacketIsNotTold) {
+  const auto made = connect(web, 3, "10.0.0.1:50000", "203.0.113.66:4444");
+  expect_pids(ask(flow), {80});
+  image.hold(image.add_process({.pid = 70}), 3, made); // as after a fork
+  expect_pids(ask(flow), {70, 80});
+  connect(image.add_process({.pid = 60}), 3, "10.0.0.1:50000", "203.0.113.66:4444",
+          image.add_namespace(4026532118));
+  EXPECT_TRUE(ask(flow).ambiguous);
+}
+
+TEST_F(AttributionTest, ASockThatLeftItsSocketIsNotItsHolders) {
+  const auto made = connect(web, 3, "10.0.0.1:50000", "203.0.113.66:4444");
+  image.set(made.sock, "sock", "sk_socket", 0);
+  const auto answer = ask(flow);
+  EXPECT_NE(answer.status, AttributionStatus::Exact);
+  expect_pids(answer, {});
+}
+
+TEST_F(AttributionTest, WhateverTheBudgetNothingFalseIsSaid) {
+  const auto made = connect(web, 3, "10.0.0.1:50000", "203.0.113.66:4444");
+  image.hold(image.add_process({.pid = 70}), 3, made);
+  bool was_exact = false;
+  for (std::uint64_t steps = 0; !was_exact; ++steps) {
+    ASSERT_LT(steps, 2000U);
+    auto limited = LinuxGuest::attach(image.kernel(), WalkBudget(steps, 1 << 24)).value();
+    const auto answer = limited.attribute(flow, wall_now());
+    was_exact = answer.status == AttributionStatus::Exact;
+    if (was_exact) {
+      expect_pids(answer, {70, 80});
+    } else {
+      EXPECT_TRUE(answer.status == AttributionStatus::Unavailable ||
+                  answer.status == AttributionStatus::Cached)
+          << steps;
+    }
+    for (const auto &process : answer.processes) {
+      EXPECT_FALSE(process.exited) << steps;
+    }
+  }
+}
+
+TEST_F(AttributionTest, MoreOwnersThanAreListedIsAmbiguous) {
+  const auto made = connect(web, 3, "10.0.0.1:50000", "203.0.113.66:4444");
+  for (std::int32_t pid = 100; pid < 132; ++pid) {
+    image.hold(image.add_process({.pid = pid}), 3, made);
+  }
+  const auto answer = ask(flow);
+  EXPECT_EQ(answer.processes.size(), 32U);
+  EXPECT_TRUE(answer.ambiguous);
 }
 
 TEST_F(AttributionTest, ANewSocketIsFoundByReadingAgain) {
@@ -154,12 +205,37 @@ TEST_F(AttributionTest, AnUnconnectedSender) {
   expect_pids(shared, {80, 90});
 }
 
+TEST_F(AttributionTest, SeveralSendersOfOneProcess) {
+  bind(web, 3, 17, "0.0.0.0:5353");
+  bind(web, 4, 17, "0.0.0.0:5353");
+  const auto answer = ask(udp("10.0.0.1:5353", "203.0.113.53:53"));
+  EXPECT_EQ(answer.status, AttributionStatus::Exact);
+  expect_pids(answer, {80});
+}
+
+TEST_F(AttributionTest, AnOrphanInAnotherNamespaceMakesTheOwnerAmbiguous) {
+  const auto made = connect(web, 3, "10.0.0.1:50000", "203.0.113.66:4444");
+  image.add_socket({.state = 4,
+                    .local = flow.local,
+                    .remote = flow.remote,
+                    .net = image.add_namespace(4026532118),
+                    .has_socket = false});
+  const auto answer = ask(flow);
+  EXPECT_EQ(answer.status, AttributionStatus::Exact);
+  EXPECT_TRUE(answer.ambiguous);
+  EXPECT_EQ(answer.sock, made.sock.raw());
+  expect_pids(answer, {80});
+}
+
 TEST_F(AttributionTest, AnIpv6SocketMayServeIpv4) {
   bind(web, 3, 17, "[::]:5353");
   bind(web, 4, 17, "[::]:6666", true);
+  bind(web, 5, 17, "[::ffff:0.0.0.0]:7777");
   EXPECT_EQ(ask(udp("10.0.0.1:5353", "10.0.0.2:1")).status, AttributionStatus::Exact);
   EXPECT_EQ(ask(udp("10.0.0.1:6666", "10.0.0.2:1")).status, AttributionStatus::NotFound);
   EXPECT_EQ(ask(udp("[2001:db8::1]:6666", "[2001:db8::2]:1")).status, AttributionStatus::Exact);
+  EXPECT_EQ(ask(udp("10.0.0.1:7777", "10.0.0.2:1")).status, AttributionStatus::Exact);
+  EXPECT_EQ(ask(udp("[2001:db8::1]:7777", "[2001:db8::2]:1")).status, AttributionStatus::NotFound);
 }
 
 TEST_F(AttributionTest, ARawSocketByItsProtocol) {

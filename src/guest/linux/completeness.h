@@ -19,14 +19,14 @@ enum class PartialReason : std::uint8_t {
 [[nodiscard]] const char *to_string(PartialReason reason);
 
 struct Completeness {
-  PartialReason reason = PartialReason::None; ///< the first one met
+  PartialReason reason = PartialReason::None; ///< the first one; KeptChanging gives way to others
   Fault fault;                                ///< where, when `reason` is not None
   std::uint32_t left_out =
       0; ///< how often something was left out, counted; its size may be unknown
 
   [[nodiscard]] bool complete() const { return reason == PartialReason::None; }
   void lost(PartialReason why, Fault where) {
-    if (reason == PartialReason::None) {
+    if (reason == PartialReason::None || reason == PartialReason::KeptChanging) {
       reason = why;
       fault = where;
     }

@@ -21,9 +21,9 @@ bool SocketRow::is_unbound() const {
          (sock.protocol == kTcp || sock.local.port == 0);
 }
 
-/// Brings socks and holders together. A holder belongs to a row by struct sock, or by struct
-/// socket: the latter also covers a TCP sock that was accepted between the two walks or lies under
-/// MPTCP.
+/// Brings socks and holders together. Every sock is read again here, after the descriptors: its
+/// memory may be another connection's by now, and only now is its struct socket of the same time as
+/// the holders. That also covers a TCP sock accepted between the two walks or lying under MPTCP.
 class LinuxSocketWalker::Join {
 public:
   Join(const LinuxSocketWalker &walker, KernelReader &reader, SocketTable &table)
@@ -31,11 +31,11 @@ public:
         holders_(std::move(table.holders)), used_(holders_.size()), namespaces_(layout_),
         socks_(layout_.socket) {
     table_.holders.clear();
+    by_socket_.reserve(holders_.size());
     for (std::uint32_t index = 0; index < holders_.size(); ++index) {
-      by_address_.emplace_back(holders_[index].socket, index);
-      by_address_.emplace_back(holders_[index].sock, index);
+      by_socket_.emplace_back(holders_[index].socket, index);
     }
-    std::ranges::sort(by_address_);
+    std::ranges::sort(by_socket_);
   }
 
   void add_listed(const std::vector<Sock> &socks);
@@ -45,11 +45,10 @@ public:
 private:
   using Entry = std::pair<GuestVirtual, std::uint32_t>;
 
-  void take_holders(GuestVirtual key, std::vector<Holder> &out);
-  /// Gives the row its holders, sorted, and its namespace.
-  void complete(SocketRow &row);
-  /// A row with a socket and no holder: kernel socket, passed in a message, or closed meanwhile.
-  [[nodiscard]] bool settle_unowned(SocketRow &row);
+  /// Makes the sock, read just now, a row with its holders, sorted, and its namespace.
+  void add(const Sock &sock, bool in_table);
+  /// A row with a socket and no holder: kernel socket, passed in a message, or not accepted yet.
+  void settle_unowned(SocketRow &row);
 
   const LinuxSocketWalker &walker_;
   const LinuxLayout &layout_;
@@ -57,74 +56,56 @@ private:
   SocketTable &table_;
   std::vector<Holder> holders_;
   std::vector<bool> used_;
-  std::vector<Entry> by_address_;
+  std::vector<Entry> by_socket_;
   NamespaceInodes namespaces_;
   SockReader socks_;
 };
 
-void LinuxSocketWalker::Join::take_holders(GuestVirtual key, std::vector<Holder> &out) {
-  if (key.is_null()) {
-    return;
-  }
-  for (auto at = std::ranges::lower_bound(by_address_, key, {}, &Entry::first);
-       at != by_address_.end() && at->first == key; ++at) {
-    out.push_back(holders_[at->second]);
-    used_[at->second] = true;
-  }
-}
-
-void LinuxSocketWalker::Join::complete(SocketRow &row) {
-  std::vector<Holder> mine;
-  take_holders(row.sock.address, mine);
-  take_holders(row.sock.socket, mine);
-  const auto key = [this](const Holder &holder) {
-    return std::pair(table_.leaders[holder.leader].tgid, holder.fd);
-  };
-  std::ranges::sort(mine, {}, key);
-  mine.erase(std::unique(mine.begin(), mine.end(),
-                         [&key](const Holder &a, const Holder &b) { return key(a) == key(b); }),
-             mine.end());
-
+void LinuxSocketWalker::Join::add(const Sock &sock, bool in_table) {
+  SocketRow row{sock, 0, {}, OwnerStatus::None, in_table, 0, 0};
+  row.netns = namespaces_.of_net(sock.net, reader_);
   row.first_holder = static_cast<std::uint32_t>(table_.holders.size());
+  if (!sock.socket.is_null()) {
+    for (auto at = std::ranges::lower_bound(by_socket_, sock.socket, {}, &Entry::first);
+         at != by_socket_.end() && at->first == sock.socket; ++at) {
+      table_.holders.push_back(holders_[at->second]);
+      used_[at->second] = true;
+    }
+  }
+  const auto mine = std::span(table_.holders).subspan(row.first_holder);
+  std::ranges::sort(mine, {}, [this](const Holder &holder) {
+    return std::pair(table_.leaders[holder.leader].tgid, holder.fd);
+  });
   row.holder_count = static_cast<std::uint32_t>(mine.size());
-  table_.holders.insert(table_.holders.end(), mine.begin(), mine.end());
   if (!mine.empty()) {
     row.inode = mine.front().inode;
     row.owner_status = OwnerStatus::Exact;
+  } else if (!sock.socket.is_null()) {
+    settle_unowned(row);
   }
-  row.netns = namespaces_.of_net(row.sock.net, reader_);
+  table_.rows.push_back(row);
 }
 
-bool LinuxSocketWalker::Join::settle_unowned(SocketRow &row) {
-  const auto now = socks_.read(row.sock.address, reader_);
-  if (!now || !now->is_same_flow(row.sock) || now->mini) {
-    return false;
-  }
-  row.sock = *now;
+void LinuxSocketWalker::Join::settle_unowned(SocketRow &row) {
   ObjectCopy socket(layout_.socket.socket);
-  if (row.sock.socket.is_null()) {
-    return true; // became an orphan
-  }
   if (const auto loaded =
           socket.load(reader_, row.sock.socket.minus_wrapping(layout_.socket.socket_in_alloc));
       !loaded) {
     table_.completeness.lost(loaded.error());
-    return true;
+    return;
   }
   row.inode = socket.number(layout_.socket.socket_inode);
   if (socket.pointer(layout_.socket.socket_file).is_null()) {
     row.owner_status = OwnerStatus::Kernel;
   }
-  return true;
 }
 
 void LinuxSocketWalker::Join::add_listed(const std::vector<Sock> &socks) {
   for (const Sock &sock : socks) {
-    SocketRow row{sock, 0, {}, OwnerStatus::None, true, 0, 0};
-    complete(row);
-    if (row.holder_count != 0 || sock.socket.is_null() || settle_unowned(row)) {
-      table_.rows.push_back(row);
-    }
+    const auto now = socks_.read(sock.address, reader_);
+    if (now && now->is_same_flow(sock) && now->mini == sock.mini) {
+      add(*now, true);
+    } // else it ended since; what lies there now was not there when the walk began
   }
 }
 
@@ -133,17 +114,19 @@ void LinuxSocketWalker::Join::add_unlisted() {
     if (used_[index]) {
       continue;
     }
-    const auto sock = socks_.read(holders_[index].sock, reader_);
-    if (!sock) {
-      if (sock.error().code != FaultCode::NotFound &&
-          walker_.holds_still(holders_[index], reader_)) {
+    const Holder &holder = holders_[index];
+    const auto sock = socks_.read(holder.sock, reader_);
+    if (sock && sock->socket == holder.socket) {
+      add(*sock, false);
+    } else if (!(!sock && sock.error().code == FaultCode::NotFound) &&
+               walker_.holds_still(holder, reader_)) {
+      if (sock) {
+        table_.completeness.lost(PartialReason::KeptChanging,
+                                 {FaultCode::Malformed, holder.sock.raw()});
+      } else {
         table_.completeness.lost(sock.error());
       }
-      continue;
     }
-    SocketRow row{*sock, 0, {}, OwnerStatus::Exact, false, 0, 0};
-    complete(row);
-    table_.rows.push_back(row);
   }
 }
 
@@ -208,10 +191,18 @@ bool LinuxSocketWalker::is_unchanged(const SocketTable &table, const SocketRow &
   if (!now || !now->is_same_flow(row.sock) || now->socket != row.sock.socket) {
     return false;
   }
-  return std::ranges::all_of(table.holders_of(row), [&](const Holder &holder) {
-    return holds_still(holder, reader) &&
-           guest::is_unchanged(table.leaders[holder.leader], reader, layout_.task);
-  });
+  std::optional<std::uint32_t> checked;
+  for (const Holder &holder : table.holders_of(row)) {
+    if (checked == holder.leader) {
+      continue; // one descriptor of a process is enough
+    }
+    checked = holder.leader;
+    if (!holds_still(holder, reader) ||
+        !guest::is_unchanged(table.leaders[holder.leader], reader, layout_.task)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 } // namespace outguard::guest

@@ -38,6 +38,12 @@ struct SocketTable {
   std::vector<SocketRow> rows; ///< by protocol, family and addresses
   Completeness completeness;
 
+  /// No process was left out that holds a socket of this table. One descriptor table that kept
+  /// changing does not spoil what was found: it is checked again before it is told.
+  [[nodiscard]] bool owners_are_known() const {
+    return completeness.complete() || completeness.reason == PartialReason::KeptChanging ||
+           completeness.reason == PartialReason::TableUnknown;
+  }
   [[nodiscard]] std::span<const Holder> holders_of(const SocketRow &row) const {
     return std::span(holders).subspan(row.first_holder, row.holder_count);
   }
@@ -54,7 +60,8 @@ public:
   [[nodiscard]] SocketTable walk(KernelReader &reader) const;
   [[nodiscard]] static SocketsSeen to_seen(const SocketTable &table);
 
-  /// Reads the row's sock, its holders' descriptors and their tasks again: all as it was?
+  /// Reads the row's sock again, and of every process that holds it the task and one descriptor:
+  /// all as it was?
   [[nodiscard]] bool is_unchanged(const SocketTable &table, const SocketRow &row,
                                   KernelReader &reader) const;
 
