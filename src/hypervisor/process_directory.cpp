@@ -1,6 +1,8 @@
 #include "hypervisor/process_directory.h"
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <climits>
 #include <memory>
@@ -35,6 +37,13 @@ template <class Number> std::optional<Number> parse_number(std::string_view text
   return number;
 }
 
+/// NotFound, as opposed to "may not" and "cannot": no such file, or the process has ended.
+tl::unexpected<Error> fail_to(const std::string &what) {
+  const bool absent = errno == ENOENT || errno == ESRCH;
+  auto error = fail_errno(what);
+  return absent ? fail(ErrorCode::NotFound, std::move(error.value().message)) : error;
+}
+
 } // namespace
 
 Result<ProcessDirectory> ProcessDirectory::open(pid_t pid) {
@@ -56,42 +65,49 @@ std::string ProcessDirectory::path(const std::string &file) const {
 Result<Fd> ProcessDirectory::open_file(const std::string &file, int flags) const {
   Fd opened(::openat(directory_.get(), file.c_str(), flags | O_CLOEXEC));
   if (!opened) {
-    return fail_errno("open " + path(file));
+    return fail_to("open " + path(file));
   }
   return opened;
 }
 
-Result<std::string> ProcessDirectory::read(const std::string &file, std::size_t most) const {
+Result<std::string> ProcessDirectory::read_start(const std::string &file, std::size_t most) const {
   auto opened = open_file(file, O_RDONLY);
   if (!opened) {
     return tl::unexpected(opened.error());
   }
   std::string text;
   std::array<char, 16384> chunk{};
-  for (;;) {
-    const ssize_t got = ::read(opened->get(), chunk.data(), chunk.size());
+  while (text.size() < most) {
+    const ssize_t got =
+        ::read(opened->get(), chunk.data(), std::min(chunk.size(), most - text.size()));
     if (got < 0 && errno == EINTR) {
       continue;
     }
     if (got < 0) {
-      return fail_errno("read " + path(file));
+      return fail_to("read " + path(file));
     }
     if (got == 0) {
-      return text;
-    }
-    if (text.size() + static_cast<std::size_t>(got) > most) {
-      return fail(ErrorCode::LimitReached,
-                  path(file) + " is longer than " + std::to_string(most) + " bytes");
+      break;
     }
     text.append(chunk.data(), static_cast<std::size_t>(got));
   }
+  return text;
+}
+
+Result<std::string> ProcessDirectory::read(const std::string &file, std::size_t most) const {
+  auto text = read_start(file, most + 1);
+  if (text && text->size() > most) {
+    return fail(ErrorCode::LimitReached,
+                path(file) + " is longer than " + std::to_string(most) + " bytes");
+  }
+  return text;
 }
 
 Result<std::string> ProcessDirectory::read_link(const std::string &file) const {
   std::array<char, PATH_MAX> target{};
   const ssize_t got = ::readlinkat(directory_.get(), file.c_str(), target.data(), target.size());
   if (got < 0) {
-    return fail_errno("readlink " + path(file));
+    return fail_to("readlink " + path(file));
   }
   return std::string(target.data(), static_cast<std::size_t>(got));
 }

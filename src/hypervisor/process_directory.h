@@ -18,6 +18,9 @@ public:
   [[nodiscard]] static Result<ProcessDirectory> open(pid_t pid);
 
   [[nodiscard]] pid_t pid() const { return pid_; }
+  // NotFound, everywhere: there is no such file, or the process has ended.
+  /// The first bytes of the file, at most `most`.
+  [[nodiscard]] Result<std::string> read_start(const std::string &file, std::size_t most) const;
   /// The whole file; LimitReached if it is longer than `most` bytes.
   [[nodiscard]] Result<std::string> read(const std::string &file, std::size_t most) const;
   [[nodiscard]] Result<std::string> read_link(const std::string &file) const;

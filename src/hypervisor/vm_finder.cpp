@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -19,21 +20,26 @@ namespace {
 
 /// The kernel's limit for one argument is 128 KiB; libvirt's longest lines are below 64 KiB in all.
 constexpr std::size_t kMostCommandLineBytes = std::size_t{256} * 1024;
+constexpr std::size_t kMostProgramName = 4096; // PATH_MAX
 constexpr std::size_t kMostDescriptors = 65536;
 constexpr std::size_t kMostFdinfoBytes = 4096;
 constexpr std::size_t kMostTaps = 64;
 
-/// Reading argv[0] would be enough, but /proc gives a file no cheaper in part than whole.
-bool runs_qemu(const ProcessDirectory &process) {
+/// By its program or argv[0]. The latter is for all to read: a VM of somebody else is recognised
+/// without root, too. An error: this process may look at neither.
+Result<bool> runs_qemu(const ProcessDirectory &process) {
   const auto program = process.read_link("exe");
-  if (!program) {
-    return false; // a kernel thread, or gone
-  }
-  if (is_qemu_name(*program)) {
+  if (program && is_qemu_name(*program)) {
     return true;
   }
-  const auto line = process.read("cmdline", kMostCommandLineBytes);
-  return line && is_qemu_name(line->substr(0, line->find('\0')));
+  if (!program && program.error().code == ErrorCode::NotFound) {
+    return false; // a kernel thread, or gone
+  }
+  const auto line = process.read_start("cmdline", kMostProgramName);
+  if (line) {
+    return is_qemu_name(line->substr(0, line->find('\0')));
+  }
+  return program ? Result<bool>(false) : tl::unexpected(line.error());
 }
 
 bool same_file(const std::string &one, const std::string &other) {
@@ -69,11 +75,12 @@ std::string tap_of_descriptor(const ProcessDirectory &process, const std::string
   return info->substr(start, info->find('\n', start) - start);
 }
 
-void find_taps(const ProcessDirectory &process, VmFound &vm) {
+/// False: could not look.
+bool find_taps(const ProcessDirectory &process, VmFound &vm) {
   const auto numbers = process.list("fd", kMostDescriptors);
   if (!numbers) {
     vm.gaps.push_back("taps not found: " + numbers.error().message);
-    return;
+    return false;
   }
   for (const auto &number : *numbers) {
     const auto target = process.read_link("fd/" + number);
@@ -101,13 +108,14 @@ void find_taps(const ProcessDirectory &process, VmFound &vm) {
     if (inode) {
       tap.netns = *inode;
     } else {
-      vm.gaps.push_back("network namespace of tap " + tap.name +
+      vm.gaps.push_back("network namespace of tap " + GuestText(tap.name).printable() +
                         " not found: " + inode.error().message);
     }
     vm.taps.push_back(std::move(tap));
   }
   std::sort(vm.taps.begin(), vm.taps.end(),
             [](const TapFound &one, const TapFound &other) { return one.name < other.name; });
+  return true;
 }
 
 void compare_taps(const QemuCommandLine &line, VmFound &vm) {
@@ -132,40 +140,57 @@ Result<VmFound> inspect_qemu(pid_t pid) {
     return tl::unexpected(process.error());
   }
   const auto started = process->start_time();
-  if (!started || !runs_qemu(*process)) {
+  if (!started) {
+    return tl::unexpected(started.error());
+  }
+  const auto is_qemu = runs_qemu(*process);
+  if (!is_qemu) {
+    return tl::unexpected(is_qemu.error());
+  }
+  if (!*is_qemu) {
     return fail(ErrorCode::NotFound, "process " + std::to_string(pid) + " is not a QEMU");
   }
   VmFound vm;
   vm.pid = pid;
   vm.start_time = *started;
+  // From here on it is a VM, and whatever cannot be read is a gap.
   const auto text = process->read("cmdline", kMostCommandLineBytes);
-  if (!text) {
+  if (!text && text.error().code == ErrorCode::NotFound) {
     return tl::unexpected(text.error());
   }
-  if (text->empty()) { // a zombie has no arguments any more
+  if (text && text->empty()) { // a zombie has no arguments any more
     return fail(ErrorCode::NotFound, "process " + std::to_string(pid) + " has ended");
   }
-  const auto arguments = split_arguments(*text);
-  auto line = parse_command_line(arguments);
+  if (const auto program = process->read_link("exe");
+      !program && program.error().code == ErrorCode::Permission) {
+    vm.gaps.emplace_back("needs root: only its command line can be read");
+  }
+  QemuCommandLine line;
+  if (text) {
+    line = parse_command_line(split_arguments(*text));
+  } else {
+    line.gaps.push_back("command line not read: " + text.error().message);
+  }
   vm.name = line.name;
   vm.uuid = line.uuid;
   vm.machine = line.machine;
   vm.accel = line.accel;
   vm.memory_bytes = line.memory_bytes;
-  vm.gaps = std::move(line.gaps);
-  if (vm.uuid.empty()) {
+  vm.gaps.insert(vm.gaps.end(), line.gaps.begin(), line.gaps.end());
+  if (vm.uuid.empty() && text) {
     vm.gaps.emplace_back("no UUID on the command line: known by its process only");
   }
-  if (line.qmp_paths.empty()) {
-    vm.gaps.emplace_back("no QMP socket: its memory cannot be read");
-  } else {
+  if (!line.qmp_paths.empty()) {
     vm.qmp_path = reachable_path(*process, line.qmp_paths.front());
+  } else if (text) {
+    vm.gaps.emplace_back("no QMP socket: its memory cannot be read");
   }
   if (const auto netns = process->inode("ns/net")) {
     vm.netns = *netns;
   }
-  find_taps(*process, vm);
-  compare_taps(line, vm);
+  if (find_taps(*process, vm)) {
+    compare_taps(line, vm);
+  }
   return vm;
 }
 
@@ -176,10 +201,16 @@ Result<std::vector<VmFound>> QemuProcessFinder::find() const {
   }
   std::sort(pids->begin(), pids->end());
   std::vector<VmFound> vms;
+  std::optional<Error> unknown; ///< a process that may be a VM or not
   for (const pid_t pid : *pids) {
     if (auto vm = inspect_qemu(pid)) {
       vms.push_back(std::move(*vm));
+    } else if (vm.error().code != ErrorCode::NotFound) {
+      unknown = std::move(vm.error());
     }
+  }
+  if (vms.empty() && unknown) {
+    return tl::unexpected(std::move(*unknown)); // not the same as "no VMs"
   }
   // Clones made by copying a command line: the UUID is no key then, and somebody must be told.
   for (auto &vm : vms) {

@@ -27,7 +27,8 @@ public:
   [[nodiscard]] Result<std::vector<VmFound>> find() const override;
 };
 
-/// Looks at one process. NotFound: it is no QEMU, or gone.
+/// Looks at one process. NotFound: it is no QEMU, or gone. What cannot be read of a QEMU is a gap;
+/// any other error: this process may not even see what it is.
 [[nodiscard]] Result<VmFound> inspect_qemu(pid_t pid);
 
 /// What all finders of this host find.

@@ -1,5 +1,6 @@
 // Against real processes: QEMU itself without a guest where there is one, and a shell named like
 // it. Parts that need root or tun are skipped loudly.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -7,11 +8,14 @@
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 #include <gmock/gmock.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,7 +30,9 @@ namespace outguard::hypervisor {
 namespace {
 
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using namespace std::chrono_literals;
 
 /// A child process; killed and collected at the end.
@@ -125,6 +131,37 @@ TEST(VmFinder, FindsByProgramNameAndSaysWhatIsMissing) {
   EXPECT_EQ(open_memory(*vm).error().code, ErrorCode::Unsupported);
 }
 
+TEST(VmFinder, WithoutRootVmsOfOthersAreThereWithTheirGaps) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "SKIPPED: needs root to give it up";
+  }
+  const Child qemu(named_like_qemu("of-root"), "/", "sh");
+  ASSERT_TRUE(eventually([&] { return inspect_qemu(qemu.pid()).has_value(); }));
+  const pid_t nobody = ::fork();
+  if (nobody == 0) {
+    constexpr uid_t kNobody = 65534;
+    if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 ||
+        ::setresuid(kNobody, kNobody, kNobody) != 0) {
+      ::_exit(1);
+    }
+    const auto vms = find_vms();
+    const auto vm = vms ? choose_vm("of-root", *vms) : tl::unexpected(vms.error());
+    if (!vm || vm->pid != qemu.pid()) {
+      ::_exit(2);
+    }
+    const auto has = [&](const char *text) {
+      return std::any_of(vm->gaps.begin(), vm->gaps.end(), [&](const std::string &gap) {
+        return gap.find(text) != std::string::npos;
+      });
+    };
+    ::_exit(!has("needs root") || !has("taps not found") ? 3 : has("no tap:") ? 4 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(nobody, &status, 0), nobody);
+  EXPECT_EQ(WEXITSTATUS(status), 0)
+      << "2: not found, 3: a gap is missing, 4: claims what it cannot";
+}
+
 TEST(VmFinder, OtherProcessesAreNoVms) {
   EXPECT_EQ(inspect_qemu(::getpid()).error().code, ErrorCode::NotFound);
   EXPECT_EQ(inspect_qemu(2'000'000'000).error().code, ErrorCode::NotFound);
@@ -169,6 +206,72 @@ TEST(VmWatch, SeesVmsComeAndGo) {
   EXPECT_TRUE(heard(VmChange::Kind::Appeared));
   child.end();
   EXPECT_TRUE(heard(VmChange::Kind::Disappeared));
+}
+
+/// What a look finds is to order; the process is real.
+class WatchedChild : public testing::Test {
+protected:
+  WatchedChild() {
+    EXPECT_TRUE(eventually([&] {
+      const auto vm = inspect_qemu(child_.pid());
+      found_ = {vm.value_or(VmFound{})};
+      return vm.has_value();
+    }));
+  }
+  /// The kinds of one look's changes.
+  std::vector<VmChange::Kind> look() {
+    std::this_thread::sleep_for(VmWatch::kInterval);
+    const auto changes = watch_.next(0ms);
+    EXPECT_TRUE(changes);
+    std::vector<VmChange::Kind> kinds;
+    for (const auto &change : changes.value_or(std::vector<VmChange>{})) {
+      kinds.push_back(change.kind);
+    }
+    return kinds;
+  }
+
+  Child child_{named_like_qemu("watched"), "/", "sh"};
+  std::vector<VmFound> found_;
+  VmWatch watch_{[this]() -> Result<std::vector<VmFound>> { return found_; }};
+};
+
+TEST_F(WatchedChild, StaysUntilItsProcessEnds) {
+  EXPECT_THAT(look(), ElementsAre(VmChange::Kind::Appeared));
+  const auto vms = std::exchange(found_, {});
+  EXPECT_THAT(look(), IsEmpty()) << "a look that failed to see it";
+  found_ = vms;
+  EXPECT_THAT(look(), IsEmpty()) << "and one that saw it again";
+  found_.clear();
+  child_.end();
+  EXPECT_THAT(look(), ElementsAre(VmChange::Kind::Disappeared));
+}
+
+TEST_F(WatchedChild, OnlyTapsAndTheQmpPathAreAChange) {
+  EXPECT_THAT(look(), ElementsAre(VmChange::Kind::Appeared));
+  found_[0].gaps.emplace_back("another text");
+  EXPECT_THAT(look(), IsEmpty());
+  found_[0].taps.push_back({"tap9", 1, 9});
+  EXPECT_THAT(look(), ElementsAre(VmChange::Kind::Changed));
+  found_[0].qmp_path = "/q";
+  EXPECT_THAT(look(), ElementsAre(VmChange::Kind::Changed));
+}
+
+TEST_F(WatchedChild, AnEarlierProcessOfThatNumberIsNotIt) {
+  found_[0].start_time -= 1;
+  EXPECT_THAT(look(), IsEmpty());
+}
+
+TEST_F(WatchedChild, IsThereWithoutAPidfd) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto kinds = look();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THAT(kinds, ElementsAre(VmChange::Kind::Appeared));
+  EXPECT_THAT(look(), IsEmpty());
+  child_.end();
+  EXPECT_THAT(look(), ElementsAre(VmChange::Kind::Disappeared));
 }
 
 /// Private and shared RAM, small and above the hole below 4 GiB.
