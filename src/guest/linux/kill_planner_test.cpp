@@ -137,14 +137,16 @@ TEST_F(KillPlannerTest, Fate) {
   EXPECT_EQ(attach().fate(process), ProcessFate::Exited);
   // Unlinked, and its bytes still there: what a freed task_struct looks like.
   const GuestVirtual node = image.at(bad, "task_struct", "tasks");
-  const GuestVirtual next(image.builder().space().read_pointer(node).value());
+  const GuestVirtual behind(image.builder().space().read_pointer(node).value());
   const GuestVirtual back(image.builder().space().read_pointer(node.plus_wrapping(8)).value());
-  image.builder().put_pointer(back, next);
-  image.builder().put_pointer(next.plus_wrapping(8), back);
+  image.builder().put_pointer(back, behind);
+  image.builder().put_pointer(behind.plus_wrapping(8), back);
   EXPECT_EQ(attach().fate(process), ProcessFate::Gone);
-  image.builder().put(image.at(image.init_process(), "task_struct", "tasks"),
-                      std::uint64_t{0xdead'0000});
-  EXPECT_EQ(attach().fate(process), ProcessFate::Unknown);
+  for (const std::uint64_t next : {0xdead'0000U, 0U, 1U}) {
+    image.builder().put(image.at(image.init_process(), "task_struct", "tasks"),
+                        std::uint64_t{next});
+    EXPECT_EQ(attach().fate(process), ProcessFate::Unknown) << next;
+  }
 }
 
 } // namespace

@@ -16,7 +16,11 @@ ListLinks links_of(const ObjectCopy &object, const Member &member) {
 }
 
 std::optional<GuestVirtual> ListWalk::node(Completeness &completeness) {
-  if (ended_ || node_ == head_ || node_.is_null() || (node_.raw() & 1) != 0) {
+  if (ended_ || node_ == end_ || (!end_ && is_marker(node_))) {
+    return std::nullopt;
+  }
+  if (is_marker(node_)) {
+    break_off(completeness);
     return std::nullopt;
   }
   if (reader_.budget().exhausted() || !reader_.step()) {
@@ -41,8 +45,7 @@ bool ListWalk::accept(ListLinks links, Completeness &completeness) {
     // An insertion or removal half done (the guest may stand still in the middle of it) leaves one
     // wrong back link. A second one is a cycle or a lie.
     if (mismatch_tolerated_) {
-      ended_ = true;
-      completeness.lost(PartialReason::ListBroken, {FaultCode::Malformed, node_.raw()});
+      break_off(completeness);
       return false;
     }
     mismatch_tolerated_ = true;
@@ -51,6 +54,11 @@ bool ListWalk::accept(ListLinks links, Completeness &completeness) {
   from_ = node_;
   node_ = links.next;
   return true;
+}
+
+void ListWalk::break_off(Completeness &completeness) {
+  ended_ = true;
+  completeness.lost(PartialReason::ListBroken, {FaultCode::Malformed, node_.raw()});
 }
 
 void ListWalk::give_up(Fault where, Completeness &completeness) {

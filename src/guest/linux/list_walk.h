@@ -24,21 +24,29 @@ inline constexpr std::uint32_t kListLinkBytes = 16;
 
 class ListWalk {
 public:
-  /// Starts at the node that `first` points to. The list ends at `head` again (list_head), at null
-  /// (hlist), or at an odd value (hlist_nulls).
-  ListWalk(KernelReader &reader, GuestVirtual head, GuestVirtual first)
-      : reader_(reader), head_(head), from_(head), node_(first) {}
+  /// Starts at the node that `first` points to. Only `end` ends the list: `head` again (list_head),
+  /// null (hlist), or the bucket's own marker (hlist_nulls; another's means that a node moved to
+  /// another chain under us). nullopt: the marker is not known, null and any odd value will do.
+  ListWalk(KernelReader &reader, GuestVirtual head, GuestVirtual first,
+           std::optional<GuestVirtual> end)
+      : reader_(reader), end_(end), from_(head), node_(first) {}
 
   /// The node to copy now; nullopt at the end, or when the walk was given up (see completeness).
   [[nodiscard]] std::optional<GuestVirtual> node(Completeness &completeness);
+  /// Null or odd: no node is there.
+  [[nodiscard]] static bool is_marker(GuestVirtual value) {
+    return value.is_null() || (value.raw() & 1) != 0;
+  }
   /// Tells the links found in that copy. False: the list moved, drop the copy; node() has another.
   [[nodiscard]] bool accept(ListLinks links, Completeness &completeness);
   /// The copy could not be made.
   void give_up(Fault where, Completeness &completeness);
 
 private:
+  void break_off(Completeness &completeness);
+
   KernelReader &reader_;
-  GuestVirtual head_;
+  std::optional<GuestVirtual> end_;
   GuestVirtual from_; ///< the node before node_
   GuestVirtual node_;
   int retries_ = 0;

@@ -22,11 +22,12 @@ struct ListWalkTest : testing::Test {
     guest.put_pointer(nodes[to].plus_wrapping(8), nodes[from]);
   }
   /// nodes[0] is the head.
-  std::vector<GuestVirtual> walk(std::uint64_t steps = 1000) {
+  std::vector<GuestVirtual> walk(std::uint64_t steps = 1000) { return walk_to(nodes[0], steps); }
+  std::vector<GuestVirtual> walk_to(std::optional<GuestVirtual> end, std::uint64_t steps = 1000) {
     const AddressSpace space = guest.space();
     KernelReader reader(space, WalkBudget(steps, 1 << 20));
     std::vector<GuestVirtual> visited;
-    ListWalk list(reader, nodes[0], reader.pointer(nodes[0]).value());
+    ListWalk list(reader, nodes[0], reader.pointer(nodes[0]).value(), end);
     while (const auto node = list.node(outcome)) {
       const auto next = reader.pointer(*node);
       const auto back = reader.pointer(node->plus_wrapping(8));
@@ -49,10 +50,19 @@ TEST_F(ListWalkTest, VisitsAllInOrder) {
   EXPECT_TRUE(outcome.complete());
 }
 
-TEST_F(ListWalkTest, EndsAtNullAndAtAnOddValue) {
-  for (const std::uint64_t end : {0U, 7U}) {
-    guest.put(nodes[3], end);
-    EXPECT_EQ(walk().size(), 3U);
+TEST_F(ListWalkTest, EndsOnlyAtItsOwnEnd) {
+  const std::vector<GuestVirtual> markers = {GuestVirtual(0), GuestVirtual(7), GuestVirtual(9)};
+  std::vector<std::optional<GuestVirtual>> ends(markers.begin(), markers.end());
+  ends.emplace_back(nodes[0]);
+  for (const GuestVirtual found : markers) {
+    guest.put_pointer(nodes[3], found);
+    for (const auto &end : ends) {
+      outcome = {};
+      EXPECT_EQ(walk_to(end).size(), 3U);
+      EXPECT_EQ(outcome.reason, end == found ? PartialReason::None : PartialReason::ListBroken);
+    }
+    outcome = {};
+    EXPECT_EQ(walk_to(std::nullopt).size(), 3U);
     EXPECT_TRUE(outcome.complete());
   }
 }

@@ -13,6 +13,27 @@ constexpr std::uint32_t kPointerBytes = 8;
 constexpr std::uint32_t kMostBroken = 64; ///< chains; a table with more is no table
 constexpr int kMostRetries = 3;           ///< of a chain that changed into nonsense under the walk
 
+/// What the chains of one table end with: null, or (number of the bucket + something) * 2 + 1. Any
+/// empty bucket tells it (include/linux/list_nulls.h, INIT_HLIST_NULLS_HEAD).
+class ChainEnds {
+public:
+  void learn(std::uint64_t bucket, GuestVirtual head) {
+    if (ListWalk::is_marker(head)) {
+      of_first_ = head.is_null() ? 0 : head.raw() - bucket * 2;
+    }
+  }
+  [[nodiscard]] bool known() const { return of_first_.has_value(); }
+  [[nodiscard]] std::optional<GuestVirtual> of(std::uint64_t bucket) const {
+    if (!of_first_) {
+      return std::nullopt;
+    }
+    return GuestVirtual(*of_first_ == 0 ? 0 : *of_first_ + bucket * 2);
+  }
+
+private:
+  std::optional<std::uint64_t> of_first_;
+};
+
 } // namespace
 
 /// One walk: what it found, and which tables it has been through (namespaces share most).
@@ -31,8 +52,10 @@ public:
   Completeness &completeness;
 
 private:
-  void follow_chain(GuestVirtual head, GuestVirtual first);
-  [[nodiscard]] Completeness follow_once(GuestVirtual head, GuestVirtual first);
+  using End = std::optional<GuestVirtual>;
+
+  void follow_chain(GuestVirtual head, GuestVirtual first, End end);
+  [[nodiscard]] Completeness follow_once(GuestVirtual head, GuestVirtual first, End end);
 
   SockReader socks_;
   Member node_;
@@ -40,9 +63,9 @@ private:
   std::vector<Sock> found_;
 };
 
-Completeness SocketTables::Pass::follow_once(GuestVirtual head, GuestVirtual first) {
+Completeness SocketTables::Pass::follow_once(GuestVirtual head, GuestVirtual first, End end) {
   Completeness outcome;
-  ListWalk walk(reader, head, first);
+  ListWalk walk(reader, head, first, end);
   while (const auto node = walk.node(outcome)) {
     const auto sock = socks_.read(node->minus_wrapping(node_.offset), reader);
     if (!sock && sock.error().code != FaultCode::NotFound) {
@@ -54,14 +77,14 @@ Completeness SocketTables::Pass::follow_once(GuestVirtual head, GuestVirtual fir
   return outcome;
 }
 
-void SocketTables::Pass::follow_chain(GuestVirtual head, GuestVirtual first) {
-  Completeness outcome = follow_once(head, first);
+void SocketTables::Pass::follow_chain(GuestVirtual head, GuestVirtual first, End end) {
+  Completeness outcome = follow_once(head, first, end);
   for (int retry = 0; retry < kMostRetries && !outcome.complete(); ++retry) {
     const auto again = reader.pointer(head);
     if (!again) {
       break;
     }
-    outcome = follow_once(head, *again); // what is found twice is dropped in the end
+    outcome = follow_once(head, *again, end); // what is found twice is dropped in the end
   }
   if (!outcome.complete()) {
     completeness.lost(outcome.reason, outcome.fault);
@@ -76,6 +99,7 @@ void SocketTables::Pass::follow(const Buckets &buckets) {
   const std::uint64_t count = std::min(buckets.count, kMostBuckets);
   const std::uint64_t per_chunk = std::max<std::uint64_t>(kChunkBytes / buckets.stride, 1);
   std::vector<std::uint8_t> chunk;
+  ChainEnds ends;
   const std::uint32_t broken_before = completeness.left_out;
   for (std::uint64_t done = 0; done < count; done += per_chunk) {
     if (completeness.left_out - broken_before > kMostBroken) {
@@ -88,12 +112,19 @@ void SocketTables::Pass::follow(const Buckets &buckets) {
       completeness.lost(read.error());
       continue;
     }
-    for (std::uint64_t at = buckets.head; at + kPointerBytes <= chunk.size();
-         at += buckets.stride) {
+    const auto head_of = [&](std::uint64_t index) {
       std::uint64_t first = 0;
-      std::memcpy(&first, chunk.data() + at, sizeof first);
-      if (first != 0 && (first & 1) == 0 && completeness.left_out - broken_before <= kMostBroken) {
-        follow_chain(start.plus_wrapping(at), GuestVirtual(first));
+      std::memcpy(&first, chunk.data() + index * buckets.stride + buckets.head, sizeof first);
+      return GuestVirtual(first);
+    };
+    for (std::uint64_t index = 0; index < here && !ends.known(); ++index) {
+      ends.learn(done + index, head_of(index));
+    }
+    for (std::uint64_t index = 0; index < here; ++index) {
+      const GuestVirtual first = head_of(index);
+      const auto end = ends.of(done + index);
+      if (first != end && completeness.left_out - broken_before <= kMostBroken) {
+        follow_chain(start.plus_wrapping(index * buckets.stride + buckets.head), first, end);
       }
     }
   }
@@ -179,7 +210,7 @@ void SocketTables::find_namespaces(Pass &pass) const {
     }
     return;
   }
-  ListWalk walk(pass.reader, *namespace_list_, *first);
+  ListWalk walk(pass.reader, *namespace_list_, *first, *namespace_list_);
   while (const auto node = walk.node(pass.completeness)) {
     const GuestVirtual at = node->minus_wrapping(layout.net_list.offset);
     if (const auto loaded = net.load(pass.reader, at); !loaded) {

@@ -253,6 +253,24 @@ TEST_F(SocketWalkerTest, AnArrayOfListenersInsideTheTable) { // 5.10
   EXPECT_EQ(walk().sockets.at(0).state, SocketState::Listen);
 }
 
+TEST_F(SocketWalkerTest, AChainThatEndsInAnotherBucketIsBroken) {
+  const auto made = image.add_socket({.local = end("10.0.0.1:1"), .remote = end("10.0.0.2:2")});
+  const GuestVirtual node = image.at(made.sock, "sock_common", "skc_node");
+  for (const std::uint64_t marker : {0U, 3U, 1025U}) {
+    image.builder().put(node, marker); // its own is 1
+    EXPECT_EQ(walk().completeness.reason, PartialReason::ListBroken) << marker;
+  }
+}
+
+TEST_F(SocketWalkerTest, ATableWithoutAnEmptyBucketIsRead) {
+  for (std::uint32_t count = 0; count < 2 * LinuxImage::kEstablishedBuckets; ++count) {
+    image.add_minisock(6, end("10.0.0.1:1"), end("10.0.0.2:2"));
+  }
+  const auto seen = walk();
+  EXPECT_TRUE(seen.completeness.complete());
+  EXPECT_EQ(seen.sockets.size(), 2 * LinuxImage::kEstablishedBuckets);
+}
+
 TEST_F(SocketWalkerTest, ACyclicChainEnds) {
   const auto made = image.add_socket({.local = end("10.0.0.1:1"), .remote = end("10.0.0.2:2")});
   const GuestVirtual node = image.at(made.sock, "sock_common", "skc_node");

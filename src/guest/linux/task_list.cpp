@@ -20,7 +20,7 @@ std::vector<Task> TaskList::follow(GuestVirtual head, const Member &node, ListLi
     completeness.lost(first.error());
     return tasks;
   }
-  ListWalk walk(reader, head, *first);
+  ListWalk walk(reader, head, *first, head);
   ObjectCopy copy(layout_.extent);
   while (const auto at = walk.node(completeness)) {
     if (const auto loaded = copy.load(reader, at->minus_wrapping(node.offset)); !loaded) {
