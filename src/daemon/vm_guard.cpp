@@ -159,7 +159,9 @@ void VmGuard::take_events() {
   while (true) {
     auto event = sensor_->next_event(kEventWait);
     if (!event) {
-      log::warning(name_ + ": " + event.error().message + "; it is started again");
+      if (sleep_for(milliseconds(0))) { // false: it was ended by us
+        log::warning(name_ + ": " + event.error().message + "; it is started again");
+      }
       return;
     }
     if (*event) {
