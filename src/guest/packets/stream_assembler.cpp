@@ -16,7 +16,9 @@ std::int32_t distance(std::uint32_t to, std::uint32_t from) {
 } // namespace
 
 StreamAssembler::StreamAssembler(StreamConfig config, Inspector &inspector)
-    : config_(config), inspector_(inspector) {}
+    : config_(config), inspector_(inspector) {
+  static_assert(kWaitingOverhead >= sizeof(Waiting) + 32);
+}
 
 void StreamAssembler::segment(Flow &flow, FlowDirection direction, const DecodedPacket &packet,
                               ObservableSink &sink) {
@@ -38,6 +40,9 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
     release(side);
     side.expected = start;
     ahead = 0;
+  }
+  if (const Stream *stream = stream_of(side)) {
+    by_use_.splice(by_use_.end(), by_use_, stream->use);
   }
   const Endpoint &receiver =
       direction == FlowDirection::ToRemote ? flow.tuple.remote : flow.tuple.local;
@@ -82,7 +87,7 @@ void StreamAssembler::deliver(Flow &flow, FlowSide &side, std::span<const std::u
         const auto room = config_.buffer_bytes - stream->buffer.size();
         view = bytes.first(std::min(room, bytes.size()));
         if (!append(*stream, view)) {
-          close(side);
+          release(side);
           return;
         }
       }
@@ -95,34 +100,51 @@ void StreamAssembler::deliver(Flow &flow, FlowSide &side, std::span<const std::u
     if (state.protocol != AppProtocol::None) {
       flow.app_protocol = state.protocol;
     }
-    if (progress.done || !keep(side, state, view.subspan(progress.consumed))) {
+    if (progress.done) {
       close(side);
       return;
     }
-    stream_of(side)->skip = progress.skip;
+    if (Stream *kept = keep(side, state, view.subspan(progress.consumed))) {
+      kept->skip = progress.skip;
+    }
   }
 }
 
 /// Remembers what the next segment will be looked at with. `unconsumed` is the tail of the stream's
-/// own buffer or of a packet. False: too much, or no memory left.
-bool StreamAssembler::keep(FlowSide &side, const StreamState &state,
-                           std::span<const std::uint8_t> unconsumed) {
+/// own buffer or of a packet. nullptr: too much, or no memory left; the next segment is looked at
+/// without what came before.
+StreamAssembler::Stream *StreamAssembler::keep(FlowSide &side, const StreamState &state,
+                                               std::span<const std::uint8_t> unconsumed) {
   if (unconsumed.size() >= config_.buffer_bytes) {
     ++counters_.gave_up;
-    return false;
+    if (Stream *stream = stream_of(side)) {
+      begin_anew(*stream);
+    }
+    return nullptr;
   }
   Stream *stream = open_stream(side);
   if (stream == nullptr) {
-    return false;
+    return nullptr;
   }
   stream->state = state;
   if (stream->buffer.empty()) {
-    return append(*stream, unconsumed);
+    if (append(*stream, unconsumed)) {
+      return stream;
+    }
+    release(side);
+    return nullptr;
   }
   const auto consumed = stream->buffer.size() - unconsumed.size();
   stream->buffer.erase(stream->buffer.begin(),
                        stream->buffer.begin() + static_cast<std::ptrdiff_t>(consumed));
-  return true;
+  return stream;
+}
+
+/// Keeps only what waits.
+void StreamAssembler::begin_anew(Stream &stream) {
+  counters_.bytes_held -= stream.buffer.capacity();
+  stream.buffer = std::vector<std::uint8_t>(); // `= {}` would keep the memory
+  stream.state = {};
 }
 
 bool StreamAssembler::append(Stream &stream, std::span<const std::uint8_t> bytes) {
@@ -161,11 +183,11 @@ void StreamAssembler::hold_back(FlowSide &side, std::uint32_t sequence,
   if (repeats_before || repeats_here) {
     return;
   }
-  if (!reserve(bytes.size())) {
+  if (!reserve(bytes.size() + kWaitingOverhead)) {
     return;
   }
   while (place != waiting.end() && distance(end_of(*place), end) <= 0) {
-    counters_.bytes_held -= place->bytes.size();
+    counters_.bytes_held -= place->bytes.size() + kWaitingOverhead;
     stream->waiting_bytes -= static_cast<std::uint32_t>(place->bytes.size());
     place = waiting.erase(place);
   }
@@ -182,7 +204,7 @@ void StreamAssembler::deliver_waiting(Flow &flow, FlowSide &side, const Endpoint
     const Waiting piece = std::move(stream->waiting.front());
     stream->waiting.erase(stream->waiting.begin());
     stream->waiting_bytes -= static_cast<std::uint32_t>(piece.bytes.size());
-    counters_.bytes_held -= piece.bytes.size();
+    counters_.bytes_held -= piece.bytes.size() + kWaitingOverhead;
     const std::size_t old = side.expected - piece.sequence;
     if (old < piece.bytes.size()) {
       deliver(flow, side, std::span(piece.bytes).subspan(old), receiver, sink);
@@ -224,13 +246,21 @@ StreamAssembler::Stream *StreamAssembler::open_stream(FlowSide &side) {
     free_.pop_back();
   }
   ++counters_.live;
-  return stream_of(side);
+  Stream *stream = stream_of(side);
+  stream->side = &side;
+  stream->use = by_use_.insert(by_use_.end(), side.stream);
+  return stream;
 }
 
+/// Makes room at the cost of the longest idle: connections that hold unfinished messages and wait
+/// must not blind us to new ones. The last in use is the one at hand and stays.
 bool StreamAssembler::reserve(std::uint64_t bytes) {
-  if (bytes > config_.total_bytes - std::min(config_.total_bytes, counters_.bytes_held)) {
-    ++counters_.dropped_full;
-    return false;
+  while (bytes > config_.total_bytes - std::min(config_.total_bytes, counters_.bytes_held)) {
+    ++counters_.evicted;
+    if (by_use_.size() <= 1) {
+      return false;
+    }
+    release(*streams_[by_use_.front() - 1].side);
   }
   counters_.bytes_held += bytes;
   return true;
@@ -241,8 +271,10 @@ void StreamAssembler::release(FlowSide &side) {
   if (stream == nullptr) {
     return;
   }
-  counters_.bytes_held -= sizeof(Stream) + stream->buffer.capacity() + stream->waiting_bytes;
+  counters_.bytes_held -= sizeof(Stream) + stream->buffer.capacity() + stream->waiting_bytes +
+                          stream->waiting.size() * kWaitingOverhead;
   --counters_.live;
+  by_use_.erase(stream->use);
   *stream = Stream{};
   free_.push_back(side.stream);
   side.stream = 0;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <span>
 #include <vector>
 
@@ -29,12 +30,15 @@ struct StreamCounters {
   std::uint64_t gaps = 0;            ///< jumped over bytes that never came
   std::uint64_t bytes_missed = 0;    ///< in those gaps
   std::uint64_t resyncs = 0;         ///< segments far outside the window: begun anew there
-  std::uint64_t dropped_full = 0;    ///< segments for which total_bytes had no room
-  std::uint64_t gave_up = 0;         ///< directions whose message outgrew buffer_bytes
+  std::uint64_t evicted = 0;         ///< directions that lost what they held to total_bytes
+  std::uint64_t gave_up = 0;         ///< messages that outgrew buffer_bytes; begun anew behind them
 };
 
 class StreamAssembler {
 public:
+  /// What a segment that waits costs beside its bytes: its entry, and the heap's own.
+  static constexpr std::uint32_t kWaitingOverhead = 64;
+
   StreamAssembler(StreamConfig config, Inspector &inspector);
 
   /// One TCP segment. Sets the flow's app_protocol when it becomes known.
@@ -56,6 +60,8 @@ private:
     std::vector<std::uint8_t> buffer; ///< contiguous, not yet consumed, ends at side.expected
     std::vector<Waiting> waiting;     ///< by sequence number, all beyond side.expected
     std::uint32_t waiting_bytes = 0;
+    FlowSide *side = nullptr; ///< whose handle leads here
+    std::list<std::uint32_t>::iterator use;
   };
 
   [[nodiscard]] Stream *stream_of(const FlowSide &side) {
@@ -67,8 +73,9 @@ private:
   void deliver(Flow &flow, FlowSide &side, std::span<const std::uint8_t> bytes,
                const Endpoint &receiver, ObservableSink &sink);
   void deliver_waiting(Flow &flow, FlowSide &side, const Endpoint &receiver, ObservableSink &sink);
-  [[nodiscard]] bool keep(FlowSide &side, const StreamState &state,
-                          std::span<const std::uint8_t> unconsumed);
+  [[nodiscard]] Stream *keep(FlowSide &side, const StreamState &state,
+                             std::span<const std::uint8_t> unconsumed);
+  void begin_anew(Stream &stream);
   [[nodiscard]] bool append(Stream &stream, std::span<const std::uint8_t> bytes);
   void hold_back(FlowSide &side, std::uint32_t sequence, std::span<const std::uint8_t> bytes);
   void jump(FlowSide &side, std::uint32_t to);
@@ -78,6 +85,7 @@ private:
   Inspector &inspector_;
   std::deque<Stream> streams_; ///< handle - 1 is the index; streams stay where they are
   std::vector<std::uint32_t> free_;
+  std::list<std::uint32_t> by_use_; ///< handles, the longest idle first
   StreamCounters counters_;
 };
 
