@@ -179,6 +179,8 @@ private:
       if (std::from_chars(value.data(), value.data() + value.size(), length).ec == std::errc{}) {
         state_.body = length;
       }
+    } else if (equals_ignoring_case(name, "transfer-encoding")) {
+      state_.transfer_encoding = true;
     }
   }
 
@@ -197,7 +199,8 @@ private:
                    sink_);
     }
     const bool tunnel = request_->method == "CONNECT"; // what follows is another protocol
-    return {HttpLook::HeadComplete, next_, tunnel ? 0 : state_.body};
+    const bool no_length = tunnel || state_.transfer_encoding;
+    return {HttpLook::HeadComplete, next_, no_length ? 0 : state_.body};
   }
 
   HttpHeadState &state_;

@@ -18,6 +18,7 @@ struct HttpHeadState {
   std::uint32_t scanned = 0; ///< offset of the first line not looked at yet
   std::uint64_t body = 0;    ///< Content-Length
   bool host_seen = false;
+  bool transfer_encoding = false; ///< overrides any length: look at all that follows
 };
 
 enum class HttpLook : std::uint8_t { NotHttp, NeedMore, HeadComplete };
