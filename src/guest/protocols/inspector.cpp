@@ -28,11 +28,14 @@ struct Look {
 
 Look look_at_tls_record(std::span<const std::uint8_t> bytes, std::string &scratch,
                         ObservableSink &sink) {
-  switch (look_at_tls(bytes, scratch, sink)) {
+  const TlsResult result = look_at_tls(bytes, scratch, sink);
+  switch (result.look) {
   case TlsLook::NotTls:
     return {};
   case TlsLook::NeedMore:
     return {Look::Outcome::NeedMore};
+  case TlsLook::PassOver:
+    return {Look::Outcome::Consumed, result.length};
   case TlsLook::Done:
     return {Look::Outcome::Done};
   }
@@ -126,10 +129,10 @@ StreamProgress Inspector::stream(StreamState &state, std::span<const std::uint8_
 AppProtocol Inspector::datagram(std::span<const std::uint8_t> bytes, std::uint16_t source_port,
                                 std::uint16_t destination_port, bool answers_wanted,
                                 ObservableSink &sink) {
-  if (source_port == kNetbiosNames || destination_port == kNetbiosNames) {
+  const bool own_port = is_dns_port(source_port) || is_dns_port(destination_port);
+  if (!own_port && (source_port == kNetbiosNames || destination_port == kNetbiosNames)) {
     return AppProtocol::None;
   }
-  const bool own_port = is_dns_port(source_port) || is_dns_port(destination_port);
   const auto look = look_at_dns(
       bytes, own_port ? DnsStrictness::OwnPort : DnsStrictness::AnyPort,
       answers_wanted ? DnsNames::OfQueriesAndAnswers : DnsNames::OfQueries, scratch_, sink);

@@ -57,6 +57,21 @@ TEST_F(InspectorTest, TlsBehindAProxyAndBehindStarttls) {
   EXPECT_EQ(sink_.seen.back(), "tls-sni name mail.example");
 }
 
+TEST_F(InspectorTest, AnAlertBeforeTheHelloHidesNothing) {
+  EXPECT_TRUE(stream(Bytes{21, 3, 1, 0, 2, 1, 0} + Bytes{22, 3, 1, 0, 0} +
+                     client_hello({.server_name = "c2.example"}))
+                  .done);
+  EXPECT_THAT(sink_.seen, ElementsAre("tls-sni name c2.example"));
+}
+
+TEST_F(InspectorTest, ChunkedBodyDoesNotHideTheNextRequest) {
+  const auto post = bytes_of("POST / HTTP/1.1\r\nContent-Length: 100000\r\n"
+                             "Transfer-Encoding: chunked\r\nHost: a.example\r\n\r\n0\r\n\r\n");
+  EXPECT_EQ(stream(post).skip, 0U);
+  (void)stream(http_request("b.example", "/"));
+  EXPECT_EQ(sink_.seen.back(), "http-url name http://b.example/");
+}
+
 TEST_F(InspectorTest, ServersAreLetGoAtOnce) {
   EXPECT_TRUE(stream(bytes_of("HTTP/1.1 200 OK\r\n")).done);
   EXPECT_EQ(state_.protocol, AppProtocol::Http);
@@ -90,8 +105,10 @@ TEST_F(InspectorTest, Datagrams) {
   EXPECT_EQ(inspector_.datagram(query, 40000, 9999, false, sink_), AppProtocol::Dns);
   EXPECT_THAT(sink_.seen, SizeIs(2));
   EXPECT_EQ(inspector_.datagram(query, 137, 137, false, sink_), AppProtocol::None); // NetBIOS
+  EXPECT_EQ(inspector_.datagram(query, 137, 53, false, sink_), AppProtocol::Dns);
+  EXPECT_THAT(sink_.seen, SizeIs(3));
   EXPECT_EQ(inspector_.datagram(bytes_of("hello"), 1, 2, false, sink_), AppProtocol::None);
-  EXPECT_THAT(sink_.seen, SizeIs(2));
+  EXPECT_THAT(sink_.seen, SizeIs(3));
 }
 
 } // namespace

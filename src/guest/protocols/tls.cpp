@@ -9,6 +9,7 @@ namespace outguard::guest {
 
 namespace {
 
+constexpr std::uint8_t kAlert = 21;
 constexpr std::uint8_t kHandshake = 22;
 constexpr std::uint8_t kClientHello = 1;
 constexpr std::uint16_t kServerName = 0;
@@ -21,27 +22,25 @@ std::string_view as_text(std::span<const std::uint8_t> bytes) {
   return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
 }
 
-/// The first handshake message, header and all, that the records in `bytes` carry: a view into them
-/// when one record holds it all, else joined in `memory`.
+/// As much of the first handshake message, header and all, as the records in `bytes` carry: a view
+/// into them when it is in one record, else joined in `memory`.
 struct Joined {
-  TlsLook look = TlsLook::Done;
-  std::span<const std::uint8_t> message; ///< empty unless complete
+  std::span<const std::uint8_t> message;
+  bool ended = false; ///< whole, or something else follows in its middle: no more will come
 };
 
 Joined join_handshake(std::span<const std::uint8_t> bytes, std::string &memory) {
   memory.clear();
-  std::span<const std::uint8_t> message;
-  std::size_t wanted = kHandshakeHeader;
-  for (ByteCursor cursor(bytes); message.size() < wanted;) {
-    if (!cursor.at_end() && (cursor.rest()[0] != kHandshake || !may_be_tls(cursor.rest()))) {
-      return {TlsLook::Done, {}};
-    }
-    if (cursor.remaining() < kRecordHeader) {
-      return {TlsLook::NeedMore, {}};
+  Joined joined;
+  for (ByteCursor cursor(bytes); !joined.ended && cursor.remaining() >= kRecordHeader;) {
+    if (cursor.rest()[0] != kHandshake || !may_be_tls(cursor.rest())) {
+      joined.ended = true;
+      break;
     }
     (void)cursor.skip(3);
     const std::size_t length = *cursor.be16();
     const auto record = *cursor.take(std::min(length, cursor.remaining()));
+    auto &message = joined.message;
     if (message.empty()) {
       message = record;
     } else {
@@ -50,17 +49,13 @@ Joined join_handshake(std::span<const std::uint8_t> bytes, std::string &memory) 
       message = {reinterpret_cast<const std::uint8_t *>(memory.data()), memory.size()};
     }
     if (message.size() >= kHandshakeHeader) {
-      wanted = kHandshakeHeader +
-               static_cast<std::size_t>(message[1] << 16 | message[2] << 8 | message[3]);
-      if (wanted > kMaxClientHello) {
-        return {TlsLook::Done, {}};
-      }
-    }
-    if (record.size() < length && message.size() < wanted) {
-      return {TlsLook::NeedMore, {}};
+      const auto whole = kHandshakeHeader +
+                         static_cast<std::size_t>(message[1] << 16 | message[2] << 8 | message[3]);
+      joined.ended = message.size() >= whole;
+      message = message.first(std::min(message.size(), whole));
     }
   }
-  return {TlsLook::Done, message.first(wanted)};
+  return joined;
 }
 
 /// Skips a vector with a length of one or two bytes before it.
@@ -96,27 +91,28 @@ void observe_server_names(std::span<const std::uint8_t> extension, std::string &
   }
 }
 
-void look_at_client_hello(std::span<const std::uint8_t> hello, std::string &scratch,
+/// `hello` may end early. False: the end was reached before the server name.
+bool look_at_client_hello(std::span<const std::uint8_t> hello, std::string &scratch,
                           ObservableSink &sink) {
   ByteCursor cursor(hello);
   const bool fixed = cursor.skip(2 + 32) && // legacy_version, random
                      skip_short_vector(cursor) && skip_vector(cursor) && skip_short_vector(cursor);
   if (!fixed || !cursor.skip(2)) {
-    return;
+    return false;
   }
-  while (!cursor.at_end()) {
+  for (;;) {
     const auto type = cursor.be16();
     const auto length = cursor.be16();
     if (!type || !length) {
-      return;
+      return false;
     }
     const auto body = cursor.take(*length);
     if (!body) {
-      return;
+      return false;
     }
     if (*type == kServerName) {
       observe_server_names(*body, scratch, sink);
-      return;
+      return true;
     }
   }
 }
@@ -126,7 +122,7 @@ void look_at_client_hello(std::span<const std::uint8_t> hello, std::string &scra
 bool may_be_tls(std::span<const std::uint8_t> bytes) {
   ByteCursor cursor(bytes);
   const auto type = cursor.u8();
-  if (type && *type != kHandshake && *type != 21) { // 21: alert, a server's first word at times
+  if (type && *type != kHandshake && *type != kAlert) {
     return false;
   }
   const auto major = cursor.u8();
@@ -138,26 +134,32 @@ bool may_be_tls(std::span<const std::uint8_t> bytes) {
     return false;
   }
   const auto length = cursor.be16();
-  return !length || (*length > 0 && *length <= kMaxRecord);
+  return !length || *length <= kMaxRecord;
 }
 
-TlsLook look_at_tls(std::span<const std::uint8_t> bytes, std::string &scratch,
-                    ObservableSink &sink) {
+TlsResult look_at_tls(std::span<const std::uint8_t> bytes, std::string &scratch,
+                      ObservableSink &sink) {
   if (!may_be_tls(bytes)) {
-    return TlsLook::NotTls;
+    return {TlsLook::NotTls};
   }
-  if (bytes.size() < kRecordHeader + 1) {
-    return TlsLook::NeedMore;
+  if (bytes.size() < kRecordHeader) {
+    return {TlsLook::NeedMore};
   }
-  if (bytes[0] != kHandshake || bytes[kRecordHeader] != kClientHello) {
-    return TlsLook::Done;
+  const auto length = static_cast<std::size_t>(bytes[3] << 8 | bytes[4]);
+  if (bytes[0] == kAlert || length == 0) {
+    return {TlsLook::PassOver, kRecordHeader + length};
+  }
+  if (bytes.size() == kRecordHeader) {
+    return {TlsLook::NeedMore};
+  }
+  if (bytes[kRecordHeader] != kClientHello) {
+    return {TlsLook::Done};
   }
   std::string memory;
   const Joined joined = join_handshake(bytes, memory);
-  if (!joined.message.empty()) {
-    look_at_client_hello(joined.message.subspan(kHandshakeHeader), scratch, sink);
-  }
-  return joined.look;
+  const bool told = joined.message.size() > kHandshakeHeader &&
+                    look_at_client_hello(joined.message.subspan(kHandshakeHeader), scratch, sink);
+  return {told || joined.ended ? TlsLook::Done : TlsLook::NeedMore};
 }
 
 } // namespace outguard::guest

@@ -28,8 +28,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   std::string scratch;
   RecordingSink whole;
   RecordingSink prefix;
-  const auto look = look_at_tls(all, scratch, whole);
-  const auto early = look_at_tls(part, scratch, prefix);
+  const auto look = look_at_tls(all, scratch, whole).look;
+  const auto early = look_at_tls(part, scratch, prefix).look;
   if ((early == TlsLook::Done && (look != TlsLook::Done || prefix.seen != whole.seen)) ||
       (early != TlsLook::Done && !prefix.seen.empty())) {
     std::abort();
