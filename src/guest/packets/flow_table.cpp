@@ -123,13 +123,22 @@ bool replaces(const Flow &flow, FlowDirection direction, const DecodedPacket &pa
   return !repeated && (direction == FlowDirection::ToRemote || closed);
 }
 
-FlowDirection direction_of(const Flow &flow, const DecodedPacket &packet) {
-  const bool from_local = same(flow.tuple.local, packet.source);
-  const bool both_ends_equal = from_local && same(flow.tuple.remote, packet.source);
-  if (both_ends_equal && packet.direction) {
-    return *packet.direction;
+/// Do the packet's ends make it one of the flow's? Where the way it went is known, a frame from the
+/// guest with the remote end's address for its source is none: it begins a flow of its own.
+bool joins(const FlowTuple &tuple, const DecodedPacket &packet) {
+  const bool outward = same(tuple.local, packet.source) && same(tuple.remote, packet.destination);
+  const bool inward = same(tuple.local, packet.destination) && same(tuple.remote, packet.source);
+  if (!packet.direction) {
+    return outward || inward;
   }
-  return from_local ? FlowDirection::ToRemote : FlowDirection::ToGuest;
+  return *packet.direction == FlowDirection::ToRemote ? outward : inward;
+}
+
+FlowDirection direction_of(const Flow &flow, const DecodedPacket &packet) {
+  if (packet.direction) {
+    return *packet.direction; // find() saw to it that the addresses agree
+  }
+  return same(flow.tuple.local, packet.source) ? FlowDirection::ToRemote : FlowDirection::ToGuest;
 }
 
 } // namespace
@@ -184,11 +193,9 @@ std::optional<std::uint32_t> FlowTable::find(const DecodedPacket &packet, std::u
       continue;
     }
     const Flow &flow = at(slots_[i].flow - 1);
-    const FlowTuple &tuple = flow.tuple;
-    if (tuple.protocol == packet.protocol && flow.vlan_key == vlan_key &&
-        tuple.local.address.family == packet.source.address.family &&
-        ((same(tuple.local, packet.source) && same(tuple.remote, packet.destination)) ||
-         (same(tuple.local, packet.destination) && same(tuple.remote, packet.source)))) {
+    if (flow.tuple.protocol == packet.protocol && flow.vlan_key == vlan_key &&
+        flow.tuple.local.address.family == packet.source.address.family &&
+        joins(flow.tuple, packet)) {
       return slots_[i].flow - 1;
     }
   }

@@ -210,6 +210,15 @@ TEST_F(LiveConnectionTest, TheGuestsAcknowledgementDecides) {
   EXPECT_EQ(remote_next(), 5001U);
 }
 
+TEST_F(LiveConnectionTest, AFrameWithTheRemotesAddressFromTheGuestIsItsOwnFlow) {
+  const auto spoofed = PacketBuilder(remote_, guest_).tcp(tcp_flag::kAck, 777, 888).build();
+  feed(spoofed, FlowDirection::ToRemote);
+  EXPECT_THAT(sink_.started, ElementsAre("10.0.0.1:1 > 192.0.2.7:80", "192.0.2.7:80 > 10.0.0.1:1"));
+  feed(talk_.from_server({1}), FlowDirection::ToGuest);
+  feed(talk_.from_client({1}), FlowDirection::ToRemote);
+  EXPECT_THAT(sink_.started, SizeIs(2));
+}
+
 TEST_F(LiveConnectionTest, RemoteSynAloneBeginsNoFlow) {
   remote_sends(tcp_flag::kSyn, 900000);
   EXPECT_THAT(sink_.started, SizeIs(1));
