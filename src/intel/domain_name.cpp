@@ -53,4 +53,15 @@ Parsed<std::string> normalise_domain(std::string_view text) {
   return name;
 }
 
+std::size_t behind_escapes(std::string_view name) {
+  const auto last = name.rfind('\\');
+  if (last == name.npos) {
+    return 0;
+  }
+  const auto before = name.find_last_not_of('\\', last); // a run of even length escapes itself
+  const auto run = before == name.npos ? last + 1 : last - before;
+  const auto dot = name.find('.', last + 1 + run % 2);
+  return dot == name.npos ? name.npos : dot + 1;
+}
+
 } // namespace outguard::intel

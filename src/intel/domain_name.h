@@ -18,4 +18,8 @@ inline constexpr std::size_t kMaxLabelBytes = 63;
 /// Letters, digits, hyphens and underscores in at least two labels; the last is not a number.
 [[nodiscard]] Parsed<std::string> normalise_domain(std::string_view text);
 
+/// Where the part of an observed name begins that a list can hold: behind the last label with an
+/// escape (RFC 1035, 5.1; within one a dot separates nothing). npos: nowhere.
+[[nodiscard]] std::size_t behind_escapes(std::string_view name);
+
 } // namespace outguard::intel

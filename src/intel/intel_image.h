@@ -32,7 +32,8 @@ public:
   /// The address itself, then every listed network around it.
   template <class Yield> void match_address(const IpAddress &address, Yield &&yield) const;
   template <class Yield> void match_endpoint(const Endpoint &endpoint, Yield &&yield) const;
-  /// Any case, with or without trailing dot. The name itself, then parents listed with subdomains.
+  /// Any case, with or without trailing dot, odd bytes escaped. The name itself, then parents
+  /// listed with subdomains.
   template <class Yield> void match_domain(std::string_view name, Yield &&yield) const;
   /// As observed; the exact canonical URL, then the same listed without scheme.
   template <class Yield> void match_url(std::string_view url, Yield &&yield) const;
@@ -117,6 +118,8 @@ template <class Yield> void IntelImage::match_domain(std::string_view given, Yie
   if (given.ends_with('.')) {
     given.remove_suffix(1);
   }
+  const auto skipped = behind_escapes(given);
+  given = given.substr(std::min(skipped, given.size()));
   if (given.empty() || given.size() > kMaxNameBytes) {
     return;
   }
@@ -132,7 +135,7 @@ template <class Yield> void IntelImage::match_domain(std::string_view given, Yie
   for (std::size_t end = name.size();;) {
     const auto start = KeyHash::label_before(name, end);
     state = hash_.add(state, name.substr(start, end - start));
-    const auto fit = start == 0 ? Fit::Itself : Fit::Parent;
+    const auto fit = start + skipped == 0 ? Fit::Itself : Fit::Parent;
     if (const auto id = find(state, IndicatorType::Domain, 0, name.substr(start), fit)) {
       hits[hit_count++] = *id;
     }

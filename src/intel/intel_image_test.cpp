@@ -105,6 +105,21 @@ TEST(IntelImage, DomainsMeanThemselvesAndTheNamesUnderThem) {
   EXPECT_EQ(intel.domain(std::string(300, 'a') + ".evil.com"), Values{});
 }
 
+TEST(IntelImage, AnEscapedDotSeparatesNothing) {
+  const Intel intel(Feeds{{"a.txt", "evil.com\n"}, {"hosts", "0.0.0.0 exact.com\n"}});
+  EXPECT_EQ(intel.domain("a\\.evil.com"), Values{}); // the label "a.evil" under com
+  EXPECT_EQ(intel.domain("\\.evil.com"), Values{});
+  EXPECT_EQ(intel.domain("a\\\\.evil.com"), Values{"evil.com"}); // the label "a\"
+  EXPECT_EQ(intel.domain("\\000\\255.evil.com"), Values{"evil.com"});
+  EXPECT_EQ(intel.domain("\\.x.evil.com"), Values{"evil.com"});
+  EXPECT_EQ(intel.domain("\\000.exact.com"), Values{});
+  std::string tunnel;
+  for (int i = 0; i < 63; ++i) {
+    tunnel += "\\200";
+  }
+  EXPECT_EQ(intel.domain(tunnel + "." + tunnel + ".evil.com"), Values{"evil.com"});
+}
+
 TEST(IntelImage, HostsNamesMeanOnlyThemselves) {
   const Intel intel(Feeds{{"hosts", "0.0.0.0 evil.com\n"}});
   EXPECT_EQ(intel.domain("evil.com"), Values{"evil.com"});
