@@ -107,15 +107,21 @@ Parsed<LineIndicator> from_url(std::string_view word, ReservedPolicy policy) {
   if (!url) {
     return reject(url.error());
   }
+  if (!url->address && is_reserved_name(url->host, policy)) {
+    return reject(RejectReason::SpecialUseName);
+  }
   IndicatorKey key{IndicatorType::Url, 0, url->to_string()};
   return url->address ? guarded(std::move(key), host_network(*url->address), policy)
                       : LineIndicator{std::move(key)};
 }
 
-Parsed<LineIndicator> from_domain(std::string_view word) {
+Parsed<LineIndicator> from_domain(std::string_view word, ReservedPolicy policy) {
   auto name = normalise_domain(word);
   if (!name) {
     return reject(name.error());
+  }
+  if (is_reserved_name(*name, policy)) {
+    return reject(RejectReason::SpecialUseName);
   }
   return LineIndicator{{IndicatorType::Domain, 0, std::move(*name)}};
 }
@@ -156,7 +162,7 @@ bool has_control_character(std::string_view line) {
 
 Parsed<LineIndicator> parse_indicator(std::string_view word, ReservedPolicy policy) {
   if (word.starts_with("*.") || word.starts_with('.')) {
-    return from_domain(word.substr(word.front() == '*' ? 2 : 1));
+    return from_domain(word.substr(word.front() == '*' ? 2 : 1), policy);
   }
   const auto bare = word.ends_with('.') ? word.substr(0, word.size() - 1) : word;
   if (const auto address = parse_address(bare)) {
@@ -171,7 +177,7 @@ Parsed<LineIndicator> parse_indicator(std::string_view word, ReservedPolicy poli
   if (word.find(':') != std::string_view::npos) {
     return from_endpoint(word, policy);
   }
-  return from_domain(word);
+  return from_domain(word, policy);
 }
 
 bool parse_line(std::string_view line, ReservedPolicy policy, const LineSink &sink) {

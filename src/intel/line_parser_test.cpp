@@ -52,9 +52,10 @@ const Case kAccepted[] = {
     {"::ffff:45.9.20.0/120", "network 45.9.20.0/24"},
     {"45.9.20.7:443", "endpoint 45.9.20.7:443"},
     {"[2606:4700::1]:65535", "endpoint [2606:4700::1]:65535"},
-    {"Evil.EXAMPLE.com.", "domain evil.example.com"},
+    {"Evil.SAMPLE.com.", "domain evil.sample.com"},
     {"*.evil.com", "domain evil.com"},
     {".evil.com", "domain evil.com"},
+    {"evil.notexample.com", "domain evil.notexample.com"},
     {"_dmarc.evil-site.com", "domain _dmarc.evil-site.com"},
     {"xn--e1afmkfd.xn--p1ai", "domain xn--e1afmkfd.xn--p1ai"},
     {"HTTP://Evil.COM:80/A/b?C=d#frag", "url http://evil.com/A/b?C=d"},
@@ -122,6 +123,12 @@ const Case kRejected[] = {
     {"fd00::1", "reject: private range"},
     {"http://192.168.1.1/x", "reject: private range"},
     {"10.1.1.1:80", "reject: private range"},
+    {"localhost.localdomain", "reject: special-use name"},
+    {"7.1.168.192.in-addr.arpa", "reject: special-use name"},
+    {"printer.local", "reject: special-use name"},
+    {"evil.example", "reject: special-use name"},
+    {"www.example.com", "reject: special-use name"},
+    {"http://a.test/x", "reject: special-use name"},
     {"192.0.2.1", "reject: documentation range"},
     {"2001:db8::1", "reject: documentation range"},
     {"203.0.0.0/16", "reject: documentation range"}, // touches 203.0.113.0/24
@@ -161,6 +168,9 @@ TEST(LineParser, AllowReservedLiftsPrivateAndDocumentationOnly) {
   EXPECT_EQ(outcome("10.1.2.3"), "address 10.1.2.3");
   EXPECT_EQ(outcome("198.51.100.0/24"), "network 198.51.100.0/24");
   EXPECT_EQ(outcome("2001:db8::7"), "address 2001:db8::7");
+  EXPECT_EQ(outcome("evil.example"), "domain evil.example");
+  EXPECT_EQ(outcome("http://a.test/x"), "url http://a.test/x");
+  EXPECT_EQ(outcome("localhost.localdomain"), "reject: special-use name");
   EXPECT_EQ(outcome("127.0.0.1"), "reject: reserved range");
   EXPECT_EQ(outcome("224.0.0.1"), "reject: reserved range");
   EXPECT_EQ(outcome("10.0.0.0/7"), "reject: network too broad");

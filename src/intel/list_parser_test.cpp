@@ -34,7 +34,7 @@ TEST(ListParser, CountsEveryLineOnce) {
                              "com\n"
                              "org\n"
                              "1.2.3.4/0\n"
-                             "last.example.net");
+                             "last.sample.net");
   const auto &report = parsing.report;
   EXPECT_EQ(report.name, "feed.txt");
   EXPECT_EQ(report.problem, "");
@@ -43,7 +43,7 @@ TEST(ListParser, CountsEveryLineOnce) {
   EXPECT_EQ(report.comments, 2U);
   EXPECT_EQ(report.rejected, 3U);
   EXPECT_EQ(parsing.lines,
-            (decltype(parsing.lines){{"evil.com", 2}, {"45.9.20.7", 4}, {"last.example.net", 9}}));
+            (decltype(parsing.lines){{"evil.com", 2}, {"45.9.20.7", 4}, {"last.sample.net", 9}}));
   ASSERT_EQ(report.reasons.size(), 2U);
   EXPECT_EQ(report.reasons[0].reason, "network too broad");
   EXPECT_EQ(report.reasons[0].count, 1U);

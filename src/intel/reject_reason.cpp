@@ -28,6 +28,8 @@ const char *to_string(RejectReason reason) {
     return "private range";
   case RejectReason::DocumentationRange:
     return "documentation range";
+  case RejectReason::SpecialUseName:
+    return "special-use name";
   case RejectReason::NonAscii:
     return "non-ASCII name";
   case RejectReason::SingleLabel:

@@ -20,6 +20,7 @@ enum class RejectReason : std::uint8_t {
   ReservedRange,
   PrivateRange,
   DocumentationRange,
+  SpecialUseName,
   NonAscii,
   SingleLabel,
   NameTooLong,

@@ -1,6 +1,7 @@
 #include "intel/reserved_ranges.h"
 
-#include <initializer_list>
+#include <algorithm>
+#include <iterator>
 
 namespace outguard::intel {
 
@@ -47,7 +48,35 @@ constexpr Range kRanges[] = {
     {{v6(0x3fff), 20}, kDocumentation},         // RFC 9637
 };
 
+/// A name and all under it.
+struct SpecialName {
+  std::string_view name;
+  bool liftable;
+};
+
+// IANA special-use domain names (RFC 6761 and its updates), and what resolvers make up.
+constexpr SpecialName kSpecialNames[] = {
+    {"localhost", false},    {"localdomain", false}, {"invalid", false},
+    {"in-addr.arpa", false}, {"ip6.arpa", false},    {"home.arpa", true}, // RFC 8375
+    {"local", true},                                                      // RFC 6762
+    {"internal", true},                                                   // ICANN, 2024
+    {"test", true},          {"example", true},      {"example.com", true},
+    {"example.net", true},   {"example.org", true},
+};
+
+bool is_at_or_under(std::string_view name, std::string_view parent) {
+  return name.ends_with(parent) &&
+         (name.size() == parent.size() || name[name.size() - parent.size() - 1] == '.');
+}
+
 } // namespace
+
+bool is_reserved_name(std::string_view name, ReservedPolicy policy) {
+  return std::any_of(std::begin(kSpecialNames), std::end(kSpecialNames), [&](const auto &special) {
+    const bool lifted = policy == ReservedPolicy::Allow && special.liftable;
+    return !lifted && is_at_or_under(name, special.name);
+  });
+}
 
 std::optional<RejectReason> reserved_reason(const IpNetwork &network, ReservedPolicy policy) {
   for (const auto &range : kRanges) {

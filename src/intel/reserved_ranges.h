@@ -1,14 +1,16 @@
 #pragma once
-// Addresses that are no indicator of anything, whatever a feed says (real feeds list 127.0.0.1).
+// Addresses and names that are no indicator of anything, whatever a feed says (real feeds list
+// 127.0.0.1 and localhost.localdomain).
 
 #include <optional>
+#include <string_view>
 
 #include "intel/ip_network.h"
 #include "intel/reject_reason.h"
 
 namespace outguard::intel {
 
-/// `Allow` accepts private and documentation ranges, for labs and own networks. Loopback,
+/// `Allow` accepts private and documentation ranges and names, for labs and own networks. Loopback,
 /// link-local, multicast, unspecified and broadcast stay refused.
 enum class ReservedPolicy : std::uint8_t { Refuse, Allow };
 
@@ -16,5 +18,8 @@ enum class ReservedPolicy : std::uint8_t { Refuse, Allow };
 /// range.
 [[nodiscard]] std::optional<RejectReason> reserved_reason(const IpNetwork &network,
                                                           ReservedPolicy policy);
+
+/// The same for a name in canonical form.
+[[nodiscard]] bool is_reserved_name(std::string_view name, ReservedPolicy policy);
 
 } // namespace outguard::intel
