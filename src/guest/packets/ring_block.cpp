@@ -32,6 +32,7 @@ RingBlock::RingBlock(std::span<const std::uint8_t> bytes) : bytes_(bytes) {
   }
   const auto most = static_cast<std::uint32_t>(bytes.size() / kRecordHeader);
   left_ = std::min(block.hdr.bh1.num_pkts, most);
+  lost_ = block.hdr.bh1.num_pkts - left_;
   offset_ = block.hdr.bh1.offset_to_first_pkt;
 }
 
