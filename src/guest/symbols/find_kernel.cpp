@@ -19,7 +19,7 @@ constexpr std::uint64_t kRootMask = 0x000f'ffff'ffff'f000;  // CR3 without PCID 
 constexpr std::uint64_t kUserRootBit =
     0x1000;                           ///< PTI_USER_PGTABLE_BIT: user root behind the kernel's
 constexpr std::size_t kMaxRoots = 8;  ///< a search costs up to 60 ms a root
-constexpr std::size_t kMaxNotes = 64; ///< copies are cheap to refuse: most lead nowhere
+constexpr std::size_t kMaxNotes = 64; ///< of different roots that map themselves
 constexpr std::size_t kMaxBannerBytes = 512;
 
 struct Root {
@@ -330,35 +330,63 @@ Found find_by_registers(MemoryReader &memory, std::span<const CpuRegisters> regi
   return tl::unexpected(worst);
 }
 
+Root root_of(const Vmcoreinfo &claim, GuestPhysical table) {
+  return {table, claim.five_levels.value_or(false) ? PagingLevels::Five : PagingLevels::Four};
+}
+
+/// The cheap check: the claimed tables map themselves where the claim says. `seen`: those that do.
+bool is_new_root(MemoryReader &memory, const Vmcoreinfo &claim, std::vector<Root> &seen) {
+  const auto table = claim.root();
+  if (!table) {
+    return false;
+  }
+  const Root root = root_of(claim, *table);
+  const AddressSpace space(memory, root.table, root.levels);
+  if (space.translate(GuestVirtual(*claim.swapper_pg_dir)) != root.table ||
+      std::find(seen.begin(), seen.end(), root) != seen.end()) {
+    return false;
+  }
+  seen.push_back(root);
+  return true;
+}
+
+/// Does the note that the kernel itself points at claim this root? A kernel that does not list the
+/// pointer cannot be asked.
+bool vouches_for(const Kernel &kernel, const Root &root) {
+  const auto pointer = kernel.symbols->find("vmcoreinfo_note");
+  if (!pointer) {
+    return true;
+  }
+  std::array<std::uint8_t, kMaxVmcoreinfoBytes> page{};
+  const auto read = kernel.space.read_pointer(*pointer).and_then(
+      [&](auto at) { return kernel.space.read(at, page); });
+  const auto text = read ? vmcoreinfo_note(page) : std::nullopt;
+  const auto claim = text ? parse_vmcoreinfo(*text) : std::nullopt;
+  const auto table = claim ? claim->root() : std::nullopt;
+  return table && root_of(*claim, *table) == root;
+}
+
 /// Without registers (a plain memory file). Every note is only a claim: its root must lead to a
-/// whole kernel, and that kernel must itself point at this very note, which a stale or planted
-/// copy's does not.
+/// whole kernel, and that kernel must itself point at a note of this root, which one that a stale
+/// or planted note leads to does not.
 Found find_by_scan(MemoryReader &memory) {
   const auto started = monotonic_now();
-  const auto candidates = scan_for_vmcoreinfo(memory, kMaxNotes);
+  std::vector<Root> roots;
+  const auto candidates = scan_for_vmcoreinfo(
+      memory, kMaxNotes, [&](const auto &claim) { return is_new_root(memory, claim, roots); });
   if (!candidates) {
     return failure(GuestState::Unreadable, candidates.error());
   }
   const auto scan_ns = nanoseconds_since(started);
   KernelSearchFailure last{GuestState::NotLinux, {FaultCode::NotFound, 0}};
-  for (const VmcoreinfoCandidate &candidate : *candidates) {
-    const auto table = candidate.claim.root();
-    if (!table) {
-      continue;
-    }
-    const auto levels =
-        candidate.claim.five_levels.value_or(false) ? PagingLevels::Five : PagingLevels::Four;
-    auto found = KernelSearch(memory, {*table, levels}).run();
+  for (const Root &root : roots) {
+    auto found = KernelSearch(memory, root).run();
     if (!found) {
       last = found.error();
       continue;
     }
-    const auto pointer = found->symbols->find("vmcoreinfo_note");
-    const auto note = pointer ? found->space.read_pointer(*pointer).and_then(
-                                    [&](auto at) { return found->space.translate(at); })
-                              : Result<GuestPhysical>(candidate.page);
-    if (note != candidate.page) {
-      last = {GuestState::NotLinux, {FaultCode::Malformed, candidate.page.raw()}};
+    if (!vouches_for(*found, root)) {
+      last = {GuestState::NotLinux, {FaultCode::Malformed, root.table.raw()}};
       continue;
     }
     found->seen.located_by = "ram-scan";

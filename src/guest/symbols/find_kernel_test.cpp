@@ -220,6 +220,21 @@ TEST(FindKernel, ScanPassesOverStaleAndPlantedNotes) {
   EXPECT_FALSE(find_kernel(kernel.memory(), {})) << "copies alone do not win";
 }
 
+TEST(FindKernel, NoNumberOfPlantedNotesHidesTheKernel) {
+  KernelBuilder kernel;
+  std::vector<std::uint8_t> genuine(4096);
+  ASSERT_TRUE(kernel.memory().read(kernel.note_page(), genuine));
+  const auto stale =
+      kernel.plant_note("5.10.0-old", GuestVirtual(0xffff'ffff'8140'0000), 0x100'0000);
+  std::vector<std::uint8_t> old(4096);
+  ASSERT_TRUE(kernel.memory().read(stale, old));
+  for (std::uint64_t page = 1; page <= 100; ++page) { // all lower than the kernel's own
+    ASSERT_LT(page * 0x1000, kernel.guest().root().raw());
+    kernel.memory().write(GuestPhysical(page * 0x1000), page % 10 == 0 ? genuine : old);
+  }
+  expect_whole(find_kernel(kernel.memory(), {}), "ram-scan");
+}
+
 TEST(FindKernel, NoScanWhileCpusRunSomethingElse) {
   KernelBuilder kernel; // its kernel lies in RAM, and the guest is in its firmware again
   const CpuRegisters firmware;

@@ -80,15 +80,17 @@ std::optional<std::string_view> vmcoreinfo_note(std::span<const std::uint8_t> pa
   return std::string_view(reinterpret_cast<const char *>(text->data()), text->size());
 }
 
-Result<std::vector<VmcoreinfoCandidate>> scan_for_vmcoreinfo(MemoryReader &memory,
-                                                             std::size_t most) {
+Result<std::vector<VmcoreinfoCandidate>>
+scan_for_vmcoreinfo(MemoryReader &memory, std::size_t most,
+                    const std::function<bool(const Vmcoreinfo &)> &wanted) {
   std::vector<VmcoreinfoCandidate> candidates;
   std::vector<std::uint8_t> chunk(kScanBytes);
   const auto look_at = [&](GuestPhysical start, std::span<const std::uint8_t> bytes) {
     for (std::size_t at = 0; at + kPageBytes <= bytes.size() && candidates.size() < most;
          at += kPageBytes) {
       const auto text = vmcoreinfo_note(bytes.subspan(at, kPageBytes));
-      if (auto claim = text ? parse_vmcoreinfo(*text) : std::nullopt) {
+      auto claim = text ? parse_vmcoreinfo(*text) : std::nullopt;
+      if (claim && wanted(*claim)) {
         candidates.push_back({start.plus_wrapping(at), std::move(*claim)});
       }
     }

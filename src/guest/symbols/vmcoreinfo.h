@@ -4,6 +4,7 @@
 // planted copies: what it says is a claim to be checked.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,8 +38,10 @@ struct VmcoreinfoCandidate {
   GuestPhysical page;
   Vmcoreinfo claim;
 };
-/// Looks at the start of every page of RAM; at most `most` candidates, lowest address first.
-[[nodiscard]] Result<std::vector<VmcoreinfoCandidate>> scan_for_vmcoreinfo(MemoryReader &memory,
-                                                                           std::size_t most);
+/// Looks at the start of every page of RAM; at most `most` candidates, lowest address first. Claims
+/// that are not `wanted` do not count, so that no number of planted notes hides the kernel's.
+[[nodiscard]] Result<std::vector<VmcoreinfoCandidate>>
+scan_for_vmcoreinfo(MemoryReader &memory, std::size_t most,
+                    const std::function<bool(const Vmcoreinfo &)> &wanted);
 
 } // namespace outguard::guest

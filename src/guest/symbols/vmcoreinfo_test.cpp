@@ -58,16 +58,21 @@ TEST(Vmcoreinfo, ScanFindsNotesAtPageStartsOnlyAndStopsAtTheMost) {
   KernelRecipe recipe;
   recipe.vmcoreinfo_release.clear();
   KernelBuilder kernel(recipe);
-  EXPECT_TRUE(scan_for_vmcoreinfo(kernel.memory(), 16)->empty());
+  const auto all = [](const Vmcoreinfo &) { return true; };
+  EXPECT_TRUE(scan_for_vmcoreinfo(kernel.memory(), 16, all)->empty());
   std::array<GuestPhysical, 4> planted;
   for (std::size_t i = 0; i < planted.size(); ++i) {
     planted[i] = kernel.plant_note("r" + std::to_string(i), GuestVirtual(0x1000), 0);
   }
-  const auto found = scan_for_vmcoreinfo(kernel.memory(), 3);
+  const auto found = scan_for_vmcoreinfo(kernel.memory(), 3, all);
   ASSERT_TRUE(found);
   ASSERT_EQ(found->size(), 3U);
   EXPECT_EQ((*found)[2].page, planted[2]);
   EXPECT_EQ((*found)[2].claim.release, "r2");
+  const auto last = scan_for_vmcoreinfo(
+      kernel.memory(), 1, [](const Vmcoreinfo &claim) { return claim.release == "r3"; });
+  ASSERT_EQ(last->size(), 1U);
+  EXPECT_EQ((*last)[0].page, planted[3]);
 }
 
 } // namespace
