@@ -149,9 +149,10 @@ Attribution AttributionEngine::without_owner(const FlowTuple &flow, const Rows &
   if (std::ranges::any_of(earlier, is_held)) {
     return aged(answer(AttributionStatus::Cached, previous_, earlier, reader), previous_);
   }
-  const auto status = !last_.table.completeness.complete() ? AttributionStatus::Unavailable
-                      : rows.empty()                       ? AttributionStatus::NotFound
-                                                           : AttributionStatus::OwnerGone;
+  const bool all_is_known = last_.table.completeness.reason <= PartialReason::RepeatsLeftOut;
+  const auto status = !all_is_known  ? AttributionStatus::Unavailable
+                      : rows.empty() ? AttributionStatus::NotFound
+                                     : AttributionStatus::OwnerGone;
   return answer(status, last_, rows, reader);
 }
 

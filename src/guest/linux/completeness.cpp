@@ -14,6 +14,8 @@ const char *to_string(PartialReason reason) {
     return "kernel list contradicts itself";
   case PartialReason::KeptChanging:
     return "kept changing while read";
+  case PartialReason::RepeatsLeftOut:
+    return "further descriptors of a listed socket left out";
   case PartialReason::TableUnknown:
     return "socket table not found";
   }

@@ -8,25 +8,27 @@
 
 namespace outguard::guest {
 
+/// Ordered by how much may be missing.
 enum class PartialReason : std::uint8_t {
   None,            ///< complete
-  BudgetExhausted, ///< our own cap ended the walk
-  Unreadable,      ///< memory of an element, list or table was not there
-  ListBroken,      ///< a list contradicts itself (cycle, wild link), also after retries
+  RepeatsLeftOut,  ///< a process has more descriptors of one socket than are listed
   KeptChanging,    ///< an element changed while it was read, also after retries, and was left out
   TableUnknown,    ///< this kernel's table for a protocol was not found
+  ListBroken,      ///< a list contradicts itself (cycle, wild link), also after retries
+  Unreadable,      ///< memory of an element, list or table was not there
+  BudgetExhausted, ///< our own cap ended the walk
 };
 [[nodiscard]] const char *to_string(PartialReason reason);
 
 struct Completeness {
-  PartialReason reason = PartialReason::None; ///< the first one; KeptChanging gives way to others
-  Fault fault;                                ///< where, when `reason` is not None
+  PartialReason reason = PartialReason::None; ///< the gravest one met
+  Fault fault;                                ///< where it was met first, when not None
   std::uint32_t left_out =
       0; ///< how often something was left out, counted; its size may be unknown
 
   [[nodiscard]] bool complete() const { return reason == PartialReason::None; }
   void lost(PartialReason why, Fault where) {
-    if (reason == PartialReason::None || reason == PartialReason::KeptChanging) {
+    if (why > reason) {
       reason = why;
       fault = where;
     }

@@ -3,14 +3,18 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <utility>
 
 namespace outguard::guest {
 namespace {
 
 constexpr std::uint64_t kMostDescriptors = std::uint64_t{1} << 20; ///< fs.nr_open's default
 constexpr std::size_t kSlotBytes = 8;
-constexpr std::size_t kChunkSlots = 512; ///< one page of a descriptor table
-constexpr int kMostPasses = 4;           ///< over a chunk whose slots change
+/// Of one socket in one process: more descriptors of it name no further owner.
+constexpr std::uint32_t kMostRepeats = 64;
+constexpr std::size_t kMostHolders = std::size_t{1} << 17; ///< in one walk: 6 MiB
+constexpr std::size_t kChunkSlots = 512;                   ///< one page of a descriptor table
+constexpr int kMostPasses = 4;                             ///< over a chunk whose slots change
 constexpr std::uint64_t kTypeMask = 0170000, kSocketType = 0140000; // S_IFMT, S_IFSOCK
 
 using Slots = std::array<std::uint64_t, kChunkSlots>;
@@ -30,6 +34,8 @@ public:
         table_(layout_.table), file_(layout_.file), inode_(layout_.inode_extent),
         socket_(sockets_.socket) {}
 
+  /// How many slots the table has; 0 when it is not there, or cannot be read now.
+  [[nodiscard]] std::uint64_t size_of(GuestVirtual files);
   /// What the table `files` (a files_struct) holds, for that leader.
   void add(GuestVirtual files, std::uint32_t leader, Completeness &completeness);
   [[nodiscard]] std::vector<Holder> finish() { return std::move(found_); }
@@ -45,6 +51,8 @@ private:
   struct Known {
     GuestVirtual file;
     std::optional<Holder> socket;
+    std::uint32_t leader = 0; ///< the last one that held it,
+    std::uint32_t count = 0;  ///< and how often
   };
 
   [[nodiscard]] Result<Table> locate(GuestVirtual files);
@@ -53,7 +61,8 @@ private:
                   std::uint32_t leader, Completeness &completeness);
   [[nodiscard]] std::vector<bool> occupied_chunks(const Table &table);
   /// The socket behind a file; nullopt when it is none. Unmapped or Malformed: it changed.
-  [[nodiscard]] Result<std::optional<Holder>> resolve(GuestVirtual file);
+  [[nodiscard]] Result<Known *> resolve(GuestVirtual file);
+  void keep(const Holder &holder, Completeness &completeness);
   [[nodiscard]] Result<bool> is_socket();
 
   const FileLayout &layout_;
@@ -100,10 +109,10 @@ Result<bool> DescriptorWalker::Pass::is_socket() {
   return (inode_.number(layout_.inode_mode) & kTypeMask) == kSocketType;
 }
 
-Result<std::optional<Holder>> DescriptorWalker::Pass::resolve(GuestVirtual file) {
+Result<DescriptorWalker::Pass::Known *> DescriptorWalker::Pass::resolve(GuestVirtual file) {
   Known &known = known_[(file.raw() * 0x9e37'79b9'7f4a'7c15) >> 56];
   if (known.file == file) {
-    return known.socket;
+    return &known;
   }
   if (const auto loaded = file_.load(reader_, file); !loaded) {
     return tl::unexpected(loaded.error());
@@ -122,19 +131,28 @@ Result<std::optional<Holder>> DescriptorWalker::Pass::resolve(GuestVirtual file)
     if (socket_.pointer(sockets_.socket_file) != file) {
       return fault(FaultCode::Malformed, file.raw()); // being made or taken down, or reused
     }
-    if (socket_.pointer(sockets_.socket_sock).is_null()) {
-      return std::optional<Holder>{}; // being made or closed: nobody's connection
-    }
-    holder = Holder{0,
-                    -1,
-                    {},
-                    file,
-                    socket,
-                    socket_.pointer(sockets_.socket_sock),
-                    socket_.number(sockets_.socket_inode)};
+    if (const GuestVirtual sock = socket_.pointer(sockets_.socket_sock); !sock.is_null()) {
+      holder = Holder{0, -1, {}, file, socket, sock, socket_.number(sockets_.socket_inode)};
+    } // else being made or closed: nobody's connection
   }
-  known = {file, holder};
-  return holder;
+  known = {file, holder, 0, 0};
+  return &known;
+}
+
+void DescriptorWalker::Pass::keep(const Holder &holder, Completeness &completeness) {
+  if (found_.size() < kMostHolders) {
+    found_.push_back(holder);
+  } else {
+    completeness.lost({FaultCode::LimitReached, holder.slot.raw()});
+  }
+}
+
+std::uint64_t DescriptorWalker::Pass::size_of(GuestVirtual files) {
+  if (files.is_null()) {
+    return 0;
+  }
+  const auto table = locate(files);
+  return table ? table->size : 0;
 }
 
 void DescriptorWalker::Pass::scan_chunk(GuestVirtual start, std::size_t count,
@@ -164,20 +182,31 @@ void DescriptorWalker::Pass::scan_chunk(GuestVirtual start, std::size_t count,
             std::remove_if(part, found_.end(), [fd](const Holder &held) { return held.fd == fd; }),
             found_.end());
       }
-      if (now[index] == 0 || !reader_.step()) {
+      if (now[index] == 0) {
         continue;
       }
-      const auto holder = resolve(GuestVirtual(now[index]));
-      if (!holder) {
+      const auto resolved = resolve(GuestVirtual(now[index]));
+      if (!resolved) {
         bad[index] = true;
-        trouble = holder.error();
-      } else if (*holder) {
-        Holder held = **holder;
-        held.leader = leader;
-        held.fd = fd;
-        held.slot = start.plus_wrapping(index * kSlotBytes);
-        found_.push_back(held);
+        trouble = resolved.error();
+        continue;
       }
+      Known &known = **resolved;
+      if (!known.socket) {
+        continue;
+      }
+      known.count = known.leader == leader ? known.count + 1 : 1;
+      known.leader = leader;
+      if (known.count > kMostRepeats) {
+        completeness.lost(PartialReason::RepeatsLeftOut,
+                          {FaultCode::LimitReached, start.plus_wrapping(index * kSlotBytes).raw()});
+        continue;
+      }
+      Holder held = *known.socket;
+      held.leader = leader;
+      held.fd = fd;
+      held.slot = start.plus_wrapping(index * kSlotBytes);
+      keep(held, completeness);
     }
     before = now;
     const bool only_plain_files = found_.size() == first_found &&
@@ -237,7 +266,7 @@ void DescriptorWalker::Pass::add(GuestVirtual files, std::uint32_t leader,
     for (std::size_t index = begin; index < end; ++index) {
       Holder holder = found_[index];
       holder.leader = leader;
-      found_.push_back(holder);
+      keep(holder, completeness);
     }
     return;
   }
@@ -280,7 +309,15 @@ void DescriptorWalker::add_process(Pass &pass, const Task &leader, std::uint32_t
 std::vector<Holder> DescriptorWalker::walk(std::span<const Task> leaders, KernelReader &reader,
                                            Completeness &completeness) const {
   Pass pass(*this, reader);
+  // The smallest table first: a process with a huge one can then use up what is left of the budget,
+  // and no other process's share.
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> by_size;
+  by_size.reserve(leaders.size());
   for (std::uint32_t index = 0; index < leaders.size(); ++index) {
+    by_size.emplace_back(pass.size_of(leaders[index].files), index);
+  }
+  std::ranges::sort(by_size);
+  for (const auto &[size, index] : by_size) {
     add_process(pass, leaders[index], index, reader, completeness);
   }
   return pass.finish();

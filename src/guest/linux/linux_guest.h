@@ -28,9 +28,10 @@ struct GuestTrouble {
 class LinuxGuest {
 public:
   /// The bound of one call: reads and bytes. An honest guest needs about 5 reads a socket and 10 a
-  /// process, so this is some 300,000 of them; a hostile one wastes a second or two of its own
-  /// sensor.
-  static constexpr WalkBudget kCallBudget{3'000'000, std::uint64_t{1} << 30};
+  /// process, so this is some 100,000 of them. The reads of page tables are not counted: next to
+  /// none in the kernel's direct map, up to five a read where a hostile kernel scatters its
+  /// objects.
+  static constexpr WalkBudget kCallBudget{600'000, std::uint64_t{256} << 20};
 
   /// Binds every offset once. Fails with the name of the first member that this kernel lacks.
   [[nodiscard]] static tl::expected<LinuxGuest, GuestTrouble>

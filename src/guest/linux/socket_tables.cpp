@@ -9,6 +9,7 @@ namespace {
 /// The kernel makes at most 512 Ki buckets by itself; thash_entries= may ask for more.
 constexpr std::uint64_t kMostBuckets = std::uint64_t{1} << 22;
 constexpr std::size_t kChunkBytes = 65536;
+constexpr std::size_t kMostSocks = std::size_t{1} << 17; ///< in one walk: 20 MiB
 constexpr std::uint32_t kPointerBytes = 8;
 constexpr std::uint32_t kMostBroken = 64; ///< chains; a table with more is no table
 constexpr int kMostRetries = 3;           ///< of a chain that changed into nonsense under the walk
@@ -70,6 +71,8 @@ Completeness SocketTables::Pass::follow_once(GuestVirtual head, GuestVirtual fir
     const auto sock = socks_.read(node->minus_wrapping(node_.offset), reader);
     if (!sock && sock.error().code != FaultCode::NotFound) {
       walk.give_up(sock.error(), outcome);
+    } else if (found_.size() == kMostSocks) {
+      walk.give_up({FaultCode::LimitReached, node->raw()}, outcome);
     } else if (walk.accept(socks_.links(), outcome) && sock) {
       found_.push_back(*sock);
     }

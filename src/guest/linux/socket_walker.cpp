@@ -7,6 +7,8 @@
 namespace outguard::guest {
 namespace {
 
+constexpr std::uint64_t kMostReadsOfRow = 4; ///< sock, socket or descriptor, and namespace
+constexpr std::uint64_t kMostBytesOfRows = std::uint64_t{256} << 20;
 constexpr auto kTcp = static_cast<std::uint8_t>(IpProtocol::Tcp);
 
 auto order_of(const SocketRow &row) {
@@ -141,12 +143,18 @@ SocketTable LinuxSocketWalker::walk(KernelReader &reader) const {
   const auto socks = tables_.walk(reader, table.completeness);
   table.leaders = tasks_.leaders(reader, table.completeness);
   table.holders = descriptors_.walk(table.leaders, reader, table.completeness);
-  Join join(*this, reader, table);
+  // What was found is read again, however little the walk has left: its size is bounded by now.
+  KernelReader again(
+      reader.space(),
+      WalkBudget(kMostReadsOfRow * (socks.size() + table.holders.size()), kMostBytesOfRows));
+  Join join(*this, again, table);
   join.add_listed(socks);
   join.add_unlisted();
   join.finish();
-  if (const auto cut = reader.cut_short()) {
-    table.completeness.lost(*cut);
+  for (const KernelReader *each : {&reader, &again}) {
+    if (const auto cut = each->cut_short()) {
+      table.completeness.lost(*cut);
+    }
   }
   return table;
 }

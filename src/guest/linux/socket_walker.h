@@ -41,8 +41,7 @@ struct SocketTable {
   /// No process was left out that holds a socket of this table. One descriptor table that kept
   /// changing does not spoil what was found: it is checked again before it is told.
   [[nodiscard]] bool owners_are_known() const {
-    return completeness.complete() || completeness.reason == PartialReason::KeptChanging ||
-           completeness.reason == PartialReason::TableUnknown;
+    return completeness.reason <= PartialReason::TableUnknown;
   }
   [[nodiscard]] std::span<const Holder> holders_of(const SocketRow &row) const {
     return std::span(holders).subspan(row.first_holder, row.holder_count);

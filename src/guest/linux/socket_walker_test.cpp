@@ -297,6 +297,44 @@ TEST_F(SocketWalkerTest, ALyingDescriptorCountIsCapped) {
   EXPECT_EQ(seen.sockets.at(0).owners.at(0).fd, 3); // whatever lies behind the real slots
 }
 
+TEST_F(SocketWalkerTest, ManyDescriptorsOfOneFileCostNothing) {
+  constexpr std::uint32_t kSlots = 4096;
+  const auto made = image.add_socket({.local = end("10.0.0.1:1"), .remote = end("10.0.0.2:2")});
+  const GuestVirtual full_of_nothing = image.add_process({.pid = 60});
+  const GuestVirtual young = image.add_process({.pid = 90});
+  image.grow_descriptors(web, kSlots);
+  image.grow_descriptors(full_of_nothing, kSlots);
+  const GuestVirtual nothing = image.open_file("/dev/null");
+  for (std::uint32_t fd = 0; fd < kSlots; ++fd) {
+    image.hold(web, fd, made);
+    image.put_descriptor(full_of_nothing, fd, nothing);
+  }
+  image.hold(young, 3, made);
+  auto guest = LinuxGuest::attach(image.kernel(), WalkBudget(500, 1 << 24)).value();
+  const auto seen = guest.sockets();
+  EXPECT_EQ(seen.completeness.reason, PartialReason::RepeatsLeftOut);
+  ASSERT_EQ(seen.sockets.size(), 1U);
+  EXPECT_EQ(seen.sockets[0].owners.size(), 64U + 1U);
+  const auto answer = guest.attribute({6, end("10.0.0.1:1"), end("10.0.0.2:2")}, wall_now());
+  EXPECT_EQ(answer.status, AttributionStatus::Exact); // every owner is known
+  EXPECT_EQ(answer.processes.size(), 2U);
+}
+
+TEST_F(SocketWalkerTest, AHugeTableStarvesNoOtherProcess) {
+  constexpr std::uint32_t kSlots = 1024;
+  image.grow_descriptors(web, kSlots);
+  for (std::uint32_t fd = 0; fd < kSlots; ++fd) {
+    image.hold_plain_file(web, fd);
+  }
+  const GuestVirtual young = image.add_process({.pid = 90});
+  image.hold(young, 3, image.add_socket({.local = end("10.0.0.1:1"), .remote = end("10.0.0.2:2")}));
+  auto guest = LinuxGuest::attach(image.kernel(), WalkBudget(500, 1 << 24)).value();
+  const auto seen = guest.sockets();
+  EXPECT_EQ(seen.completeness.reason, PartialReason::BudgetExhausted);
+  ASSERT_EQ(seen.sockets.size(), 1U);
+  EXPECT_EQ(seen.sockets[0].owners.size(), 1U);
+}
+
 TEST_F(SocketWalkerTest, AnEmptyTableIsReadInBulk) {
   auto guest = LinuxGuest::attach(image.kernel()).value();
   static_cast<void>(guest.sockets());

@@ -427,6 +427,11 @@ GuestVirtual LinuxImage::hold(GuestVirtual task, std::uint32_t fd, const SocketO
     set(file, "file", "f_inode", inode.raw());
     set(socket.socket, "socket_alloc", "socket.file", file.raw());
   }
+  put_descriptor(task, fd, file);
+  return file;
+}
+
+void LinuxImage::put_descriptor(GuestVirtual task, std::uint32_t fd, GuestVirtual file) {
   const GuestVirtual files(get(task, "task_struct", "files"));
   const GuestVirtual table(get(files, "files_struct", "fdt"));
   const GuestVirtual slots(get(table, "fdtable", "fd"));
@@ -434,14 +439,11 @@ GuestVirtual LinuxImage::hold(GuestVirtual task, std::uint32_t fd, const SocketO
   if (const GuestVirtual bits(get(table, "fdtable", "open_fds")); !bits.is_null()) {
     builder_.put(bits.plus_wrapping(fd / 8), static_cast<std::uint8_t>(1U << fd % 8));
   }
-  return file;
 }
 
 GuestVirtual LinuxImage::hold_plain_file(GuestVirtual task, std::uint32_t fd) {
   const GuestVirtual file = open_file("/dev/null");
-  const GuestVirtual files(get(task, "task_struct", "files"));
-  const GuestVirtual slots(get(GuestVirtual(get(files, "files_struct", "fdt")), "fdtable", "fd"));
-  builder_.put_pointer(element(slots, fd, 8), file);
+  put_descriptor(task, fd, file);
   return file;
 }
 

@@ -74,6 +74,8 @@ public:
   GuestVirtual hold(GuestVirtual task, std::uint32_t fd, const SocketObjects &socket);
   /// A descriptor that is no socket.
   GuestVirtual hold_plain_file(GuestVirtual task, std::uint32_t fd);
+  /// The same file under one more number.
+  void put_descriptor(GuestVirtual task, std::uint32_t fd, GuestVirtual file);
   /// Moves the task's descriptors to a table of its own with room for `slots`.
   void grow_descriptors(GuestVirtual task, std::uint32_t slots);
   /// Mounts a new file system at a path; what is below it is new.
