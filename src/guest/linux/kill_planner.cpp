@@ -1,5 +1,7 @@
 #include "guest/linux/kill_planner.h"
 
+#include <algorithm>
+
 namespace outguard::guest {
 namespace {
 
@@ -7,7 +9,9 @@ namespace {
 constexpr std::uint64_t kGroupExit = 4;                         // SIGNAL_GROUP_EXIT
 constexpr std::uint64_t kKillSignalBit = std::uint64_t{1} << 8; // SIGKILL, the ninth
 constexpr std::int32_t kInitPid = 1;
+constexpr std::uint64_t kRunning = 0; // TASK_RUNNING
 constexpr std::uint64_t kPageBytes = 4096;
+constexpr std::size_t kPatchesOfThread = 3;
 
 std::uint64_t full_mask(std::uint32_t bytes) {
   return bytes >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << bytes * 8) - 1;
@@ -27,6 +31,10 @@ public:
     add(object, member, 0, 0, bit, bit);
   }
 
+  [[nodiscard]] bool has_room_for(std::size_t patches) const {
+    return plan_.patches.size() + patches <= kMaxPatches;
+  }
+
   [[nodiscard]] tl::expected<WritePlan, KillRefusal> finish() {
     if (trouble_) {
       return tl::unexpected(*trouble_);
@@ -41,10 +49,6 @@ private:
     const auto physical = reader_.space().translate(address);
     if (!physical || address.raw() % kPageBytes + member.size > kPageBytes) {
       trouble_ = trouble_.value_or(KillRefusal::Unreadable);
-      return;
-    }
-    if (plan_.patches.size() == kMaxPatches) {
-      trouble_ = trouble_.value_or(KillRefusal::TooManyThreads);
       return;
     }
     plan_.patches.push_back({physical->raw(), static_cast<std::uint8_t>(member.size), expect_mask,
@@ -123,7 +127,7 @@ tl::expected<WritePlan, KillRefusal> KillPlanner::plan(const ProcessIdentity &pr
     return tl::unexpected(KillRefusal::AlreadyExiting);
   }
   Completeness completeness;
-  const auto threads = tasks_.threads(*leader, reader, completeness);
+  auto threads = tasks_.threads(*leader, reader, completeness);
   if (!completeness.complete() || threads.size() != shared.number(signal.nr_threads)) {
     return tl::unexpected(KillRefusal::Unreadable);
   }
@@ -136,7 +140,12 @@ tl::expected<WritePlan, KillRefusal> KillPlanner::plan(const ProcessIdentity &pr
   plan.expect(leader->sighand, lock, 0);
   plan.expect(leader->signal, signal.flags, shared.number(signal.flags));
   plan.expect(leader->signal, signal.nr_threads, threads.size());
+  // The first thread that takes the signal ends the group: where not all fit, those that run now.
+  std::ranges::stable_sort(threads, {}, [](const Task &each) { return each.state != kRunning; });
   for (const Task &thread : threads) {
+    if (!plan.has_room_for(kPatchesOfThread)) {
+      break;
+    }
     // A released thread has no sighand any more; its memory may be another's by now.
     plan.expect(thread.address, task.sighand, leader->sighand.raw());
     plan.set_bit(thread.address, task.pending, kKillSignalBit);

@@ -2,7 +2,8 @@
 // The write plan that ends a process, and the look that tells whether it ended. Plans only: what
 // writes is on the other side of the process boundary. Borrows layout and task list.
 //
-// The plan makes SIGKILL pending in every thread, and stops short of what complete_signal() also
+// The plan makes SIGKILL pending in every thread (of very many, in as many as a plan holds, those
+// that run first), and stops short of what complete_signal() also
 // does: marking the group as exiting. So the first thread to run takes the signal the ordinary way,
 // marks the group itself and wakes its siblings; with the mark already there it would exit alone,
 // and threads that sleep would keep the process alive (seen on 5.10, 6.1 and 6.12). A process of

@@ -130,6 +130,21 @@ TEST_F(KillPlannerTest, FindsAProcessWhoseTaskWasReplacedByExec) {
   EXPECT_EQ(plan->process.task, bad.raw());
 }
 
+TEST_F(KillPlannerTest, OfVeryManyThreadsThoseThatRunComeFirst) {
+  constexpr std::int32_t kThreads = 2000;
+  GuestVirtual last;
+  for (std::int32_t pid = 1000; pid < 1000 + kThreads; ++pid) {
+    last = image.add_thread(bad, pid);
+  }
+  image.set(last, "task_struct", "__state", 0);
+  const auto plan = attach().plan_kill(identity(bad));
+  ASSERT_TRUE(plan);
+  EXPECT_LE(plan->patches.size(), kMaxPatches);
+  EXPECT_GT(plan->patches.size(), kMaxPatches - 3);
+  ASSERT_TRUE(execute(*plan, image.builder().memory()));
+  EXPECT_EQ(image.get(last, "task_struct", "pending.signal.sig"), 0x100U);
+}
+
 TEST_F(KillPlannerTest, Fate) {
   const auto process = identity(bad);
   EXPECT_EQ(attach().fate(process), ProcessFate::Alive);

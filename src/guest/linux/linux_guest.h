@@ -57,8 +57,9 @@ public:
   /// Parent first, up to pid 1; short when a parent could not be read.
   [[nodiscard]] std::vector<Ancestor> ancestors(const ProcessIdentity &process);
 
-  /// Patches that make SIGKILL pending in every thread, each with its check. Good for the moment
-  /// only: execute with the VM paused, at once; best made while it is paused.
+  /// Patches that make SIGKILL pending in every thread that a plan has room for, each with its
+  /// check. Good for the moment only: execute with the VM paused, at once; best made while it is
+  /// paused.
   [[nodiscard]] tl::expected<WritePlan, KillRefusal> plan_kill(const ProcessIdentity &process);
   [[nodiscard]] ProcessFate fate(const ProcessIdentity &process);
 
