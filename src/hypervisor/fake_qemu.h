@@ -152,7 +152,7 @@ private:
     case Fault::Garbage:
       return say(client, "HTTP/1.1 200 OK}\r\n");
     case Fault::HugeReply:
-      say(client, "{\"return\": \"");
+      say(client, R"({"return": ")");
       while (!stopping_ && say(client, std::string(65536, 'x'))) {
       }
       return false;
@@ -165,9 +165,8 @@ private:
       return false;
     case Fault::ErrorReply:
       return say(client,
-                 "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no \\u001b[31mred\"}, "
-                 "\"id\": " +
-                     id + "}\r\n");
+                 R"({"error": {"class": "GenericError", "desc": "no \u001b[31mred"}, "id": )" + id +
+                     "}\r\n");
     case Fault::Silent:
       return true;
     case Fault::Pretty:

@@ -41,6 +41,7 @@ public:
   explicit Child(std::vector<std::string> arguments, const std::string &folder = "/",
                  const std::string &program = {}) {
     std::vector<char *> words;
+    words.reserve(arguments.size() + 1);
     for (auto &argument : arguments) {
       words.push_back(argument.data());
     }

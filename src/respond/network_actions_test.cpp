@@ -117,7 +117,8 @@ protected:
     ::pclose(pipe);
     return address;
   }
-  FlowSeen flow(IpProtocol protocol, const std::string &local, const std::string &remote) const {
+  [[nodiscard]] FlowSeen flow(IpProtocol protocol, const std::string &local,
+                              const std::string &remote) const {
     FlowSeen seen;
     seen.tuple = {static_cast<std::uint8_t>(protocol), *Endpoint::parse(local),
                   *Endpoint::parse(remote)};
@@ -144,7 +145,7 @@ protected:
     ::setsockopt(socket.get(), IPPROTO_TCP, TCP_REPAIR, &off, sizeof off);
     return sequence;
   }
-  Connection connect(const std::string &local, const std::string &remote) const {
+  [[nodiscard]] Connection connect(const std::string &local, const std::string &remote) const {
     Connection made;
     const auto family = Endpoint::parse(local)->address.family;
     made.listener = socket_in(world_, family, SOCK_STREAM);
