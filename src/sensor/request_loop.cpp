@@ -41,7 +41,6 @@ ErrorCode code_of(guest::KillRefusal refusal) {
     return ErrorCode::NotFound;
   case guest::KillRefusal::InitProcess:
   case guest::KillRefusal::KernelThread:
-  case guest::KillRefusal::TooManyThreads:
   case guest::KillRefusal::Unsupported:
     return ErrorCode::Unsupported;
   case guest::KillRefusal::LockHeld:

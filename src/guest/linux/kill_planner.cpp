@@ -74,8 +74,6 @@ const char *to_string(KillRefusal refusal) {
     return "already exiting";
   case KillRefusal::LockHeld:
     return "signal lock held, try again";
-  case KillRefusal::TooManyThreads:
-    return "too many threads";
   case KillRefusal::Unsupported:
     return "not supported on this kernel";
   case KillRefusal::Unreadable:

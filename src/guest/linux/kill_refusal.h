@@ -11,7 +11,6 @@ enum class KillRefusal : std::uint8_t {
   KernelThread,
   AlreadyExiting, ///< a fatal signal was delivered already, or it is a zombie
   LockHeld,       ///< sighand->siglock is taken: let the guest run and ask again
-  TooManyThreads, ///< more patches than a plan may hold
   Unsupported,    ///< this kernel's TIF_SIGPENDING or lock word could not be derived
   Unreadable,     ///< memory was not there, or kept changing
 };
