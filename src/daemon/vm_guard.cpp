@@ -93,16 +93,22 @@ void VmGuard::set_state(GuestState state, const std::string &reason) {
 
 void VmGuard::watch() {
   auto pause = kFirstRetry;
-  do {
+  while (true) {
     const auto started = monotonic_now();
     if (start_sensor()) {
       take_events();
+    }
+    {
       const std::lock_guard lock(mutex_);
       sensor_.reset();
     }
     const bool lived = monotonic_now() - started > kGoodLife;
     pause = lived ? kFirstRetry : std::min(pause * 2, kLongestRetry);
-  } while (sleep_for(pause));
+    if (!sleep_for(pause)) {
+      return;
+    }
+    set_state(GuestState::Starting, "the sensor is started again");
+  }
 }
 
 bool VmGuard::start_sensor() {
@@ -160,7 +166,7 @@ void VmGuard::take_events() {
     auto event = sensor_->next_event(kEventWait);
     if (!event) {
       if (sleep_for(milliseconds(0))) { // false: it was ended by us
-        log::warning(name_ + ": " + event.error().message + "; it is started again");
+        log::warning(name_ + ": " + event.error().message);
       }
       return;
     }

@@ -161,7 +161,7 @@ class Loop(unittest.TestCase):
         self.assertEqual(sandbox_of(sensor), {"Uid": "65534", "CapEff": "0" * 16, "Seccomp": "2",
                                               "NoNewPrivs": "1"})
         os.kill(int(sensor), signal.SIGKILL)
-        supervisor.wait_for_log("it is started again")
+        supervisor.wait_for_log("the sensor is started again")
         bad = guest.run("tcp-client", LISTED, 0.1)
         self.assertEqual(supervisor.wait_for_alert(of_process(bad.pid))["attribution"]["status"], "exact")
 
