@@ -33,7 +33,7 @@ public:
     return Address(raw_ + distance);
   }
 
-  constexpr auto operator<=>(const Address &) const = default; // NOLINT(modernize-use-nullptr)
+  constexpr auto operator<=>(const Address &) const = default;
 
 private:
   std::uint64_t raw_ = 0;
