@@ -11,6 +11,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -51,9 +52,12 @@ def build(preset):
 
 def run_gtest(program, tally, environment=None):
     """One GoogleTest program; every case counts."""
-    done = subprocess.run([str(program)], text=True, errors="replace", stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=600,
-                          env={**os.environ, **(environment or {})})
+    # Into a file: a process that a crashed test leaves behind would hold a pipe open for ever.
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        done = subprocess.run([str(program)], stdout=output, stderr=subprocess.STDOUT, timeout=600,
+                              env={**os.environ, **(environment or {})})
+        output.seek(0)
+        done.stdout = output.read()
     passed = re.search(r"\[  PASSED  \] (\d+) test", done.stdout)
     tally.passed += int(passed.group(1)) if passed else 0
     skipped = sorted(set(re.findall(r"^\[  SKIPPED \] (\S+)$", done.stdout, re.M)))
