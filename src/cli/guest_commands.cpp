@@ -134,6 +134,12 @@ Exit ps(const Common &common, const std::string &target, bool tree) {
   } else {
     print_process_table(table->rows, tree);
   }
+  const auto torn = std::count_if(table->rows.begin(), table->rows.end(),
+                                  [](const ProcessSeen &row) { return row.torn; });
+  if (torn != 0) {
+    complain(fmt::format("partial: {} processes changed while they were read", torn));
+    return Exit::Partial;
+  }
   return end_with(table->completeness);
 }
 

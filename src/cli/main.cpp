@@ -135,7 +135,7 @@ private:
 
   void add_supervisor() {
     auto &a = args_;
-    auto *supervisor = add(&app_, "run", "the main job, in the foreground (see run -- --help)",
+    auto *supervisor = add(&app_, "run", "the main job, in the foreground (see run --help)",
                            [&a] { return become_supervisor(a.passed_on); });
     supervisor->prefix_command();
     supervisor->set_help_flag();
