@@ -18,7 +18,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-BIN = ROOT / "build" / "release" / "bin"
+BIN = pathlib.Path(os.environ.get("OUTGUARD_BIN", ROOT / "build" / "release" / "bin"))
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 
 from support import Lab, Supervisor, rows  # noqa: E402

@@ -54,8 +54,8 @@ tree_order(const std::vector<ProcessSeen> &rows) {
   std::vector<std::pair<const ProcessSeen *, std::size_t>> order;
   std::vector<std::pair<const ProcessSeen *, std::size_t>> stack;
   for (const auto &row : rows) {
-    if (pids.contains(row.ppid) && row.ppid != row.identity.pid) {
-      children[row.ppid].push_back(&row);
+    if (row.ppid && pids.contains(*row.ppid) && row.ppid != row.identity.pid) {
+      children[*row.ppid].push_back(&row);
     } else {
       stack.emplace_back(&row, 0);
     }
@@ -95,10 +95,10 @@ void print_process_table(const std::vector<ProcessSeen> &rows, bool tree) {
   Table table({"PID", "PPID", "UID", "S", "NETNS", "EXE", "COMMAND"});
   const auto add = [&](const ProcessSeen &row, std::size_t depth) {
     table.add(
-        {std::to_string(row.identity.pid), std::to_string(row.ppid),
-         row.uid ? std::to_string(*row.uid) : "?",
+        {std::to_string(row.identity.pid), row.ppid ? std::to_string(*row.ppid) : "?",
+         row.credentials ? std::to_string(row.credentials->uid) : "?",
          std::string(1, std::isalpha(static_cast<unsigned char>(row.state)) != 0 ? row.state : '?'),
-         row.netns ? std::to_string(*row.netns) : "?",
+         row.namespaces.net ? std::to_string(*row.namespaces.net) : "?",
          row.kernel_thread
              ? "-"
              : printable(row.exe) + (row.exe_deleted.value_or(false) ? " (deleted)" : ""),

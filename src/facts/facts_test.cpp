@@ -32,7 +32,7 @@ ReportEnvelope sample_report() {
   process.identity = {123, 456, 789};
   process.comm = GuestText(std::string("a\0b", 3));
   process.cmdline = {GuestText("x"), GuestText("")};
-  process.uid = 1000;
+  process.credentials.emplace().uid = 1000;
   match.attribution.processes = {process};
   match.attribution.ancestors = {{1, GuestText("init")}};
   return {7, match};
@@ -80,7 +80,7 @@ TEST(Messages, PlainStringsOfASensorMustBePrintable) {
   hostile.hits.emplace_back().value = GuestText("\x1b[2J");
   EXPECT_TRUE(decode_report(encode(ReportEnvelope{1, hostile})));
   // What goes down to a sensor is ours: register dumps have line ends.
-  EXPECT_TRUE(decode_request(encode(RequestEnvelope{1, AttachMemory{{}, {}, "CR0=1\nCR3=2\n"}})));
+  EXPECT_TRUE(decode_request(encode(RequestEnvelope{1, AttachMemory{{}, {}, "CR0=1\nCR3=2\n", false}})));
 }
 
 TEST(Messages, LyingLengthsAreRefusedWithoutAllocating) {

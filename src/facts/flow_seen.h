@@ -104,14 +104,6 @@ enum class AttributionStatus : std::uint8_t {
 };
 [[nodiscard]] const char *to_string(AttributionStatus status);
 
-struct Ancestor {
-  std::int32_t pid = 0;
-  GuestText comm;
-  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.pid, self.comm);
-  }
-};
-
 struct Attribution {
   AttributionStatus status = AttributionStatus::NotFound;
   std::uint64_t latency_ns = 0;       ///< first packet's kernel time stamp to answer

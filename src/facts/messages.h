@@ -16,6 +16,7 @@
 #include "facts/kernel_seen.h"
 #include "facts/memory_layout.h"
 #include "facts/packet_ring.h"
+#include "facts/process_detail.h"
 #include "facts/process_seen.h"
 #include "facts/socket_seen.h"
 #include "facts/write_plan.h"
@@ -34,14 +35,16 @@ inline constexpr std::size_t kMaxMessageFds = 64;
 enum class MemoryKind : std::uint8_t { Live, DumpFile };
 
 /// Descriptors: Live: those that layout.regions name by file_index, in order, then /proc/PID/mem
-/// when a region needs it (file_index -1). DumpFile: the file.
+/// when a region needs it (file_index -1). DumpFile: the file. With symbols_file, one more: an ISF
+/// file (Volatility 3 JSON, also .xz) to use where the kernel itself cannot tell.
 struct AttachMemory {
   MemoryKind kind = MemoryKind::Live;
   MemoryLayout layout;
   std::string registers; ///< HMP `info registers -a`, unparsed; empty for a file
+  bool symbols_file = false;
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.kind, self.layout, self.registers);
+    wire(self.kind, self.layout, self.registers, self.symbols_file);
   }
 };
 
@@ -79,11 +82,26 @@ struct CompileIntel {
 };
 
 struct ListProcesses {
-  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+  bool cross_views = false; ///< compare all views of the kernel, and say what is hidden
+  bool scan = false;        ///< one view more: all of RAM, for what has a task's shape
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.cross_views, self.scan);
+  }
 };
 
 struct ListSockets {
-  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+  bool all = false; ///< other families too, and sockets neither bound nor connected
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.all); }
+};
+
+/// One process in depth. Answered by a ProcessDetailed; then, with `maps`, by MapRows.
+struct DescribeProcess {
+  std::int32_t pid = 0;
+  bool hash = false; ///< the executable's SHA-256, out of the page cache
+  bool maps = false;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.pid, self.hash, self.maps);
+  }
 };
 
 struct FindOwner {
@@ -125,8 +143,8 @@ struct GetCounters {
 };
 
 using Request = std::variant<AttachMemory, OpenTap, ReplayCapture, UseIntel, AddFeed, CompileIntel,
-                             ListProcesses, ListSockets, FindOwner, PlanKill, CheckFate, LocateFlow,
-                             LookUp, GetCounters>;
+                             ListProcesses, ListSockets, DescribeProcess, FindOwner, PlanKill,
+                             CheckFate, LocateFlow, LookUp, GetCounters>;
 
 // ---- Reports: sensor -> privileged side
 // ----------------------------------------------------------
@@ -181,8 +199,34 @@ struct ProcessRows {
   }
 };
 
+struct ProcessDetailed {
+  ProcessDetail detail;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.detail);
+  }
+};
+
+struct MapRows {
+  std::vector<MapSeen> rows;
+  Completeness completeness;
+  bool last = false;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.rows, self.completeness, self.last);
+  }
+};
+
 struct SocketRows {
   std::vector<SocketSeen> rows;
+  Completeness completeness;
+  bool last = false;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.rows, self.completeness, self.last);
+  }
+};
+
+/// Follows SocketRows where all sockets were asked for.
+struct OtherSocketRows {
+  std::vector<OtherSocketSeen> rows;
   Completeness completeness;
   bool last = false;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
@@ -244,9 +288,10 @@ struct ReplayDone {
   }
 };
 
-using Report = std::variant<Failed, Done, GuestStateSeen, ProcessRows, SocketRows, OwnerFound,
-                            PlanMade, FateSeen, FlowLocated, LookedUp, CountersSeen, ReplayDone,
-                            FeedReport, IntelReport, SandboxSeen, MatchSeen>;
+using Report =
+    std::variant<Failed, Done, GuestStateSeen, ProcessRows, ProcessDetailed, MapRows, SocketRows,
+                 OtherSocketRows, OwnerFound, PlanMade, FateSeen, FlowLocated, LookedUp,
+                 CountersSeen, ReplayDone, FeedReport, IntelReport, SandboxSeen, MatchSeen>;
 
 // ---- Wire form
 // ------------------------------------------------------------------------------------

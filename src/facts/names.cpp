@@ -1,6 +1,7 @@
 // The words that users see for the closed lists in facts/.
 #include "facts/flow_seen.h"
 #include "facts/kernel_seen.h"
+#include "facts/process_detail.h"
 #include "facts/socket_seen.h"
 #include "facts/write_plan.h"
 
@@ -130,6 +131,56 @@ const char *to_string(ProcessFate fate) {
     return "gone";
   case ProcessFate::Unknown:
     return "unknown";
+  }
+  return "unknown";
+}
+
+const char *to_string(ProcessView view) {
+  switch (view) {
+  case ProcessView::TaskList:
+    return "task_list";
+  case ProcessView::PidTable:
+    return "pid_table";
+  case ProcessView::ThreadList:
+    return "thread_list";
+  case ProcessView::RunQueue:
+    return "run_queue";
+  case ProcessView::Cgroup:
+    return "cgroup";
+  case ProcessView::SocketOwner:
+    return "socket_owner";
+  case ProcessView::ParentList:
+    return "parent_list";
+  case ProcessView::Scan:
+    return "scan";
+  }
+  return "unknown";
+}
+
+const char *to_string(Hold hold) {
+  switch (hold) {
+  case Hold::Descriptor:
+    return "descriptor";
+  case Hold::InFlight:
+    return "in_flight";
+  case Hold::IoUring:
+    return "io_uring";
+  }
+  return "unknown";
+}
+
+const char *to_string(FileHash::Status status) {
+  switch (status) {
+  case FileHash::Status::Complete:
+    return "complete";
+  case FileHash::Status::Partial:
+    return "partial";
+  case FileHash::Status::Changed:
+    return "changed";
+  case FileHash::Status::TooLarge:
+    return "too_large";
+  case FileHash::Status::Unreadable:
+    return "unreadable";
   }
   return "unknown";
 }

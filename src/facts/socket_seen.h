@@ -39,13 +39,22 @@ enum class OwnerStatus : std::uint8_t {
 };
 [[nodiscard]] const char *to_string(OwnerStatus status);
 
+/// How a process holds a socket.
+enum class Hold : std::uint8_t {
+  Descriptor, ///< an open file descriptor
+  InFlight,   ///< sent by SCM_RIGHTS and not received yet: the process can receive it
+  IoUring,    ///< registered with an io_uring, the descriptor may be closed
+};
+[[nodiscard]] const char *to_string(Hold hold);
+
 struct SocketOwner {
   ProcessIdentity process;
-  std::int32_t fd = -1;
+  std::int32_t fd = -1; ///< of the socket; of the unix socket or io_uring that leads to it
+  Hold hold = Hold::Descriptor;
   GuestText comm;
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.process, self.fd, self.comm);
+    wire(self.process, self.fd, self.hold, self.comm);
   }
 };
 
@@ -61,9 +70,32 @@ struct SocketSeen {
   std::vector<SocketOwner> owners;
   OwnerStatus owner_status = OwnerStatus::Exact;
   std::uint64_t sock = 0; ///< guest virtual address of struct sock
+  /// A process's descriptor leads to it and the kernel's tables, where it must be, do not have it.
+  bool hidden = false;
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.family, self.protocol, self.raw, self.state, self.local, self.remote, self.inode,
+         self.netns, self.owners, self.owner_status, self.sock, self.hidden);
+  }
+};
+
+/// A socket that speaks no IP: unix, netlink, packet (a sniffer), vsock, and any other family.
+struct OtherSocketSeen {
+  std::uint16_t family = 0;   ///< AF_ number
+  std::uint16_t type = 0;     ///< SOCK_ number
+  std::uint16_t protocol = 0; ///< as its family counts: EtherType (packet), NETLINK_ number
+  SocketState state = SocketState::Unknown;
+  GuestText local;  ///< unix: path, "@name" when abstract; netlink: port id; packet: interface;
+                    ///< vsock: "CID:PORT"; empty: none
+  GuestText remote; ///< unix: inode of the peer's socket; vsock: "CID:PORT"; empty: none
+  std::uint64_t inode = 0;
+  std::optional<std::uint64_t> netns;
+  std::vector<SocketOwner> owners;
+  OwnerStatus owner_status = OwnerStatus::Exact;
+  std::uint64_t sock = 0; ///< guest virtual address of struct sock
+
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.family, self.type, self.protocol, self.state, self.local, self.remote, self.inode,
          self.netns, self.owners, self.owner_status, self.sock);
   }
 };

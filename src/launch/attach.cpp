@@ -45,7 +45,7 @@ Result<LiveAttachment> attach_live(SensorProcess &sensor, const hypervisor::VmFo
   attachment.memory = handles->files.empty() ? "process" : "mapped";
   const auto fds = handles->descriptors();
   auto state = attach(
-      sensor, {MemoryKind::Live, std::move(handles->layout), std::move(handles->registers)}, fds);
+      sensor, {MemoryKind::Live, std::move(handles->layout), std::move(handles->registers), false}, fds);
   if (!state) {
     return tl::unexpected(state.error());
   }
@@ -59,7 +59,7 @@ Result<GuestStateSeen> attach_dump(SensorProcess &sensor, const std::string &pat
     return fail_errno(path);
   }
   const int raw = file.get();
-  return attach(sensor, {MemoryKind::DumpFile, {}, {}}, {&raw, 1});
+  return attach(sensor, {MemoryKind::DumpFile, {}, {}, false}, {&raw, 1});
 }
 
 Result<void> open_tap(SensorProcess &sensor, const hypervisor::VmFound &vm,

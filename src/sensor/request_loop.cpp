@@ -295,6 +295,10 @@ void RequestLoop::answer(std::uint32_t id, const ListSockets &, Fds &) {
   send_rows<SocketRows>(id, std::move(seen.sockets), seen.completeness);
 }
 
+void RequestLoop::answer(std::uint32_t id, const DescribeProcess &, Fds &) {
+  send(id, Failed{"not in this version", ErrorCode::Unsupported});
+}
+
 void RequestLoop::answer(std::uint32_t id, const FindOwner &request, Fds &) {
   const auto start = monotonic_now();
   guest::LinuxGuest *guest = view_.guest();

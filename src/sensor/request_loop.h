@@ -52,6 +52,7 @@ private:
   void answer(std::uint32_t id, const CompileIntel &request, Fds &fds); // refused
   void answer(std::uint32_t id, const ListProcesses &request, Fds &fds);
   void answer(std::uint32_t id, const ListSockets &request, Fds &fds);
+  void answer(std::uint32_t id, const DescribeProcess &request, Fds &fds);
   void answer(std::uint32_t id, const FindOwner &request, Fds &fds);
   void answer(std::uint32_t id, const PlanKill &request, Fds &fds);
   void answer(std::uint32_t id, const CheckFate &request, Fds &fds);

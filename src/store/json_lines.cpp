@@ -139,14 +139,18 @@ Json vm(const VmIdentity &identity) {
           {"kernel", identity.kernel.empty() ? Json() : text(identity.kernel)}};
 }
 
+Json real_uid(const ProcessSeen &seen) {
+  return seen.credentials ? Json(seen.credentials->uid) : Json();
+}
+
 Json process(const ProcessSeen &seen) {
   return {{"pid", seen.identity.pid},
-          {"ppid", seen.ppid},
+          {"ppid", or_null(seen.ppid)},
           {"comm", text(seen.comm)},
           {"exe", or_null(seen.exe)},
           {"exe_deleted", or_null(seen.exe_deleted)},
           {"cmdline", arguments(seen.cmdline)},
-          {"uid", or_null(seen.uid)},
+          {"uid", real_uid(seen)},
           {"start_time", seen.start_time_ns ? utc(*seen.start_time_ns) : Json()},
           {"sha256", Json()},
           {"container", or_null(seen.container)}};
@@ -224,13 +228,13 @@ std::string eve_alert(const Finding &finding, std::span<const ResponseDone> resp
 std::string process_json(const GuestText &vm_name, const ProcessSeen &seen) {
   return line({{"vm", text(vm_name)},
                {"pid", seen.identity.pid},
-               {"ppid", seen.ppid},
+               {"ppid", or_null(seen.ppid)},
                {"comm", text(seen.comm)},
                {"exe", or_null(seen.exe)},
                {"cmdline", arguments(seen.cmdline)},
-               {"uid", or_null(seen.uid)},
+               {"uid", real_uid(seen)},
                {"start_time", seen.start_time_ns ? utc(*seen.start_time_ns) : Json()},
-               {"netns", or_null(seen.netns)},
+               {"netns", or_null(seen.namespaces.net)},
                {"container", or_null(seen.container)},
                {"kernel_thread", seen.kernel_thread},
                {"exe_deleted", or_null(seen.exe_deleted)},

@@ -19,9 +19,9 @@ ProcessSeen beacon() {
   process.exe = GuestText("/tmp/beacon");
   process.exe_deleted = false;
   process.cmdline = std::vector{GuestText("beacon"), GuestText("-q x")};
-  process.uid = 1000;
+  process.credentials.emplace().uid = 1000;
   process.start_time_ns = kNoon;
-  process.netns = 4026531840;
+  process.namespaces.net = 4026531840;
   return process;
 }
 
@@ -240,7 +240,7 @@ TEST(SocketJson, IsTheContractsRow) {
   socket.remote = Endpoint::parse("[fd00::1]:5022").value();
   socket.inode = 1234;
   socket.netns = 4026531840;
-  socket.owners = {{{812, 0, 0}, 3, GuestText("sshd")}};
+  socket.owners = {{{812, 0, 0}, 3, Hold::Descriptor, GuestText("sshd")}};
   EXPECT_EQ(socket_json(GuestText("web1"), socket),
             R"({"vm":"web1","family":"inet6","proto":"tcp","state":"ESTABLISHED",)"
             R"("local_ip":"fd00::2","local_port":22,"remote_ip":"fd00::1","remote_port":5022,)"

@@ -8,7 +8,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BIN = ROOT / "build" / "release" / "bin"
+BIN = pathlib.Path(os.environ.get("OUTGUARD_BIN", ROOT / "build" / "release" / "bin"))
 sys.path.insert(0, str(ROOT / "lab"))
 
 from outguard_lab import Lab, LabError  # noqa: E402,F401

@@ -68,7 +68,7 @@ ProcessSeen LinuxProcessWalker::read_once(const Task &task, Shared &shared,
   seen.kernel_thread = task.is_kernel_thread();
   seen.exited = task.has_exited();
   seen.state = task.state_letter();
-  seen.netns = shared.namespaces.of_proxy(task.nsproxy, reader);
+  seen.namespaces.net = shared.namespaces.of_proxy(task.nsproxy, reader);
   if (shared.boot_time_ns) {
     seen.start_time_ns = static_cast<std::int64_t>(
         static_cast<std::uint64_t>(*shared.boot_time_ns) + task.start_boottime_ns);
@@ -81,7 +81,8 @@ ProcessSeen LinuxProcessWalker::read_once(const Task &task, Shared &shared,
   }
   ObjectCopy cred(layout_.process.cred);
   if (cred.load(reader, task.cred)) {
-    seen.uid = static_cast<std::uint32_t>(cred.number(layout_.process.cred_uid));
+    seen.credentials.emplace();
+    seen.credentials->uid = static_cast<std::uint32_t>(cred.number(layout_.process.cred_uid));
   }
   if (seen.kernel_thread || task.mm.is_null()) {
     seen.cmdline.emplace(); // as /proc has it: there, and empty

@@ -42,8 +42,9 @@ TEST_F(ProcessWalkerTest, TellsEverythingAboutAProcess) {
   EXPECT_EQ(seen.exe_deleted, false);
   EXPECT_THAT(seen.cmdline.value(),
               ElementsAre(GuestText("updater"), GuestText(""), GuestText("--fast")));
-  EXPECT_EQ(seen.uid, 1000U);
-  EXPECT_EQ(seen.netns, 4026532118U);
+  ASSERT_TRUE(seen.credentials);
+  EXPECT_EQ(seen.credentials->uid, 1000U);
+  EXPECT_EQ(seen.namespaces.net, 4026532118U);
   EXPECT_EQ(seen.state, 'S');
   EXPECT_FALSE(seen.kernel_thread || seen.exited || seen.torn);
   EXPECT_EQ(seen.start_time_ns,

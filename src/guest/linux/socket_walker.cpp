@@ -176,7 +176,8 @@ SocketsSeen LinuxSocketWalker::to_seen(const SocketTable &table) {
     seen.sock = row.sock.address.raw();
     for (const Holder &holder : table.holders_of(row)) {
       const Task &leader = table.leaders[holder.leader];
-      seen.owners.push_back({leader.identity(), holder.fd, leader.name()});
+      seen.owners.push_back(
+          {leader.identity(), holder.fd, Hold::Descriptor, leader.name()});
     }
     (row.is_unbound() ? result.unbound : result.sockets).push_back(std::move(seen));
   }
