@@ -226,7 +226,7 @@ TEST(ProcessJson, IsTheContractsRow) {
   bare.kernel_thread = true;
   bare.cmdline.emplace();
   EXPECT_EQ(process_json(GuestText("web1"), bare),
-            R"({"vm":"web1","pid":2,"ppid":0,"comm":"kthreadd","exe":null,"cmdline":[],)"
+            R"({"vm":"web1","pid":2,"ppid":null,"comm":"kthreadd","exe":null,"cmdline":[],)"
             R"("uid":null,"start_time":null,"netns":null,"container":null,)"
             R"("kernel_thread":true,"exe_deleted":null,"hidden":null})");
 }
