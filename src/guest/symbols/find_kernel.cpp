@@ -7,6 +7,7 @@
 #include "guest/symbols/kallsyms_table.h"
 #include "guest/symbols/kernel.h"
 #include "guest/symbols/kernel_image.h"
+#include "guest/symbols/page_table_roots.h"
 #include "guest/symbols/vmcoreinfo.h"
 
 namespace outguard::guest {
@@ -14,20 +15,10 @@ namespace {
 
 using Found = tl::expected<Kernel, KernelSearchFailure>;
 
-constexpr std::uint64_t kPagingOn = std::uint64_t{1} << 31; // CR0.PG
-constexpr std::uint64_t kRootMask = 0x000f'ffff'ffff'f000;  // CR3 without PCID and flags
-constexpr std::uint64_t kUserRootBit =
-    0x1000;                           ///< PTI_USER_PGTABLE_BIT: user root behind the kernel's
-constexpr std::size_t kMaxRoots = 8;  ///< a search costs up to 60 ms a root
 constexpr std::size_t kMaxNotes = 64; ///< of different roots that map themselves
 constexpr std::size_t kMaxBannerBytes = 512;
 
-struct Root {
-  GuestPhysical table;
-  PagingLevels levels = PagingLevels::Four;
-
-  bool operator==(const Root &) const = default;
-};
+using Root = PageTableRoot;
 
 tl::unexpected<KernelSearchFailure> failure(GuestState state, Fault reason) {
   // Whatever was being tried, memory that is gone is the reason.
@@ -278,25 +269,6 @@ private:
   KernelSeen seen_;
 };
 
-std::vector<Root> roots_of(std::span<const CpuRegisters> registers) {
-  std::vector<Root> roots;
-  for (const CpuRegisters &cpu : registers) {
-    if (!cpu.long_mode || (cpu.cr0 & kPagingOn) == 0) {
-      continue;
-    }
-    const auto levels = cpu.five_levels() ? PagingLevels::Five : PagingLevels::Four;
-    const std::uint64_t table = cpu.cr3 & kRootMask;
-    // In user mode under page-table isolation CR3 is the user's root, which maps hardly any kernel.
-    for (const std::uint64_t candidate : {table, table & ~kUserRootBit}) {
-      const Root root{GuestPhysical(candidate), levels};
-      if (roots.size() < kMaxRoots && std::find(roots.begin(), roots.end(), root) == roots.end()) {
-        roots.push_back(root);
-      }
-    }
-  }
-  return roots;
-}
-
 /// What runs there when no CPU leads to a Linux image: an operating system has its interrupt table
 /// in the upper half; firmware, boot loaders and the kernel's own decompressor have it in the
 /// lower.
@@ -310,7 +282,7 @@ GuestState state_without_image(std::span<const CpuRegisters> registers) {
 Found find_by_registers(MemoryReader &memory, std::span<const CpuRegisters> registers) {
   KernelSearchFailure worst{state_without_image(registers), {FaultCode::NotFound, 0}};
   bool had_image = false;
-  for (const Root &root : roots_of(registers)) {
+  for (const Root &root : page_table_roots(registers)) {
     auto found = KernelSearch(memory, root).run();
     if (found) {
       found->seen.located_by = "registers";
