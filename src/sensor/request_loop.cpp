@@ -20,6 +20,7 @@ constexpr milliseconds kSendWait{5000};
 /// A capture waits for its reader (a pager); a tap does not.
 constexpr std::chrono::hours kReplaySendWait{24};
 constexpr milliseconds kTick{1000}; ///< idle flows are looked for this often
+constexpr milliseconds kLongestSleep = KernelWatch::kInterval;
 /// Batches of one tap before requests and other taps get their turn.
 constexpr int kBatchesAtOnce = 64;
 constexpr std::size_t kMaxTaps = 32;
@@ -62,7 +63,8 @@ void RequestLoop::run() {
     for (const auto &tap : taps_) {
       items.push_back({tap.broken ? -1 : tap.source->descriptor(), POLLIN, 0});
     }
-    if (::poll(items.data(), items.size(), static_cast<int>(kTick.count())) < 0 && errno != EINTR) {
+    if (::poll(items.data(), items.size(), static_cast<int>(kLongestSleep.count())) < 0 &&
+        errno != EINTR) {
       return;
     }
     if (items[0].revents != 0 && !answer_requests()) {
@@ -75,6 +77,9 @@ void RequestLoop::run() {
     }
     pump_taps();
     expire_flows();
+    if (const auto doubt = view_.doubt(monotonic_now())) {
+      publish(DoubtRaised{*doubt});
+    }
   }
 }
 
@@ -295,8 +300,19 @@ void RequestLoop::answer(std::uint32_t id, const ListSockets &, Fds &) {
   send_rows<SocketRows>(id, std::move(seen.sockets), seen.completeness);
 }
 
-void RequestLoop::answer(std::uint32_t id, const DescribeProcess &, Fds &) {
-  send(id, Failed{"not in this version", ErrorCode::Unsupported});
+void RequestLoop::answer(std::uint32_t id, const DescribeProcess &request, Fds &) {
+  guest::LinuxGuest *guest = view_.guest();
+  if (guest == nullptr) {
+    return send(id, Failed{not_ready(), ErrorCode::Unreachable});
+  }
+  auto detail = guest->describe(request.pid);
+  if (!detail) {
+    const bool is_known = detail.error().code != guest::FaultCode::NotFound;
+    return send(id, is_known ? Failed{std::string("the process cannot be read: ") +
+                                      guest::to_string(detail.error().code)}
+                             : Failed{"no such process", ErrorCode::NotFound});
+  }
+  send(id, ProcessDetailed{std::move(*detail)});
 }
 
 void RequestLoop::answer(std::uint32_t id, const FindOwner &request, Fds &) {
@@ -312,6 +328,10 @@ void RequestLoop::answer(std::uint32_t id, const FindOwner &request, Fds &) {
   }
   found.attribution.latency_ns = static_cast<std::uint64_t>((monotonic_now() - start).count());
   send(id, std::move(found));
+}
+
+void RequestLoop::answer(std::uint32_t id, const CheckKernel &request, Fds &) {
+  send(id, KernelChecked{view_.is_run_by(request.registers)});
 }
 
 void RequestLoop::answer(std::uint32_t id, const PlanKill &request, Fds &) {

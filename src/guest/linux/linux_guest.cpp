@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "guest/linux/attribution_engine.h"
+#include "guest/linux/kernel_pulse.h"
 #include "guest/linux/kill_planner.h"
 #include "guest/linux/pending_signal_bit.h"
 
@@ -19,7 +20,7 @@ tl::unexpected<GuestTrouble> trouble(GuestState state, std::string what, Fault f
 
 struct LinuxGuest::Parts {
   Parts(Kernel found, const LinuxLayout &bound, GuestVirtual init_task, WalkBudget call_budget)
-      : kernel(std::move(found)), budget(call_budget), layout(bound),
+      : kernel(std::move(found)), budget(call_budget), layout(bound), pulse(kernel),
         tasks(layout.task, layout.signal, init_task), clock(layout.clock, *kernel.symbols),
         processes(layout, tasks, clock), sockets(layout, tasks, *kernel.symbols),
         attribution(sockets, processes), killer(layout, tasks, pending_bit()) {}
@@ -39,6 +40,7 @@ struct LinuxGuest::Parts {
   Kernel kernel;
   WalkBudget budget; ///< of one call; copied for each
   LinuxLayout layout;
+  KernelPulse pulse;
   TaskList tasks;
   GuestClock clock;
   LinuxProcessWalker processes;
@@ -101,6 +103,16 @@ tl::expected<void, GuestTrouble> LinuxGuest::self_check() {
   return {};
 }
 
+std::optional<std::uint64_t> LinuxGuest::beat() {
+  KernelReader reader = parts_->reader();
+  return parts_->pulse.beat(reader);
+}
+
+bool LinuxGuest::is_run_by(std::span<const CpuRegisters> registers) {
+  KernelReader reader = parts_->reader();
+  return parts_->pulse.is_run_by(registers, reader);
+}
+
 ProcessesSeen LinuxGuest::processes() {
   KernelReader reader = parts_->reader();
   return parts_->processes.walk(reader);
@@ -109,6 +121,11 @@ ProcessesSeen LinuxGuest::processes() {
 SocketsSeen LinuxGuest::sockets() {
   KernelReader reader = parts_->reader();
   return LinuxSocketWalker::to_seen(parts_->attribution.refresh(reader));
+}
+
+Result<ProcessDetail> LinuxGuest::describe(std::int32_t pid) {
+  KernelReader reader = parts_->reader();
+  return parts_->processes.detail(pid, reader);
 }
 
 Attribution LinuxGuest::attribute(const FlowTuple &tuple, WallTime packet_time) {

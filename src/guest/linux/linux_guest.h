@@ -4,16 +4,20 @@
 // each reads guest memory within a fixed budget and returns.
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "facts/flow_seen.h"
 #include "facts/kernel_seen.h"
+#include "facts/process_detail.h"
 #include "facts/write_plan.h"
 #include "guest/bytes/walk_budget.h"
 #include "guest/linux/kill_refusal.h"
 #include "guest/linux/walk_results.h"
+#include "guest/memory/cpu_registers.h"
 #include "guest/symbols/kernel.h"
 
 namespace outguard::guest {
@@ -47,8 +51,16 @@ public:
   /// Booting), sockets' common part has its known shape. Cheap; ask again after trouble.
   [[nodiscard]] tl::expected<void, GuestTrouble> self_check();
 
+  /// See KernelPulse: a word that stands still when this kernel's time does, and whether the CPUs
+  /// still run this kernel.
+  [[nodiscard]] std::optional<std::uint64_t> beat();
+  [[nodiscard]] bool is_run_by(std::span<const CpuRegisters> registers);
+
   [[nodiscard]] ProcessesSeen processes();
   [[nodiscard]] SocketsSeen sockets();
+
+  /// One process in depth. NotFound: no process has this pid.
+  [[nodiscard]] Result<ProcessDetail> describe(std::int32_t pid);
 
   /// Whose flow this is. `packet_time` is the host's wall clock at the flow's first packet: a table
   /// read after it is good enough, an older one is read again. Leaves latency_ns to the caller.

@@ -1,5 +1,7 @@
 #include "guest/linux/process_walker.h"
 
+#include <algorithm>
+
 #include "guest/linux/argument_reader.h"
 
 namespace outguard::guest {
@@ -7,6 +9,7 @@ namespace {
 
 constexpr int kMostRetries = 3;
 constexpr std::size_t kMostAncestors = 64; ///< deeper trees exist only to be funny
+constexpr std::size_t kMostThreads = 2048; ///< told of one process: they fit one message
 constexpr std::int32_t kInitPid = 1;
 
 } // namespace
@@ -127,6 +130,34 @@ ProcessSeen LinuxProcessWalker::describe_or_remember(const Task &leader,
   seen.exited = now.error().code == FaultCode::NotFound;
   seen.torn = !seen.exited;
   return seen;
+}
+
+Result<ProcessDetail> LinuxProcessWalker::detail(std::int32_t pid, KernelReader &reader) const {
+  Completeness completeness;
+  const auto leaders = tasks_.leaders(reader, completeness);
+  const auto leader = std::ranges::find(leaders, pid, &Task::tgid);
+  if (leader == leaders.end()) {
+    return completeness.complete() ? fault(FaultCode::NotFound, 0)
+                                   : tl::unexpected(completeness.fault);
+  }
+  Shared shared = shared_of_walk(reader);
+  auto process = row(*leader, shared, reader);
+  if (!process) {
+    return tl::unexpected(process.error());
+  }
+  ProcessDetail detail;
+  detail.process = std::move(*process);
+  detail.ancestors = ancestors(*leader, reader);
+  Completeness threads_seen;
+  for (const Task &thread : tasks_.threads(*leader, reader, threads_seen)) {
+    if (detail.threads.size() == kMostThreads) {
+      threads_seen.lost({FaultCode::LimitReached, thread.address.raw()});
+      break;
+    }
+    detail.threads.push_back({thread.pid, thread.name(), thread.state_letter()});
+  }
+  detail.process.torn = detail.process.torn || !threads_seen.complete();
+  return detail;
 }
 
 ProcessesSeen LinuxProcessWalker::walk(KernelReader &reader) const {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "facts/flow_seen.h"
+#include "facts/process_detail.h"
 #include "guest/linux/guest_clock.h"
 #include "guest/linux/namespace_inodes.h"
 #include "guest/linux/path_reader.h"
@@ -24,6 +25,9 @@ public:
   /// One process; of one that ended since, what the task itself still told, marked as exited; of
   /// one that cannot be read now, the same, marked as torn.
   [[nodiscard]] ProcessSeen describe_or_remember(const Task &leader, KernelReader &reader) const;
+  /// One process with its ancestors and threads; what is mapped into it and the hash are others'
+  /// work. NotFound: no process has this pid.
+  [[nodiscard]] Result<ProcessDetail> detail(std::int32_t pid, KernelReader &reader) const;
   /// Parent first, up to pid 1.
   [[nodiscard]] std::vector<Ancestor> ancestors(const Task &task, KernelReader &reader) const;
 

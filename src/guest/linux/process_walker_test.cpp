@@ -205,6 +205,25 @@ TEST_F(ProcessWalkerTest, AncestorsParentFirst) {
   EXPECT_EQ(found[1].pid, 1);
 }
 
+TEST_F(ProcessWalkerTest, OneProcessInDepth) {
+  const GuestVirtual task = image.add_process({.pid = 30, .comm = "server"});
+  image.add_thread(task, 32);
+  image.add_thread(task, 31);
+  auto guest = LinuxGuest::attach(image.kernel()).value();
+  const auto seen = guest.describe(30).value();
+  EXPECT_EQ(seen.process.comm.raw(), "server");
+  EXPECT_FALSE(seen.process.torn);
+  ASSERT_EQ(seen.ancestors.size(), 1U);
+  EXPECT_EQ(seen.ancestors[0].pid, 1);
+  ASSERT_EQ(seen.threads.size(), 3U);
+  EXPECT_EQ(seen.threads[0].tid, 30);
+  EXPECT_EQ(seen.threads[1].tid, 32);
+  EXPECT_EQ(seen.threads[2].state, 'S');
+  EXPECT_EQ(guest.describe(31).error().code, FaultCode::NotFound); // a thread is no process
+  image.set(task, "task_struct", "signal", 0xdead'0000);
+  EXPECT_TRUE(guest.describe(30).value().process.torn);
+}
+
 TEST_F(ProcessWalkerTest, AParentCircleEnds) {
   const GuestVirtual a = image.add_process({.pid = 30});
   image.set(a, "task_struct", "real_parent", a.raw());
