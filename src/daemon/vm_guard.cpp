@@ -17,9 +17,40 @@ using std::chrono::milliseconds;
 constexpr milliseconds kEventWait{200};  ///< how late an end or a retry may be noticed
 constexpr milliseconds kFirstRetry{250}; ///< for a guest that boots, a QMP socket that is busy
 constexpr milliseconds kLongestRetry{5000};
+constexpr milliseconds kBootRetry{300};
+constexpr std::chrono::minutes kBootTime{2};
 constexpr std::chrono::seconds kCountInterval{10}; ///< how often losses are looked for
 constexpr std::chrono::seconds kGoodLife{30}; ///< a sensor that lived this long starts anew at once
 constexpr std::size_t kMostWaiting = 256;     ///< findings whose responses have not begun
+
+/// When to attach again to a guest that is not ready. One that boots is tried often for a while, so
+/// that its kernel is found within half a second; one that stays in its firmware, and what cannot
+/// be read for other reasons, ever more rarely.
+class AttachRetry {
+public:
+  explicit AttachRetry(MonotonicTime now) : due_(now + kFirstRetry) {}
+
+  [[nodiscard]] bool is_due(GuestState state, MonotonicTime now) {
+    if (state == GuestState::Ready) {
+      pause_ = kFirstRetry;
+      since_.reset();
+      return false;
+    }
+    since_ = since_.value_or(now);
+    if (now < due_) {
+      return false;
+    }
+    const bool boots = state == GuestState::Booting && now - *since_ < kBootTime;
+    pause_ = boots ? kBootRetry : std::min(pause_ * 2, kLongestRetry);
+    due_ = now + pause_;
+    return true;
+  }
+
+private:
+  MonotonicTime due_;
+  milliseconds pause_ = kFirstRetry;
+  std::optional<MonotonicTime> since_; ///< not ready
+};
 
 } // namespace
 
@@ -159,8 +190,7 @@ void VmGuard::attach_memory() {
 }
 
 void VmGuard::take_events() {
-  auto retry = monotonic_now() + kFirstRetry;
-  auto pause = kFirstRetry;
+  AttachRetry retry(monotonic_now());
   auto next_count = monotonic_now() + kCountInterval;
   while (true) {
     auto event = sensor_->next_event(kEventWait);
@@ -171,34 +201,53 @@ void VmGuard::take_events() {
       return;
     }
     if (*event) {
-      if (auto *match = std::get_if<MatchSeen>(&**event)) {
-        judge(std::move(*match));
-      } else if (const auto *state = std::get_if<GuestStateSeen>(&**event)) {
-        set_state(state->state, state->reason);
-      } else if (const auto *sandbox = std::get_if<SandboxSeen>(&**event)) {
-        for (const auto &gap : sandbox->gaps) {
-          log::warning(name_ + ": weaker sandbox: " + gap);
-        }
-      }
+      take(std::move(**event));
     }
-    bool ready = false;
+    GuestState state{};
     {
       const std::lock_guard lock(mutex_);
       if (ending_) {
         return;
       }
-      ready = state_ == GuestState::Ready;
+      state = state_;
     }
     if (monotonic_now() >= next_count) {
       next_count = monotonic_now() + kCountInterval;
       tell_losses();
     }
-    if (!ready && monotonic_now() >= retry) {
+    if (retry.is_due(state, monotonic_now())) {
       attach_memory();
-      pause = std::min(pause * 2, kLongestRetry);
-      retry = monotonic_now() + pause;
     }
   }
+}
+
+void VmGuard::take(Report event) {
+  if (auto *match = std::get_if<MatchSeen>(&event)) {
+    judge(std::move(*match));
+  } else if (const auto *state = std::get_if<GuestStateSeen>(&event)) {
+    set_state(state->state, state->reason);
+  } else if (const auto *raised = std::get_if<DoubtRaised>(&event)) {
+    settle(raised->doubt);
+  } else if (const auto *sandbox = std::get_if<SandboxSeen>(&event)) {
+    for (const auto &gap : sandbox->gaps) {
+      log::warning(name_ + ": weaker sandbox: " + gap);
+    }
+  }
+}
+
+void VmGuard::settle(Doubt doubt) {
+  if (doubt == Doubt::ClockStands) {
+    auto cpus = hypervisor::look_at_cpus(vm_);
+    if (!cpus || !cpus->state.running) {
+      return; // paused by somebody; the sensor asks again
+    }
+    const auto same = launch::check_kernel(*sensor_, std::move(cpus->registers));
+    if (!same || *same) {
+      return; // idle
+    }
+    set_state(GuestState::Booting, "the kernel that ran has ended");
+  }
+  attach_memory();
 }
 
 void VmGuard::tell_losses() {

@@ -58,6 +58,9 @@ private:
   [[nodiscard]] bool start_sensor();
   void attach_memory();
   void take_events();
+  void take(Report event);
+  /// The sensor's picture may be old: finds out, and attaches again where it is.
+  void settle(Doubt doubt);
   void tell_losses();
   void judge(MatchSeen match);
   void set_state(GuestState state, const std::string &reason);

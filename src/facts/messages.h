@@ -138,13 +138,22 @@ struct LookUp {
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.value); }
 };
 
+/// `registers` as in AttachMemory, read just now: do the CPUs still run the kernel that was found?
+/// Answered by KernelChecked; if they do not, the guest is Booting from then on.
+struct CheckKernel {
+  std::string registers;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.registers);
+  }
+};
+
 struct GetCounters {
   template <class Self, class Wire> static void fields(Self &, Wire &) {}
 };
 
 using Request = std::variant<AttachMemory, OpenTap, ReplayCapture, UseIntel, AddFeed, CompileIntel,
                              ListProcesses, ListSockets, DescribeProcess, FindOwner, PlanKill,
-                             CheckFate, LocateFlow, LookUp, GetCounters>;
+                             CheckFate, LocateFlow, LookUp, CheckKernel, GetCounters>;
 
 // ---- Reports: sensor -> privileged side
 // ----------------------------------------------------------
@@ -242,6 +251,22 @@ struct OwnerFound {
   }
 };
 
+struct KernelChecked {
+  bool same = false;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.same); }
+};
+
+enum class Doubt : std::uint8_t {
+  ClockStands,   ///< the kernel's clock stands still: idle, paused, or another kernel runs
+  MemoryOutside, ///< the guest uses memory that the layout does not have: ask for it anew
+};
+
+/// Sent with id 0: the sensor's picture may be old. The privileged side finds out.
+struct DoubtRaised {
+  Doubt doubt = Doubt::ClockStands;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.doubt); }
+};
+
 struct FlowLocated {
   std::optional<TcpPosition> tcp; ///< nullopt: the flow has ended
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.tcp); }
@@ -288,10 +313,10 @@ struct ReplayDone {
   }
 };
 
-using Report =
-    std::variant<Failed, Done, GuestStateSeen, ProcessRows, ProcessDetailed, MapRows, SocketRows,
-                 OtherSocketRows, OwnerFound, PlanMade, FateSeen, FlowLocated, LookedUp,
-                 CountersSeen, ReplayDone, FeedReport, IntelReport, SandboxSeen, MatchSeen>;
+using Report = std::variant<Failed, Done, GuestStateSeen, ProcessRows, ProcessDetailed, MapRows,
+                            SocketRows, OtherSocketRows, OwnerFound, PlanMade, FateSeen,
+                            FlowLocated, LookedUp, CountersSeen, ReplayDone, FeedReport,
+                            IntelReport, SandboxSeen, MatchSeen, KernelChecked, DoubtRaised>;
 
 // ---- Wire form
 // ------------------------------------------------------------------------------------

@@ -235,6 +235,22 @@ std::vector<HostMapping> parse_mappings(std::string_view text) {
   return mappings;
 }
 
+Result<CpusSeen> look_at_cpus(const VmFound &vm) {
+  if (vm.qmp_path.empty()) {
+    return fail(ErrorCode::Unsupported, "no QMP socket: the VM's CPUs cannot be looked at");
+  }
+  auto qmp = QmpClient::connect(vm.qmp_path, vm.pid);
+  if (!qmp) {
+    return tl::unexpected(qmp.error());
+  }
+  auto state = qmp->status();
+  auto registers = qmp->human("info registers -a");
+  if (!state || !registers) {
+    return tl::unexpected(state ? registers.error() : state.error());
+  }
+  return CpusSeen{std::move(*state), std::move(*registers)};
+}
+
 Result<MemoryHandles> open_memory(const VmFound &vm) {
   if (vm.qmp_path.empty()) {
     return fail(ErrorCode::Unsupported, "no QMP socket: the VM's memory cannot be found");

@@ -29,6 +29,13 @@ struct MemoryHandles {
 /// Over a connection that is already there.
 [[nodiscard]] Result<MemoryHandles> open_memory(const VmFound &vm, QmpClient &qmp);
 
+/// What the CPUs do at this moment.
+struct CpusSeen {
+  RunState state;
+  std::string registers; ///< as in MemoryHandles
+};
+[[nodiscard]] Result<CpusSeen> look_at_cpus(const VmFound &vm);
+
 /// One line of /proc/PID/maps.
 struct HostMapping {
   std::uint64_t start = 0, end = 0; ///< addresses in the process

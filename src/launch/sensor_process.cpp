@@ -309,6 +309,11 @@ Result<TcpPosition> locate_flow(SensorProcess &sensor, const FlowSeen &flow) {
   return *located->tcp;
 }
 
+Result<bool> check_kernel(SensorProcess &sensor, std::string registers) {
+  return typed_call<KernelChecked>(sensor, CheckKernel{std::move(registers)})
+      .map([](KernelChecked checked) { return checked.same; });
+}
+
 Result<CountersSeen> get_counters(SensorProcess &sensor) {
   return typed_call<CountersSeen>(sensor, GetCounters{});
 }

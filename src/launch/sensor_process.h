@@ -92,6 +92,8 @@ template <class Row> struct Table {
 [[nodiscard]] Result<ProcessFate> check_fate(SensorProcess &sensor, const ProcessIdentity &process);
 /// NotFound: the flow has ended.
 [[nodiscard]] Result<TcpPosition> locate_flow(SensorProcess &sensor, const FlowSeen &flow);
+/// Do the CPUs, whose registers these are, still run the kernel that the sensor found?
+[[nodiscard]] Result<bool> check_kernel(SensorProcess &sensor, std::string registers);
 [[nodiscard]] Result<CountersSeen> get_counters(SensorProcess &sensor);
 
 } // namespace outguard::launch

@@ -54,6 +54,8 @@ const GuestStateSeen &GuestView::attach(const AttachMemory &request, std::vector
   guest_.reset();
   memory_.reset();
   state_ = {};
+  watch_.reset();
+  is_live_ = request.kind == MemoryKind::Live;
   if (auto opened = open(request, std::move(fds)); !opened) {
     const auto &why = opened.error();
     guest_.reset();
@@ -110,6 +112,28 @@ tl::expected<void, guest::GuestTrouble> GuestView::open(const AttachMemory &requ
   static_cast<void>(guest_->sockets());
   state_.walk_ns = static_cast<std::uint64_t>((monotonic_now() - start).count());
   return {};
+}
+
+bool GuestView::is_run_by(const std::string &registers) {
+  if (!guest_) {
+    return false;
+  }
+  if (guest_->is_run_by(guest::parse_registers(registers))) {
+    return true;
+  }
+  guest_.reset();
+  state_ = {};
+  state_.state = GuestState::Booting;
+  state_.reason = "the CPUs no longer run the kernel that was found";
+  return false;
+}
+
+std::optional<Doubt> GuestView::doubt(MonotonicTime now) {
+  if (!guest_ || !is_live_ || now < next_look_) {
+    return std::nullopt;
+  }
+  next_look_ = now + KernelWatch::kInterval;
+  return watch_.look(now, guest_->beat(), memory_->outside());
 }
 
 bool GuestView::note(const guest::Completeness &completeness) {

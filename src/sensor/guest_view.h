@@ -10,6 +10,7 @@
 #include "facts/messages.h"
 #include "guest/linux/linux_guest.h"
 #include "guest/memory/memory_reader.h"
+#include "sensor/kernel_watch.h"
 
 namespace outguard::sensor {
 
@@ -21,6 +22,11 @@ public:
   [[nodiscard]] const GuestStateSeen &state() const { return state_; }
   /// nullptr unless the state is Ready.
   [[nodiscard]] guest::LinuxGuest *guest() { return guest_ ? &*guest_ : nullptr; }
+  /// Registers read just now: false when the CPUs run another kernel, or none yet. The state is
+  /// then Booting, and whoever asked attaches again.
+  [[nodiscard]] bool is_run_by(const std::string &registers);
+  /// Call often; cheap. What the privileged side should find out, if anything.
+  [[nodiscard]] std::optional<Doubt> doubt(MonotonicTime now);
   /// Call with each table's completeness: notices that QEMU is gone. True: the state changed.
   bool note(const guest::Completeness &completeness);
 
@@ -31,6 +37,9 @@ private:
   std::unique_ptr<guest::MemoryReader> memory_;
   std::optional<guest::LinuxGuest> guest_;
   GuestStateSeen state_;
+  bool is_live_ = false; ///< a dump's clock stands for ever
+  KernelWatch watch_;
+  MonotonicTime next_look_{};
 };
 
 /// For people: "complete" has none.

@@ -58,6 +58,7 @@ private:
   void answer(std::uint32_t id, const CheckFate &request, Fds &fds);
   void answer(std::uint32_t id, const LocateFlow &request, Fds &fds);
   void answer(std::uint32_t id, const LookUp &request, Fds &fds);
+  void answer(std::uint32_t id, const CheckKernel &request, Fds &fds);
   void answer(std::uint32_t id, const GetCounters &request, Fds &fds);
   template <class Rows, class Row>
   void send_rows(std::uint32_t id, std::vector<Row> rows, const guest::Completeness &completeness);

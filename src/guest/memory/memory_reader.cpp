@@ -7,6 +7,9 @@ Result<void> MemoryReader::read(GuestPhysical address, std::span<std::uint8_t> o
   while (!out.empty()) {
     const auto count = read_some(at, out);
     if (!count) {
+      if (count.error().code == FaultCode::Unmapped) {
+        ++outside_;
+      }
       return tl::unexpected(count.error());
     }
     if (*count == 0 || *count > out.size()) {

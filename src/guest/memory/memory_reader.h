@@ -40,6 +40,10 @@ public:
     return Untrusted<T>(value);
   }
 
+  /// How many reads wanted memory where the guest has none: wild pointers, or RAM that was added
+  /// since the layout was asked for.
+  [[nodiscard]] std::uint64_t outside() const { return outside_; }
+
   /// The guest's RAM. Stable for the life of the reader.
   [[nodiscard]] virtual std::span<const PhysicalRange> ranges() const = 0;
 
@@ -48,6 +52,8 @@ private:
   /// when no RAM is there, SourceGone when the operating system failed.
   [[nodiscard]] virtual Result<std::size_t> read_some(GuestPhysical address,
                                                       std::span<std::uint8_t> out) = 0;
+
+  std::uint64_t outside_ = 0;
 };
 
 } // namespace outguard::guest

@@ -1,0 +1,40 @@
+#pragma once
+// Decides when the sensor's picture of its guest deserves a doubt: the kernel's clock stands still
+// (a reset, a kexec, a pause, or mere idleness), or memory was wanted that the layout does not have
+// (a DIMM was plugged). Only the privileged side can find out; asking costs it a QMP connection, so
+// a doubt that proved empty is raised again ever more rarely. Plain state, no clock of its own.
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "base/clock.h"
+#include "facts/messages.h"
+
+namespace outguard::sensor {
+
+class KernelWatch {
+public:
+  static constexpr std::chrono::milliseconds kInterval{250}; ///< between looks
+  static constexpr std::chrono::milliseconds kPatience{500}; ///< with a clock that stands
+  static constexpr std::chrono::milliseconds kMostPatience{4000};
+  static constexpr std::chrono::seconds kBetweenLayouts{10}; ///< a guest can want wild addresses
+
+  /// `beat`: LinuxGuest::beat(); `outside`: MemoryReader::outside().
+  [[nodiscard]] std::optional<Doubt> look(MonotonicTime now, std::optional<std::uint64_t> beat,
+                                          std::uint64_t outside);
+  /// A kernel was attached to: all that was seen before is another one's.
+  void reset() { *this = {}; }
+
+private:
+  [[nodiscard]] bool clock_is_doubtful(MonotonicTime now, std::optional<std::uint64_t> beat);
+
+  bool looked_ = false;
+  std::optional<std::uint64_t> last_beat_;
+  MonotonicTime ask_at_{};
+  std::chrono::milliseconds patience_ = kPatience;
+  std::uint64_t outside_ = 0;
+  MonotonicTime layout_asked_at_{};
+};
+
+} // namespace outguard::sensor

@@ -1,0 +1,71 @@
+#include <gtest/gtest.h>
+
+#include "sensor/kernel_watch.h"
+
+namespace outguard::sensor {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr MonotonicTime kStart{std::chrono::seconds(1000)};
+
+/// The times after kStart, in looks, at which a doubt is raised.
+template <class Beat>
+std::vector<int> doubts(KernelWatch &watch, int looks, Beat beat, Doubt wanted) {
+  std::vector<int> raised;
+  for (int i = 0; i < looks; ++i) {
+    if (watch.look(kStart + i * KernelWatch::kInterval, beat(i), 0) == wanted) {
+      raised.push_back(i);
+    }
+  }
+  return raised;
+}
+
+TEST(KernelWatch, RaisesNoDoubtWhileTheClockMoves) {
+  KernelWatch watch;
+  EXPECT_TRUE(
+      doubts(
+          watch, 200, [](int i) { return std::optional<std::uint64_t>(i); }, Doubt::ClockStands)
+          .empty());
+}
+
+TEST(KernelWatch, DoubtsAClockThatStandsEverMoreRarely) {
+  KernelWatch watch;
+  const auto stands = [](int) { return std::optional<std::uint64_t>(7); };
+  // 0.5 s, then 1, 2, 4 and 4 seconds later.
+  EXPECT_EQ(doubts(watch, 60, stands, Doubt::ClockStands), (std::vector<int>{2, 6, 14, 30, 46}));
+}
+
+TEST(KernelWatch, AClockThatMovedIsDoubtedEarlyAgain) {
+  KernelWatch watch;
+  const auto moves_once = [](int i) { return std::optional<std::uint64_t>(i < 20 ? 7 : 8); };
+  EXPECT_EQ(doubts(watch, 24, moves_once, Doubt::ClockStands), (std::vector<int>{2, 6, 14, 22}));
+}
+
+TEST(KernelWatch, AnUnreadableClockStands) {
+  KernelWatch watch;
+  EXPECT_EQ(doubts(
+                watch, 4, [](int) { return std::optional<std::uint64_t>(); }, Doubt::ClockStands),
+            std::vector<int>{2});
+}
+
+TEST(KernelWatch, AsksForTheLayoutOnceAndNotTooOften) {
+  KernelWatch watch;
+  std::vector<int> asked;
+  for (int i = 0; i < 100; ++i) { // wants something else outside every time
+    if (watch.look(kStart + i * KernelWatch::kInterval, i, static_cast<std::uint64_t>(i)) ==
+        Doubt::MemoryOutside) {
+      asked.push_back(i);
+    }
+  }
+  EXPECT_EQ(asked, (std::vector<int>{1, 41, 81}));
+}
+
+TEST(KernelWatch, OldWantsDoNotAskAgain) {
+  KernelWatch watch;
+  EXPECT_EQ(watch.look(kStart, 1, 5), Doubt::MemoryOutside);
+  EXPECT_EQ(watch.look(kStart + std::chrono::minutes(1), 2, 5), std::nullopt);
+}
+
+} // namespace
+} // namespace outguard::sensor
