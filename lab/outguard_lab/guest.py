@@ -179,6 +179,13 @@ class Guest:
         path = self.folder / "console.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def load(self, *modules: str) -> None:
+        """Loads modules of kernels.MORE_MODULES with all they depend on; one that is built in counts as loaded."""
+        for path in kernels.fetch(self.options.kernel).modules(*modules):
+            status, output = self.sh(f"grep -q '^{path.stem} ' /proc/modules || insmod /lib/modules/{path.name}")
+            if status != 0:
+                raise LabError(f"{self.name}: insmod {path.stem}: {output.strip()}")
+
     def request(self, *words: str, timeout: float = 60) -> bytes:
         """One command of the agent; raises with its own words when it fails."""
         status, output = self.exchange(*words, timeout=timeout)

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 from .errors import LabError
-from .kernels import WANTED_MODULES, Kernel
+from .kernels import BOOT_MODULES, MORE_MODULES, Kernel
 from .program import guest_program
 from .storage import cache_folder, forget_old, write_atomically
 
@@ -62,7 +62,7 @@ def initramfs(kernel: Kernel) -> Path:
 def _archive(kernel: Kernel) -> bytes:
     if not BUSYBOX.exists():
         raise LabError(f"{BUSYBOX} is missing: install busybox-static")
-    modules = kernel.modules(*WANTED_MODULES)
+    modules = kernel.modules(*BOOT_MODULES)
     archive = Cpio()
     for folder in ("bin", "dev", "etc", "lib", "lib/modules", "proc", "root", "run", "sys", "tmp", "usr", "usr/bin"):
         archive.folder(folder)
@@ -74,7 +74,7 @@ def _archive(kernel: Kernel) -> bytes:
     archive.file("etc/inittab", INITTAB.encode())
     archive.file("etc/rc", START_SCRIPT.encode(), 0o755)
     archive.file("etc/modules", "\n".join(path.name for path in modules).encode())
-    for path in modules:
+    for path in kernel.modules(*BOOT_MODULES, *MORE_MODULES):
         archive.file(f"lib/modules/{path.name}", path.read_bytes())
     archive.file("usr/bin/agent", guest_program().read_bytes(), 0o755)
     return archive.finish()

@@ -24,8 +24,11 @@ SUITES = {
 }
 NAMES = [series + flavour for series in SUITES for flavour in ("", "-cloud")]
 
-# What a guest may load: its network cards, and veth for a second network namespace.
-WANTED_MODULES = ("virtio_pci", "virtio_net", "veth")
+# Loaded at boot: network cards, and veth for a second network namespace.
+BOOT_MODULES = ("virtio_pci", "virtio_net", "veth")
+# Stand in /lib/modules of the guest, for `Guest.load`. What a kernel has built in, or has not, is left out.
+MORE_MODULES = ("virtio_blk", "virtio_balloon", "overlay", "vsock", "vsock_loopback", "vmw_vsock_virtio_transport",
+                "sctp", "dccp_ipv4", "l2tp_ip", "vxlan", "wireguard", "dummy", "tun", "unix_diag", "netlink_diag")
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,10 @@ def fetch(name: str) -> Kernel:
     if name not in NAMES:
         raise LabError(f"unknown kernel {name}; known: {' '.join(NAMES)}")
     folder = cache_folder() / "kernels" / name
-    if not folder.exists():
+    if not _is_whole(folder):
         with locked(f"kernel-{name}"):
-            if not folder.exists():
+            if not _is_whole(folder):
+                shutil.rmtree(folder, ignore_errors=True)  # of an earlier version of the lab
                 _fetch_into(name, folder)
     return Kernel(name, folder)
 
@@ -75,13 +79,19 @@ def fetch(name: str) -> Kernel:
 def cached(name: str) -> Kernel | None:
     """The kernel when it is there already; never fetches."""
     folder = cache_folder() / "kernels" / name
-    return Kernel(name, folder) if folder.exists() else None
+    return Kernel(name, folder) if _is_whole(folder) else None
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the folder holds what this version of the lab wants from a package."""
+    wanted = folder / "wanted"
+    return wanted.exists() and wanted.read_text().split() == [*BOOT_MODULES, *MORE_MODULES]
 
 
 def module_dependencies(path: Path) -> list[str]:
     """Read off the module itself (its .modinfo strings): Debian's package has no modules.dep yet."""
     match = re.search(rb"\0depends=([^\0]*)\0", path.read_bytes())
-    return [name for name in match.group(1).decode().split(",") if name] if match else []
+    return [name.replace("-", "_") for name in match.group(1).decode().split(",") if name] if match else []
 
 
 def _fetch_into(name: str, folder: Path) -> None:
@@ -126,13 +136,14 @@ def _extract(deb: Path, target: Path) -> None:
         (target / "release").write_text(release + "\n")
         (target / "modules").mkdir()
         found = {path.name.split(".ko")[0].replace("-", "_"): path for path in tree.rglob("*.ko*")}
-        pending = list(WANTED_MODULES)
+        pending = [*BOOT_MODULES, *MORE_MODULES]
         while pending:  # ends: a module is copied once
             module = pending.pop()
             copy = target / "modules" / f"{module}.ko"
             if module in found and not copy.exists():
                 copy.write_bytes(_decompressed(found[module]))
                 pending += module_dependencies(copy)
+        (target / "wanted").write_text(" ".join([*BOOT_MODULES, *MORE_MODULES]) + "\n")
 
 
 def _decompressed(path: Path) -> bytes:
