@@ -1,11 +1,15 @@
 #include "console.h"
 
 #include <cerrno>
+#include <cstring>
 
 #include <fcntl.h>
+#include <linux/reboot.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -57,6 +61,24 @@ Reply list_roles() {
   return reply;
 }
 
+// Loads another kernel and starts it a moment later, so that the reply still leaves.
+Reply start_kernel(const std::string &kernel, const std::string &initrd) {
+  const int kernel_file = open(kernel.c_str(), O_RDONLY | O_CLOEXEC);
+  const int initrd_file = open(initrd.c_str(), O_RDONLY | O_CLOEXEC);
+  std::string words = read_file("/proc/cmdline");
+  while (!words.empty() && words.back() == '\n')
+    words.pop_back();
+  if (syscall(SYS_kexec_file_load, kernel_file, initrd_file, words.size() + 1, words.c_str(), 0) !=
+      0)
+    return {1, std::string("kexec_file_load: ") + strerror(errno) + "\n"};
+  if (fork() == 0) {
+    usleep(200'000);
+    reboot(LINUX_REBOOT_CMD_KEXEC);
+    _exit(1);
+  }
+  return {};
+}
+
 Reply answer(const Arguments &words) {
   const std::string command = words.empty() ? "" : words[0];
   const std::string first = words.size() > 1 ? words[1] : "";
@@ -68,6 +90,8 @@ Reply answer(const Arguments &words) {
     return talk();
   if (command == "roles")
     return list_roles();
+  if (command == "kexec" && words.size() == 3)
+    return start_kernel(first, words[2]);
   if (command == "alive")
     return {0, is_alive(std::atol(first.c_str())) ? "1" : "0"};
   if (command == "log")

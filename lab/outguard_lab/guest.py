@@ -3,6 +3,7 @@
 import contextlib
 import json
 import select
+import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -110,6 +111,34 @@ class Guest:
             self._agent().wait_for_agent(timeout)
         self.boot_seconds = time.monotonic() - self._started_at
         return self
+
+    def qmp(self, command: str, **arguments: object) -> object:
+        """One QMP command, over a connection of its own; what it returns."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, self._explained(f"QMP {command} failed"):
+            connection.settimeout(20)
+            connection.connect(str(self.qmp_path))
+            with connection.makefile("rw") as stream:
+                json.loads(stream.readline())  # the greeting
+                for words in ({"execute": "qmp_capabilities"}, {"execute": command, "arguments": arguments}):
+                    stream.write(json.dumps(words) + "\n")
+                    stream.flush()
+                    answer = json.loads(stream.readline())
+                    while "event" in answer:
+                        answer = json.loads(stream.readline())
+                    if "return" not in answer:
+                        raise LabError(str(answer.get("error")))
+                return answer["return"]
+
+    def reset(self) -> None:
+        """The reset button; needs the option `reboots`. `wait_ready` returns when the guest is up again."""
+        self.qmp("system_reset")
+
+    def kexec(self) -> None:
+        """The guest starts the same kernel anew, past its firmware; needs the option `reboots`."""
+        self.load("virtio_blk")
+        for disk, name in (("vda", "kernel"), ("vdb", "initrd")):
+            self.request("sh", f"cat /dev/{disk} > /tmp/{name}")
+        self.request("kexec", "/tmp/kernel", "/tmp/initrd")
 
     def stop(self) -> None:
         """Ends QEMU and the world and removes the network; may be called twice and half-way."""

@@ -22,6 +22,8 @@ class GuestOptions:
     name: str = ""  # empty is made up from the kernel's name
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     append: str = ""  # further words for the kernel's command line
+    reboots: bool = False  # a reset starts the guest again instead of ending QEMU; see Guest.kexec for the rest
+    most_ram: int = 0  # MiB with memory plugged in later; 0: none can be
     addresses: tuple[str, ...] = ()  # that the world owns, beside the documentation networks
     names: dict[str, str] = field(default_factory=dict)  # DNS names of the world -> address
 

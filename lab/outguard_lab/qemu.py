@@ -12,15 +12,21 @@ def command_line(options: GuestOptions, folder: Path, network: GuestNetwork, ker
                  accel: str) -> list[str]:
     """`folder` holds the sockets and logs; see state.py."""
     command = [
-        BINARY, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        BINARY, "-nodefaults", "-no-user-config", "-display", "none",
         "-name", options.name, "-uuid", options.uuid,
         "-machine", _machine(options), "-accel", accel, "-cpu", _cpu(options, accel),
-        "-smp", str(options.cpus), "-m", f"{options.ram}M",
+        "-smp", str(options.cpus), "-m", _memory(options),
         "-kernel", str(kernel), "-initrd", str(initramfs), "-append", _kernel_words(options, network),
         "-chardev", f"file,id=console,path={folder}/console.log", "-serial", "chardev:console",
         "-chardev", f"socket,id=agent,path={folder}/agent,server=on,wait=off", "-serial", "chardev:agent",
         "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
     ]
+    if options.reboots:  # what kexec starts is read off two disks
+        for number, path in enumerate((kernel, initramfs)):
+            command += ["-drive", f"if=none,id=boot{number},file={path},format=raw,read-only=on",
+                        "-device", f"virtio-blk-pci,drive=boot{number}"]
+    else:
+        command += ["-no-reboot"]
     if options.memfd:
         command += ["-object", f"memory-backend-memfd,id=ram,size={options.ram}M,share=on"]
     for card, tap in enumerate(network.taps):
@@ -31,6 +37,10 @@ def command_line(options: GuestOptions, folder: Path, network: GuestNetwork, ker
 
 def _machine(options: GuestOptions) -> str:
     return options.machine + (",memory-backend=ram" if options.memfd else "")
+
+
+def _memory(options: GuestOptions) -> str:
+    return f"{options.ram}M" + (f",slots=4,maxmem={options.most_ram}M" if options.most_ram else "")
 
 
 def _cpu(options: GuestOptions, accel: str) -> str:
