@@ -24,6 +24,7 @@ class GuestOptions:
     append: str = ""  # further words for the kernel's command line
     reboots: bool = False  # a reset starts the guest again instead of ending QEMU; see Guest.kexec for the rest
     most_ram: int = 0  # MiB with memory plugged in later; 0: none can be
+    balloon: bool = False  # a device that takes memory back; load virtio_balloon
     addresses: tuple[str, ...] = ()  # that the world owns, beside the documentation networks
     names: dict[str, str] = field(default_factory=dict)  # DNS names of the world -> address
 

@@ -27,6 +27,8 @@ def command_line(options: GuestOptions, folder: Path, network: GuestNetwork, ker
                         "-device", f"virtio-blk-pci,drive=boot{number}"]
     else:
         command += ["-no-reboot"]
+    if options.balloon:
+        command += ["-device", "virtio-balloon-pci"]
     if options.memfd:
         command += ["-object", f"memory-backend-memfd,id=ram,size={options.ram}M,share=on"]
     for card, tap in enumerate(network.taps):

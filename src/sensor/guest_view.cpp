@@ -133,7 +133,7 @@ std::optional<Doubt> GuestView::doubt(MonotonicTime now) {
     return std::nullopt;
   }
   next_look_ = now + KernelWatch::kInterval;
-  return watch_.look(now, guest_->beat(), memory_->outside());
+  return watch_.look(now, guest_->pulse(), memory_->outside());
 }
 
 bool GuestView::note(const guest::Completeness &completeness) {

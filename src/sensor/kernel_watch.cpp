@@ -21,15 +21,25 @@ bool KernelWatch::clock_is_doubtful(MonotonicTime now, std::optional<std::uint64
   return true;
 }
 
-std::optional<Doubt> KernelWatch::look(MonotonicTime now, std::optional<std::uint64_t> beat,
+bool KernelWatch::memory_is_doubtful(MonotonicTime now, const guest::Pulse &pulse,
+                                     std::uint64_t outside) {
+  const bool grew = memory_end_ && pulse.memory_end && *pulse.memory_end > *memory_end_;
+  memory_end_ = pulse.memory_end;
+  if (!grew && (outside <= outside_ || now - layout_asked_at_ < kBetweenLayouts)) {
+    return false;
+  }
+  outside_ = outside;
+  layout_asked_at_ = now;
+  return true;
+}
+
+std::optional<Doubt> KernelWatch::look(MonotonicTime now, const guest::Pulse &pulse,
                                        std::uint64_t outside) {
-  const bool doubtful = clock_is_doubtful(now, beat);
-  if (outside > outside_ && now - layout_asked_at_ >= kBetweenLayouts) {
-    outside_ = outside;
-    layout_asked_at_ = now;
+  const bool clock = clock_is_doubtful(now, pulse.beat);
+  if (memory_is_doubtful(now, pulse, outside)) {
     return Doubt::MemoryOutside;
   }
-  return doubtful ? std::optional(Doubt::ClockStands) : std::nullopt;
+  return clock ? std::optional(Doubt::ClockStands) : std::nullopt;
 }
 
 } // namespace outguard::sensor

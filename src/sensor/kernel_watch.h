@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "facts/messages.h"
+#include "guest/linux/kernel_pulse.h"
 
 namespace outguard::sensor {
 
@@ -20,13 +21,15 @@ public:
   static constexpr std::chrono::milliseconds kMostPatience{4000};
   static constexpr std::chrono::seconds kBetweenLayouts{10}; ///< a guest can want wild addresses
 
-  /// `beat`: LinuxGuest::beat(); `outside`: MemoryReader::outside().
-  [[nodiscard]] std::optional<Doubt> look(MonotonicTime now, std::optional<std::uint64_t> beat,
+  /// `pulse`: LinuxGuest::pulse(); `outside`: MemoryReader::outside().
+  [[nodiscard]] std::optional<Doubt> look(MonotonicTime now, const guest::Pulse &pulse,
                                           std::uint64_t outside);
   /// A kernel was attached to: all that was seen before is another one's.
   void reset() { *this = {}; }
 
 private:
+  [[nodiscard]] bool memory_is_doubtful(MonotonicTime now, const guest::Pulse &pulse,
+                                        std::uint64_t outside);
   [[nodiscard]] bool clock_is_doubtful(MonotonicTime now, std::optional<std::uint64_t> beat);
 
   bool looked_ = false;
@@ -34,6 +37,7 @@ private:
   MonotonicTime ask_at_{};
   std::chrono::milliseconds patience_ = kPatience;
   std::uint64_t outside_ = 0;
+  std::optional<std::uint64_t> memory_end_;
   MonotonicTime layout_asked_at_{};
 };
 

@@ -9,12 +9,16 @@ using std::chrono::milliseconds;
 
 constexpr MonotonicTime kStart{std::chrono::seconds(1000)};
 
+guest::Pulse ticking(int beat, std::uint64_t memory_end = 100) {
+  return {static_cast<std::uint64_t>(beat), memory_end};
+}
+
 /// The times after kStart, in looks, at which a doubt is raised.
 template <class Beat>
 std::vector<int> doubts(KernelWatch &watch, int looks, Beat beat, Doubt wanted) {
   std::vector<int> raised;
   for (int i = 0; i < looks; ++i) {
-    if (watch.look(kStart + i * KernelWatch::kInterval, beat(i), 0) == wanted) {
+    if (watch.look(kStart + i * KernelWatch::kInterval, {beat(i), 100}, 0) == wanted) {
       raised.push_back(i);
     }
   }
@@ -53,8 +57,8 @@ TEST(KernelWatch, AsksForTheLayoutOnceAndNotTooOften) {
   KernelWatch watch;
   std::vector<int> asked;
   for (int i = 0; i < 100; ++i) { // wants something else outside every time
-    if (watch.look(kStart + i * KernelWatch::kInterval, i, static_cast<std::uint64_t>(i)) ==
-        Doubt::MemoryOutside) {
+    if (watch.look(kStart + i * KernelWatch::kInterval, ticking(i),
+                   static_cast<std::uint64_t>(i)) == Doubt::MemoryOutside) {
       asked.push_back(i);
     }
   }
@@ -63,8 +67,16 @@ TEST(KernelWatch, AsksForTheLayoutOnceAndNotTooOften) {
 
 TEST(KernelWatch, OldWantsDoNotAskAgain) {
   KernelWatch watch;
-  EXPECT_EQ(watch.look(kStart, 1, 5), Doubt::MemoryOutside);
-  EXPECT_EQ(watch.look(kStart + std::chrono::minutes(1), 2, 5), std::nullopt);
+  EXPECT_EQ(watch.look(kStart, ticking(1), 5), Doubt::MemoryOutside);
+  EXPECT_EQ(watch.look(kStart + std::chrono::minutes(1), ticking(2), 5), std::nullopt);
+}
+
+TEST(KernelWatch, AsksForTheLayoutAsSoonAsMemoryIsPluggedIn) {
+  KernelWatch watch;
+  EXPECT_EQ(watch.look(kStart, ticking(1), 0), std::nullopt);
+  EXPECT_EQ(watch.look(kStart + milliseconds(250), ticking(2, 200), 0), Doubt::MemoryOutside);
+  EXPECT_EQ(watch.look(kStart + milliseconds(500), ticking(3, 300), 0), Doubt::MemoryOutside);
+  EXPECT_EQ(watch.look(kStart + milliseconds(750), ticking(4, 200), 0), std::nullopt);
 }
 
 } // namespace

@@ -1,25 +1,40 @@
 #include "guest/linux/kernel_pulse.h"
 
 #include <algorithm>
+#include <initializer_list>
+#include <string_view>
 
 #include "guest/symbols/page_table_roots.h"
 
 namespace outguard::guest {
 
-KernelPulse::KernelPulse(const Kernel &kernel)
-    : jiffies_(kernel.symbols->find("jiffies_64")), banner_(kernel.symbols->find("linux_banner")),
-      banner_text_(kernel.seen.banner.raw()), text_(kernel.seen.text_base) {
-  if (!jiffies_) {
-    jiffies_ = kernel.symbols->find("jiffies"); // the same word on 64-bit kernels
+namespace {
+
+std::optional<GuestVirtual> first_of(const SymbolTable &symbols,
+                                     std::initializer_list<std::string_view> names) {
+  for (const std::string_view name : names) {
+    if (const auto found = symbols.find(name)) {
+      return found;
+    }
   }
+  return std::nullopt;
 }
 
-std::optional<std::uint64_t> KernelPulse::beat(KernelReader &reader) const {
-  if (!jiffies_) {
-    return std::nullopt;
-  }
-  const auto word = reader.pointer(*jiffies_);
+std::optional<std::uint64_t> word_at(const std::optional<GuestVirtual> &address,
+                                     KernelReader &reader) {
+  const auto word = address ? reader.pointer(*address) : fault(FaultCode::NotFound);
   return word ? std::optional(word->raw()) : std::nullopt;
+}
+
+} // namespace
+
+KernelPulse::KernelPulse(const Kernel &kernel)
+    : jiffies_(first_of(*kernel.symbols, {"jiffies_64", "jiffies"})), // one word under two names
+      max_pfn_(kernel.symbols->find("max_pfn")), banner_(kernel.symbols->find("linux_banner")),
+      banner_text_(kernel.seen.banner.raw()), text_(kernel.seen.text_base) {}
+
+Pulse KernelPulse::read(KernelReader &reader) const {
+  return {word_at(jiffies_, reader), word_at(max_pfn_, reader)};
 }
 
 bool KernelPulse::is_run_by(std::span<const CpuRegisters> registers, KernelReader &reader) const {

@@ -14,13 +14,19 @@
 
 namespace outguard::guest {
 
+/// nullopt: not readable.
+struct Pulse {
+  /// jiffies: changes with every timer tick of any CPU. It may stand for seconds while all of them
+  /// are idle (CONFIG_NO_HZ_IDLE), and stands while the VM is paused.
+  std::optional<std::uint64_t> beat;
+  std::optional<std::uint64_t> memory_end; ///< max_pfn: grows when memory is plugged in
+};
+
 class KernelPulse {
 public:
   explicit KernelPulse(const Kernel &kernel);
 
-  /// jiffies: changes with every timer tick of any CPU. It may stand for seconds while all of them
-  /// are idle (CONFIG_NO_HZ_IDLE), and stands while the VM is paused. nullopt: not readable.
-  [[nodiscard]] std::optional<std::uint64_t> beat(KernelReader &reader) const;
+  [[nodiscard]] Pulse read(KernelReader &reader) const;
 
   /// Do these registers, read just now, lead to the same image at the same place in RAM, and does
   /// it still carry the same banner? An equal kernel booted to the very same place is the same one
@@ -28,7 +34,7 @@ public:
   [[nodiscard]] bool is_run_by(std::span<const CpuRegisters> registers, KernelReader &reader) const;
 
 private:
-  std::optional<GuestVirtual> jiffies_;
+  std::optional<GuestVirtual> jiffies_, max_pfn_;
   std::optional<GuestVirtual> banner_;
   std::string banner_text_; ///< as much of it as was kept, without the line's end
   GuestVirtual text_;

@@ -3,27 +3,40 @@
 #include <utility>
 
 #include "guest/linux/attribution_engine.h"
-#include "guest/linux/kernel_pulse.h"
 #include "guest/linux/kill_planner.h"
 #include "guest/linux/pending_signal_bit.h"
+#include "guest/linux/process_files.h"
+#include "guest/linux/self_check.h"
+#include "guest/memory/page_store.h"
 
 namespace outguard::guest {
 namespace {
 
-constexpr std::uint64_t kFamilyEnd = 18; ///< where skc_state ends in every kernel since 5.10
-
 tl::unexpected<GuestTrouble> trouble(GuestState state, std::string what, Fault fault) {
   return tl::unexpected(GuestTrouble{state, std::move(what), fault});
+}
+
+/// From here on the kernel is read through it.
+std::unique_ptr<PageStore> keep_pages(Kernel &kernel) {
+  MemoryReader &memory = kernel.space.memory();
+  if (!memory.is_costly()) {
+    return nullptr;
+  }
+  auto pages = std::make_unique<PageStore>(memory);
+  kernel.space = AddressSpace(*pages, kernel.space.root(), kernel.space.levels());
+  return pages;
 }
 
 } // namespace
 
 struct LinuxGuest::Parts {
   Parts(Kernel found, const LinuxLayout &bound, GuestVirtual init_task, WalkBudget call_budget)
-      : kernel(std::move(found)), budget(call_budget), layout(bound), pulse(kernel),
-        tasks(layout.task, layout.signal, init_task), clock(layout.clock, *kernel.symbols),
-        processes(layout, tasks, clock), sockets(layout, tasks, *kernel.symbols),
-        attribution(sockets, processes), killer(layout, tasks, pending_bit()) {}
+      : kernel(std::move(found)), pages(keep_pages(kernel)), budget(call_budget), layout(bound), pulse(kernel),
+        tasks(layout.task, layout.signal, init_task), self_check(kernel, layout, tasks), clock(layout.clock, *kernel.symbols),
+        processes(layout, *kernel.types, tasks, clock), sockets(layout, tasks, *kernel.symbols),
+        attribution(sockets, processes, FlowLookup(layout, tasks, *kernel.types, *kernel.symbols)),
+        killer(layout, tasks, pending_bit()),
+        files(*kernel.types, *kernel.symbols, layout, tasks) {}
   Parts(const Parts &) = delete;
   Parts &operator=(const Parts &) = delete;
 
@@ -38,15 +51,18 @@ struct LinuxGuest::Parts {
   }
 
   Kernel kernel;
+  std::unique_ptr<PageStore> pages; ///< before memory whose reads are costly; else null
   WalkBudget budget; ///< of one call; copied for each
   LinuxLayout layout;
   KernelPulse pulse;
   TaskList tasks;
+  SelfCheck self_check;
   GuestClock clock;
   LinuxProcessWalker processes;
   LinuxSocketWalker sockets;
   AttributionEngine attribution;
   KillPlanner killer;
+  ProcessFiles files;
 };
 
 LinuxGuest::LinuxGuest(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -77,35 +93,12 @@ const KernelSeen &LinuxGuest::kernel() const {
 
 tl::expected<void, GuestTrouble> LinuxGuest::self_check() {
   KernelReader reader = parts_->reader();
-  const GuestVirtual init_task = parts_->tasks.init_task();
-  const auto idle = parts_->tasks.read(init_task, reader);
-  if (!idle) {
-    return trouble(GuestState::Unreadable, "init_task cannot be read", idle.error());
-  }
-  constexpr std::string_view kIdleName = "swapper";
-  if (idle->pid != 0 || !idle->name().raw().starts_with(kIdleName)) {
-    return trouble(GuestState::Unreadable, "init_task is not the idle task",
-                   {FaultCode::Malformed, init_task.raw()});
-  }
-  const std::uint32_t tasks_offset = parts_->layout.task.tasks.offset;
-  const auto first = parts_->tasks.read(idle->tasks.next.minus_wrapping(tasks_offset), reader);
-  if (!first || first->pid != 1 || first->mm.is_null()) {
-    return trouble(GuestState::Booting, "pid 1 does not run a program yet",
-                   first ? Fault{FaultCode::NotFound, 0} : first.error());
-  }
-  // These have not moved since 5.10: a layout that says otherwise was misread.
-  const SocketLayout &socket = parts_->layout.socket;
-  if (socket.remote_v4.offset != 0 || socket.local_v4.offset != 4 ||
-      socket.state.offset > kFamilyEnd) {
-    return trouble(GuestState::Unreadable, "sock_common has an unknown shape",
-                   {FaultCode::Malformed, 0});
-  }
-  return {};
+  return parts_->self_check.run(reader);
 }
 
-std::optional<std::uint64_t> LinuxGuest::beat() {
+Pulse LinuxGuest::pulse() {
   KernelReader reader = parts_->reader();
-  return parts_->pulse.beat(reader);
+  return parts_->pulse.read(reader);
 }
 
 bool LinuxGuest::is_run_by(std::span<const CpuRegisters> registers) {
@@ -126,6 +119,36 @@ SocketsSeen LinuxGuest::sockets() {
 Result<ProcessDetail> LinuxGuest::describe(std::int32_t pid) {
   KernelReader reader = parts_->reader();
   return parts_->processes.detail(pid, reader);
+}
+
+Result<MapsSeen> LinuxGuest::maps(const ProcessIdentity &process) {
+  KernelReader reader = parts_->reader();
+  return parts_->files.maps(process, reader);
+}
+
+Result<CachedFile> LinuxGuest::executable(const ProcessIdentity &process) {
+  KernelReader reader = parts_->reader();
+  return parts_->files.executable(process, reader);
+}
+
+FileHasher LinuxGuest::hasher(const CachedFile &file, std::uint64_t most_bytes) const {
+  return parts_->files.hasher(file, most_bytes);
+}
+
+bool LinuxGuest::step(FileHasher &hasher) {
+  KernelReader reader = parts_->reader();
+  return hasher.step(reader);
+}
+
+FileHash LinuxGuest::hash_executable(const ProcessIdentity &process) {
+  const auto file = executable(process);
+  if (!file) {
+    return {};
+  }
+  FileHasher hashing = hasher(*file, kMostHashedBytes);
+  while (step(hashing)) {
+  }
+  return hashing.result();
 }
 
 Attribution LinuxGuest::attribute(const FlowTuple &tuple, WallTime packet_time) {

@@ -15,19 +15,16 @@
 #include "facts/process_detail.h"
 #include "facts/write_plan.h"
 #include "guest/bytes/walk_budget.h"
+#include "guest/linux/kernel_pulse.h"
+#include "guest/linux/guest_trouble.h"
+#include "guest/linux/file_hasher.h"
 #include "guest/linux/kill_refusal.h"
+#include "guest/linux/memory_map_walker.h"
 #include "guest/linux/walk_results.h"
 #include "guest/memory/cpu_registers.h"
 #include "guest/symbols/kernel.h"
 
 namespace outguard::guest {
-
-/// Why a guest with a found kernel could not be attached to, or fails its self-check.
-struct GuestTrouble {
-  GuestState state = GuestState::Unreadable; ///< Booting: try again soon
-  std::string what; ///< names the member or symbol ("task_struct.signal"); our own words only
-  Fault fault;
-};
 
 class LinuxGuest {
 public:
@@ -47,13 +44,11 @@ public:
 
   [[nodiscard]] const KernelSeen &kernel() const;
 
-  /// Does memory read as this kernel says it should: init_task is the swapper, pid 1 exists (else
-  /// Booting), sockets' common part has its known shape. Cheap; ask again after trouble.
+  /// Does memory read as this kernel says it should? See self_check.h; cheap, ask again after trouble.
   [[nodiscard]] tl::expected<void, GuestTrouble> self_check();
 
-  /// See KernelPulse: a word that stands still when this kernel's time does, and whether the CPUs
-  /// still run this kernel.
-  [[nodiscard]] std::optional<std::uint64_t> beat();
+  /// Does this kernel's time go on, does its memory grow; and do the CPUs still run it?
+  [[nodiscard]] Pulse pulse();
   [[nodiscard]] bool is_run_by(std::span<const CpuRegisters> registers);
 
   [[nodiscard]] ProcessesSeen processes();
@@ -61,6 +56,19 @@ public:
 
   /// One process in depth. NotFound: no process has this pid.
   [[nodiscard]] Result<ProcessDetail> describe(std::int32_t pid);
+
+  /// What is mapped into it. NotFound: it is gone, or this kernel's types do not say.
+  [[nodiscard]] Result<MapsSeen> maps(const ProcessIdentity &process);
+
+  /// The file that it runs. NotFound: it is gone or runs none, or this kernel's types do not say.
+  [[nodiscard]] Result<CachedFile> executable(const ProcessIdentity &process);
+  /// For a file of executable(): step() hashes a slice of it, 1 MiB in a few milliseconds, and says
+  /// whether there is more to do. Not to be used beyond this guest's life.
+  [[nodiscard]] FileHasher hasher(const CachedFile &file, std::uint64_t most_bytes) const;
+  [[nodiscard]] bool step(FileHasher &hasher);
+  /// All of it at once: up to a second.
+  static constexpr std::uint64_t kMostHashedBytes = std::uint64_t{256} << 20;
+  [[nodiscard]] FileHash hash_executable(const ProcessIdentity &process);
 
   /// Whose flow this is. `packet_time` is the host's wall clock at the flow's first packet: a table
   /// read after it is good enough, an older one is read again. Leaves latency_ns to the caller.
