@@ -11,9 +11,6 @@
 namespace outguard::guest {
 namespace {
 
-constexpr std::uint16_t kMagic = 0xeb9f;
-constexpr std::uint8_t kVersion = 1;
-constexpr std::size_t kMaxHeaderBytes = 256;
 constexpr std::size_t kRecordBytes = 12;                ///< struct btf_type
 constexpr std::size_t kMaxTypes = std::size_t{1} << 20; ///< Debian's have 100,000 to 200,000
 constexpr std::size_t kMaxNameBytes = 256;              ///< of a type; longer ones are not found
@@ -99,30 +96,6 @@ struct BtfTypeTable::MemberSearch {
   std::uint64_t bits = 0; ///< from the start of the outermost structure
   std::uint32_t bit_size = 0;
 };
-
-Result<std::size_t> btf_length(std::span<const std::uint8_t> bytes) {
-  ByteCursor cursor(bytes);
-  if (cursor.le16().value_or(0) != kMagic || cursor.u8().value_or(0) != kVersion ||
-      cursor.u8().value_or(1) != 0) {
-    return fault(FaultCode::Malformed);
-  }
-  std::uint64_t words[5] = {}; // header length, type offset and length, string offset and length
-  for (std::uint64_t &word : words) {
-    const auto read = cursor.le32();
-    if (!read) {
-      return tl::unexpected(read.error());
-    }
-    word = *read;
-  }
-  const auto [header, type_offset, type_length, string_offset, string_length] = words;
-  const std::uint64_t end =
-      header + std::max(type_offset + type_length, string_offset + string_length);
-  if (header < kBtfHeaderBytes || header > kMaxHeaderBytes || type_length == 0 ||
-      string_length == 0) {
-    return fault(FaultCode::Malformed);
-  }
-  return end > kMaxBtfBytes ? fault(FaultCode::LimitReached) : Result<std::size_t>(end);
-}
 
 Result<std::unique_ptr<BtfTypeTable>> BtfTypeTable::parse(std::vector<std::uint8_t> section) {
   const auto length = btf_length(section);

@@ -7,16 +7,10 @@
 #include <span>
 #include <vector>
 
+#include "guest/symbols/btf_section.h"
 #include "guest/symbols/type_table.h"
 
 namespace outguard::guest {
-
-inline constexpr std::size_t kMaxBtfBytes = std::size_t{32} << 20; ///< Debian's have 3.4 to 6 MB
-
-/// How many bytes a BTF section has, by the header at the start of `bytes`; Malformed when that is
-/// no BTF header, LimitReached when it claims more than kMaxBtfBytes.
-[[nodiscard]] Result<std::size_t> btf_length(std::span<const std::uint8_t> bytes);
-inline constexpr std::size_t kBtfHeaderBytes = 24;
 
 class BtfTypeTable final : public TypeTable {
 public:

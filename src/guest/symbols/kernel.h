@@ -4,12 +4,15 @@
 
 #include <memory>
 #include <span>
+#include <string>
 
 #include "facts/kernel_seen.h"
 #include "guest/memory/address_space.h"
 #include "guest/memory/cpu_registers.h"
+#include "guest/symbols/isf_tables.h"
 #include "guest/symbols/symbol_table.h"
 #include "guest/symbols/type_table.h"
+#include "guest/symbols/vmcoreinfo.h"
 
 namespace outguard::guest {
 
@@ -24,12 +27,24 @@ struct Kernel {
 struct KernelSearchFailure {
   GuestState state = GuestState::Unreadable;
   Fault fault;
+  std::string what;        ///< the check that failed, in our own words; may be empty
+  bool wants_file = false; ///< an ISF file of this kernel would help
+  GuestText release;       ///< as the image seems to say, for that
+};
+
+/// What a caller may add to a search.
+struct SearchHelp {
+  IsfFile *file = nullptr; ///< emptied when the search succeeds: its tables are then the kernel's
+  ScanProgress progress;   ///< of a RAM scan; may be empty
 };
 
 /// `registers`: of all vCPUs (parse_registers(), DumpFileMemory::registers()); may be empty, then
-/// RAM is scanned. The tables may be dropped (reset) once everything needed was looked up: they are
-/// a few MiB. A failed search may be repeated at any time.
+/// RAM is scanned. With a file, its types and symbols are used, once its banner and the text
+/// symbols agree with what runs; a file that does not fit is a failure. The tables may be dropped
+/// (reset) once everything needed was looked up: they are a few MiB. A failed search may be
+/// repeated at any time.
 [[nodiscard]] tl::expected<Kernel, KernelSearchFailure>
-find_kernel(MemoryReader &memory, std::span<const CpuRegisters> registers);
+find_kernel(MemoryReader &memory, std::span<const CpuRegisters> registers,
+            const SearchHelp &help = {});
 
 } // namespace outguard::guest

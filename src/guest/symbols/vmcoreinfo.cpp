@@ -82,8 +82,13 @@ std::optional<std::string_view> vmcoreinfo_note(std::span<const std::uint8_t> pa
 
 Result<std::vector<VmcoreinfoCandidate>>
 scan_for_vmcoreinfo(MemoryReader &memory, std::size_t most,
-                    const std::function<bool(const Vmcoreinfo &)> &wanted) {
+                    const std::function<bool(const Vmcoreinfo &)> &wanted,
+                    const ScanProgress &progress) {
   std::vector<VmcoreinfoCandidate> candidates;
+  std::uint64_t scanned = 0, total = 0;
+  for (const PhysicalRange &range : memory.ranges()) {
+    total += range.length;
+  }
   std::vector<std::uint8_t> chunk(kScanBytes);
   const auto look_at = [&](GuestPhysical start, std::span<const std::uint8_t> bytes) {
     for (std::size_t at = 0; at + kPageBytes <= bytes.size() && candidates.size() < most;
@@ -106,6 +111,10 @@ scan_for_vmcoreinfo(MemoryReader &memory, std::size_t most,
         return tl::unexpected(read.error());
       }
       done += bytes.size();
+      scanned += bytes.size();
+      if (progress) {
+        progress(scanned, total);
+      }
     }
   }
   return candidates;

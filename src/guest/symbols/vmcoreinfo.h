@@ -38,10 +38,14 @@ struct VmcoreinfoCandidate {
   GuestPhysical page;
   Vmcoreinfo claim;
 };
+/// Called now and then during a scan: bytes looked at, bytes of RAM.
+using ScanProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+
 /// Looks at the start of every page of RAM; at most `most` candidates, lowest address first. Claims
 /// that are not `wanted` do not count, so that no number of planted notes hides the kernel's.
 [[nodiscard]] Result<std::vector<VmcoreinfoCandidate>>
 scan_for_vmcoreinfo(MemoryReader &memory, std::size_t most,
-                    const std::function<bool(const Vmcoreinfo &)> &wanted);
+                    const std::function<bool(const Vmcoreinfo &)> &wanted,
+                    const ScanProgress &progress = {});
 
 } // namespace outguard::guest

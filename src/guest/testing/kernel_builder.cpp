@@ -17,6 +17,7 @@ constexpr std::uint64_t kImageBytes = kData.raw() + kDataBytes - KernelBuilder::
 constexpr GuestVirtual kOwnTables = kData.plus_wrapping(0x2000);
 constexpr GuestVirtual kNotePointer = kData.plus_wrapping(0x100);
 constexpr GuestVirtual kTextPointer = kData.plus_wrapping(0x108);
+constexpr GuestVirtual kSomeFunction = KernelBuilder::kText.plus_wrapping(0x8'0000);
 constexpr std::uint64_t kImageMap = 0xffff'ffff'8000'0000; // __START_KERNEL_map
 
 std::string hex(std::uint64_t value) {
@@ -37,9 +38,12 @@ KernelBuilder::KernelBuilder(const KernelRecipe &recipe)
   map_image(kReadOnly, kReadOnlyBytes, {false, false});
   map_image(kData, kDataBytes, {true, false});
   guest_.put_text(kBanner, recipe.banner);
-  const auto btf = recipe.btf.empty() ? small_kernel_btf() : recipe.btf;
-  guest_.write(kBtf, btf);
-  build_symbols(recipe, kBtf);
+  if (recipe.has_btf) {
+    guest_.write(kBtf, recipe.btf.empty() ? small_kernel_btf() : recipe.btf);
+  }
+  if (recipe.has_kallsyms) {
+    build_symbols(recipe, kBtf);
+  }
   build_own_tables(recipe);
   if (!recipe.vmcoreinfo_release.empty()) {
     build_vmcoreinfo(recipe);
@@ -59,11 +63,12 @@ void KernelBuilder::build_symbols(const KernelRecipe &recipe, GuestVirtual btf) 
   KallsymsBuilder symbols;
   symbols.add('T', "_text", kText.raw());
   symbols.add_fillers(2000, kText.raw() + 0x100);
-  symbols.add('D', "init_top_pgt", kOwnTables.raw());
+  symbols.add('T', "vfs_read", kSomeFunction.raw());
   if (recipe.data_symbols) {
+    symbols.add('D', "init_top_pgt", kOwnTables.raw());
     symbols.add('A', "per_cpu_thing", 0x1f40);
     symbols.add('R', "linux_banner", kBanner.raw());
-    if (recipe.btf_symbols) {
+    if (recipe.has_btf && recipe.btf_symbols) {
       symbols.add('R', "__start_BTF", btf.raw());
     }
     symbols.add('D', "vmcoreinfo_note", kNotePointer.raw());
@@ -125,6 +130,28 @@ CpuRegisters KernelBuilder::registers() const {
   cpu.idt_base = 0xffff'fe00'0000'0000;
   cpu.long_mode = true;
   return cpu;
+}
+
+IsfBuilder KernelBuilder::isf(const std::string &banner) const {
+  const auto linked = [](GuestVirtual at) {
+    return at.raw() - kText.raw() + 0xffff'ffff'8100'0000;
+  };
+  IsfBuilder isf;
+  isf.add_base("int", 4);
+  isf.add_base("char", 1);
+  isf.add_struct("task_struct", 64,
+                 {{"pid", 0, IsfBuilder::base("int")},
+                  {"tgid", 4, IsfBuilder::base("int")},
+                  {"comm", 8, IsfBuilder::array(16, IsfBuilder::base("char"))}});
+  isf.add_struct("sock_common", 16, {{"skc_daddr", 0, IsfBuilder::base("int")}});
+  isf.add_banner(linked(kBanner), banner);
+  isf.add_symbol("_text", linked(kText));
+  isf.add_symbol("vfs_read", linked(kSomeFunction));
+  isf.add_symbol("init_top_pgt", linked(kOwnTables));
+  isf.add_symbol("vmcoreinfo_note", linked(kNotePointer));
+  isf.add_symbol("vmcoreinfo_data", linked(kTextPointer));
+  isf.add_symbol("per_cpu_thing", 0x1f40);
+  return isf;
 }
 
 std::vector<std::uint8_t> small_kernel_btf() {

@@ -8,6 +8,7 @@
 
 #include "guest/memory/cpu_registers.h"
 #include "guest/testing/guest_image_builder.h"
+#include "guest/testing/isf_builder.h"
 #include "guest/testing/kallsyms_builder.h"
 
 namespace outguard::guest {
@@ -17,7 +18,9 @@ struct KernelRecipe {
   KallsymsForm form{};
   KallsymsBuilder::Flaw kallsyms_flaw = KallsymsBuilder::Flaw::None;
   std::string banner = "Linux version 6.1.0-test (builder) #1 SMP\n";
-  bool btf_symbols = true;       ///< __start_BTF is listed
+  bool has_btf = true;
+  bool btf_symbols = true; ///< __start_BTF is listed
+  bool has_kallsyms = true;
   bool data_symbols = true;      ///< CONFIG_KALLSYMS_ALL
   bool own_tables_filled = true; ///< false: init_top_pgt is still empty, as early in boot
   bool own_tables_agree = true;  ///< false: init_top_pgt maps _text to another frame
@@ -36,6 +39,8 @@ public:
   /// One vCPU in the kernel, with a process's page tables loaded.
   [[nodiscard]] CpuRegisters registers() const;
   [[nodiscard]] GuestPhysical note_page() const { return note_page_; }
+  /// An ISF file of this kernel: its symbols as linked, the types of small_kernel_btf().
+  [[nodiscard]] IsfBuilder isf(const std::string &banner) const;
 
   /// A note like the kernel's on a page of its own; returns the page.
   GuestPhysical plant_note(const std::string &release, GuestVirtual root, std::int64_t phys_base);
