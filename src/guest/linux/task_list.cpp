@@ -53,6 +53,14 @@ std::vector<Task> TaskList::leaders(KernelReader &reader, Completeness &complete
   if (!outcome.complete()) {
     completeness.lost(outcome.reason, outcome.fault);
   }
+  if (unlisted_ != nullptr) {
+    for (const GuestVirtual address : unlisted_->find(best, reader)) {
+      if (const auto task = read(address, reader)) {
+        best.push_back(*task);
+      }
+    }
+  }
+  reader.renew(); // what the tasks point to is read after them
   return best;
 }
 
@@ -81,7 +89,9 @@ bool TaskList::is_linked(const Task &leader, KernelReader &reader) const {
 
 Result<Task> TaskList::find(const ProcessIdentity &identity, KernelReader &reader) const {
   const auto there = read(GuestVirtual(identity.task), reader);
-  if (there && is_same(*there, identity) && is_linked(*there, reader)) {
+  if (there && is_same(*there, identity) &&
+      (is_linked(*there, reader) ||
+       (unlisted_ != nullptr && unlisted_->is_attached(there->address, reader)))) {
     return there;
   }
   Completeness completeness;

@@ -6,6 +6,7 @@
 
 #include "guest/linux/completeness.h"
 #include "guest/linux/task.h"
+#include "guest/linux/unlisted_processes.h"
 
 namespace outguard::guest {
 
@@ -14,6 +15,9 @@ public:
   /// `init_task` is the address of the symbol: pid 0, the head of the list.
   TaskList(const TaskLayout &layout, const SignalLayout &signal, GuestVirtual init_task)
       : layout_(layout), signal_(signal), init_task_(init_task) {}
+
+  /// leaders() and find() then tell those too that were taken out of the list. Borrowed.
+  void also_find(const UnlistedProcesses *unlisted) { unlisted_ = unlisted; }
 
   /// Every thread-group leader but pid 0, oldest first.
   [[nodiscard]] std::vector<Task> leaders(KernelReader &reader, Completeness &completeness) const;
@@ -39,6 +43,7 @@ private:
   const TaskLayout &layout_;
   const SignalLayout &signal_;
   GuestVirtual init_task_;
+  const UnlistedProcesses *unlisted_ = nullptr;
 };
 
 } // namespace outguard::guest

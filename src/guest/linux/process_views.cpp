@@ -1,0 +1,48 @@
+#include "guest/linux/process_views.h"
+
+#include <set>
+
+namespace outguard::guest {
+namespace {
+
+void tell(ProcessSeen &row, const ViewsOfProcess &views) {
+  row.views_asked = views.asked;
+  row.views_seen = views.seen;
+  row.hidden = views.hidden;
+}
+
+} // namespace
+
+void ProcessViews::compare(ViewScope scope, ProcessesSeen &seen, KernelReader &reader) const {
+  if (scope == ViewScope::None) {
+    return;
+  }
+  CrossViews::Leads leads;
+  const ViewsCompared compared = views_.compare(leads, reader);
+  std::set<GuestVirtual> told;
+  for (ProcessSeen &row : seen.processes) {
+    const GuestVirtual task(row.identity.task);
+    const auto views = compared.processes.find(task);
+    if (views != compared.processes.end() && views->second.identity == row.identity) {
+      tell(row, views->second);
+      told.insert(task);
+    } // else it ended or was started between the two looks
+  }
+  for (const auto &[address, views] : compared.processes) {
+    if (!views.hidden.value_or(false) || told.contains(address)) {
+      continue;
+    }
+    const auto task = tasks_.read(address, reader);
+    if (!task || task->identity() != views.identity) {
+      continue;
+    }
+    ProcessSeen row = walker_.describe_or_remember(*task, reader);
+    tell(row, views);
+    seen.processes.push_back(std::move(row));
+  }
+  if (!compared.completeness.complete()) {
+    seen.completeness.lost(compared.completeness.reason, compared.completeness.fault);
+  }
+}
+
+} // namespace outguard::guest
