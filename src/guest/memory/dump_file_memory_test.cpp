@@ -98,7 +98,7 @@ TEST(DumpFileMemory, EveryTruncationIsAnErrorWithItsPlace) {
   core.add_memory(0, page_of(1));
   core.add_cpu(0x1000, 0, 0);
   const auto whole = core.build();
-  for (std::size_t length = 8; length < whole.size(); length += 7) {
+  for (std::size_t length = 16; length < whole.size(); length += 7) {
     const auto opened = DumpFileMemory::open(file_of(std::span(whole).first(length)));
     ASSERT_FALSE(opened) << length;
     EXPECT_NE(std::string_view(opened.error().reason).find("truncated"), std::string_view::npos);
@@ -135,10 +135,54 @@ TEST(DumpFileMemory, RefusesOtherFiles) {
   bad.segments[0].p_filesz = ~std::uint64_t{0};
   expect_refused(bad.build(), "truncated");
   expect_refused(ElfCoreBuilder().build(), "without memory");
-  const std::string_view kdump = "KDUMP   and more";
-  expect_refused({kdump.begin(), kdump.end()}, "kdump");
-  const std::string_view lime = "EMiL and more";
-  expect_refused({lime.begin(), lime.end()}, "LiME");
+}
+
+TEST(DumpFileMemory, RefusesFilesThatAreTakenForMemoryByNameAndSaysWhatToDo) {
+  using namespace std::string_view_literals;
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"LibvirtQemudSave"sv, "virsh dump --memory-only"},
+      {"LibvirtQemudPart"sv, "virsh dump --memory-only"},
+      {"QEVM\0\0\0\3"sv, "virsh dump"},
+      {"AVML\2\0\0\0"sv, "avml-convert"},
+      {"DISKDUMP"sv, "diskdump"},
+      {"PAGEDU64"sv, "Windows"},
+      {"QFI\xfb\0\0\0\3"sv, "disk image"},
+      {"\x28\xb5\x2f\xfd"sv, "zstd -d"},
+      {"\x1f\x8b\x08"sv, "gzip -d"},
+      {"\xfd\x37zXZ\0"sv, "xz -d"},
+      {"\x89LZO\0"sv, "lzop -d"},
+      {"BZh9"sv, "bzip2 -d"},
+  };
+  for (const auto &[magic, words] : cases) {
+    auto bytes = page_of(0);
+    std::copy(magic.begin(), magic.end(), bytes.begin());
+    expect_refused(bytes, words);
+  }
+}
+
+TEST(DumpFileMemory, RefusesTheCoreOfAProcess) {
+  ElfCoreBuilder core;
+  core.add_memory(0, page_of(1));
+  const auto put = [&core](std::uint32_t value) {
+    const auto *raw = reinterpret_cast<const std::uint8_t *>(&value);
+    core.notes.insert(core.notes.end(), raw, raw + sizeof value);
+  };
+  put(5); // name
+  put(0); // data
+  put(NT_AUXV);
+  core.notes.insert(core.notes.end(), {'C', 'O', 'R', 'E', 0, 0, 0, 0});
+  expect_refused(core.build(), "core of a process");
+}
+
+TEST(DumpFileMemory, SegmentsWithoutPhysicalAddressAreLeftOut) {
+  ElfCoreBuilder core; // as /proc/kcore lists vmalloc space
+  core.add_memory(UINT64_MAX, page_of(9));
+  core.segments.back().p_filesz = std::uint64_t{1} << 45;
+  core.add_memory(0x3000, page_of(3));
+  const auto memory = DumpFileMemory::open(file_of(core.build()));
+  ASSERT_TRUE(memory) << memory.error().reason;
+  ASSERT_EQ((*memory)->ranges().size(), 1U);
+  EXPECT_EQ(byte_at(**memory, 0x3000), 3);
 }
 
 TEST(DumpFileMemory, ManySegmentsAreCountedInTheSectionHeader) {
