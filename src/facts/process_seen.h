@@ -94,6 +94,7 @@ struct ProcessSeen {
   std::optional<GuestText> exe; ///< as readlink /proc/PID/exe prints it, without " (deleted)"
   std::optional<bool> exe_deleted;
   std::optional<std::vector<GuestText>> cmdline; ///< arguments; empty for a kernel thread
+  bool cmdline_cut = false; ///< longer than is read: these are its first arguments
   std::optional<Credentials> credentials;
   std::optional<std::int64_t> start_time_ns; ///< wall clock, ns since the epoch (guest's clock)
   NamespacesSeen namespaces;
@@ -112,9 +113,9 @@ struct ProcessSeen {
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.identity, self.ppid, self.comm, self.exe, self.exe_deleted, self.cmdline,
-         self.credentials, self.start_time_ns, self.namespaces, self.namespace_pid, self.threads,
-         self.cgroup, self.container, self.unit, self.views_asked, self.views_seen, self.hidden,
-         self.kernel_thread, self.exited, self.state, self.torn);
+         self.cmdline_cut, self.credentials, self.start_time_ns, self.namespaces,
+         self.namespace_pid, self.threads, self.cgroup, self.container, self.unit, self.views_asked,
+         self.views_seen, self.hidden, self.kernel_thread, self.exited, self.state, self.torn);
   }
 };
 

@@ -45,6 +45,7 @@ void make_fit(MatchSeen &match) {
     holders[i].exe.reset();
     holders[i].exe_deleted.reset();
     holders[i].cmdline.reset();
+    holders[i].cgroup.reset();
   }
   match.attribution.ancestors.resize(std::min(match.attribution.ancestors.size(), kMostHolders));
 }

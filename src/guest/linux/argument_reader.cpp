@@ -6,43 +6,80 @@
 namespace outguard::guest {
 namespace {
 
-std::vector<GuestText> split_at_nul(std::string_view bytes) {
-  std::vector<GuestText> arguments;
-  while (!bytes.empty() && arguments.size() < kMostArguments) {
+constexpr std::uint64_t kPage = 4096; ///< the kernel looks for a title's end in as many bytes
+
+ArgumentsFound split_at_nul(std::string_view bytes) {
+  ArgumentsFound found;
+  while (!bytes.empty() && found.words.size() < kMostArguments) {
     const std::size_t end = std::min(bytes.find('\0'), bytes.size());
-    arguments.emplace_back(std::string(bytes.substr(0, end)));
+    found.words.emplace_back(std::string(bytes.substr(0, end)));
     bytes.remove_prefix(std::min(end + 1, bytes.size()));
   }
-  return arguments;
+  found.cut = !bytes.empty();
+  return found;
 }
+
+class Memory {
+public:
+  Memory(const AddressSpace &space, KernelReader &reader) : space_(space), reader_(reader) {}
+
+  [[nodiscard]] Result<std::string> read(GuestVirtual from, std::uint64_t count) const {
+    if (!reader_.budget().step() || !reader_.budget().take_bytes(count)) {
+      return fault(FaultCode::LimitReached, from.raw());
+    }
+    std::string bytes(count, '\0');
+    const auto done =
+        space_.read(from, {reinterpret_cast<std::uint8_t *>(bytes.data()), bytes.size()});
+    return done ? Result<std::string>(std::move(bytes)) : tl::unexpected(done.error());
+  }
+
+  /// Up to its NUL, or a page of it. Only the pages that it lies in must be there.
+  [[nodiscard]] Result<std::string> read_title(GuestVirtual begin) const {
+    const std::uint64_t in_first = kPage - begin.raw() % kPage;
+    auto title = read(begin, in_first);
+    if (title && in_first < kPage && title->find('\0') == std::string::npos) {
+      title = read(begin, kPage);
+    }
+    if (title) {
+      title->resize(std::min(title->find('\0'), title->size()));
+    }
+    return title;
+  }
+
+private:
+  const AddressSpace &space_;
+  KernelReader &reader_;
+};
 
 } // namespace
 
-Result<std::vector<GuestText>> read_arguments(GuestVirtual page_table, GuestVirtual begin,
-                                              GuestVirtual end, KernelReader &reader) {
+Result<ArgumentsFound> read_arguments(GuestVirtual page_table, GuestVirtual begin, GuestVirtual end,
+                                      KernelReader &reader) {
   if (end <= begin) {
-    return std::vector<GuestText>{};
+    return ArgumentsFound{};
   }
   const auto root = reader.space().translate(page_table);
   if (!root) {
     return tl::unexpected(root.error());
   }
-  const AddressSpace process(reader.space().memory(), *root, reader.space().levels());
-  std::string bytes(std::min<std::uint64_t>(end.raw() - begin.raw(), kMostArgumentBytes), '\0');
-  if (!reader.budget().take_bytes(bytes.size())) {
-    return fault(FaultCode::LimitReached, begin.raw());
+  const AddressSpace space(reader.space().memory(), *root, reader.space().levels());
+  const Memory memory(space, reader);
+  const std::uint64_t size = end.raw() - begin.raw();
+  const auto bytes = memory.read(begin, std::min<std::uint64_t>(size, kMostArgumentBytes));
+  const auto last = bytes && bytes->size() < size ? memory.read(end.minus_wrapping(1), 1) : bytes;
+  if (!last) {
+    return tl::unexpected(last.error());
   }
-  const auto done =
-      process.read(begin, {reinterpret_cast<std::uint8_t *>(bytes.data()), bytes.size()});
-  if (!done) {
-    return tl::unexpected(done.error());
+  if (last->back() != '\0') {
+    auto title = memory.read_title(begin);
+    if (!title) {
+      return tl::unexpected(title.error());
+    }
+    return ArgumentsFound{{GuestText(std::move(*title))}, false};
   }
-  // A program that wrote over its last NUL (setproctitle) has a title there, one string.
-  const auto last = process.read<char>(end.minus_wrapping(1));
-  if (last && last->any_value() != '\0') {
-    bytes.resize(std::min(bytes.find('\0'), bytes.size()));
-  }
-  return split_at_nul(bytes);
+  auto found = split_at_nul(*bytes);
+  found.cut = found.cut || bytes->size() < size;
+  return found;
 }
 
 } // namespace outguard::guest

@@ -73,6 +73,9 @@ Result<PathSeen> PathReader::read(PathPoint from, PathPoint root, KernelReader &
     }
     const bool is_top = dentry.pointer(layout_.dentry_parent) == at.dentry;
     const bool is_mount_root = at.dentry == mount_root;
+    if (at == from) { // as d_unlinked() has it
+      seen.deleted = dentry.pointer(layout_.dentry_unhashed).is_null() && !is_top;
+    }
     if (is_mount_root || (is_top && at != from)) {
       const auto crossed = cross_mount(at, mount_root, reader);
       if (!crossed) {
@@ -88,11 +91,9 @@ Result<PathSeen> PathReader::read(PathPoint from, PathPoint root, KernelReader &
       return tl::unexpected(name.error());
     }
     path.insert(0, "/" + *name);
-    if (at == from) {
-      seen.deleted = dentry.pointer(layout_.dentry_unhashed).is_null() || is_top;
-    }
     if (is_top) {
-      break; // a nameless file (memfd): the kernel prints "/NAME (deleted)"
+      seen.deleted = true; // a nameless file (memfd): the kernel prints "/NAME (deleted)"
+      break;
     }
     at.dentry = dentry.pointer(layout_.dentry_parent);
   }

@@ -12,6 +12,13 @@ constexpr std::size_t kMostAncestors = 64; ///< deeper trees exist only to be fu
 constexpr std::size_t kMostThreads = 2048; ///< told of one process: they fit one message
 constexpr std::int32_t kInitPid = 1;
 
+/// All that was followed for a row still leads to the same objects, so none of them was freed.
+bool is_led_alike(const Task &now, const Task &before) {
+  return now.identity() == before.identity() && now.pid == before.pid && now.mm == before.mm &&
+         now.parent == before.parent && now.cred == before.cred && now.nsproxy == before.nsproxy &&
+         now.signal == before.signal;
+}
+
 } // namespace
 
 std::optional<PathPoint> LinuxProcessWalker::root_of(const Task &task, KernelReader &reader) const {
@@ -24,7 +31,7 @@ std::optional<PathPoint> LinuxProcessWalker::root_of(const Task &task, KernelRea
 }
 
 LinuxProcessWalker::Shared LinuxProcessWalker::shared_of_walk(KernelReader &reader) const {
-  Shared shared{clock_.boot_time_ns(reader), std::nullopt, NamespaceInodes(layout_)};
+  Shared shared{clock_.boot_time_ns(reader), std::nullopt, {}};
   // pid 1 is the oldest task: the one behind pid 0.
   const auto first = reader.pointer(tasks_.init_task().plus_wrapping(layout_.task.tasks.offset));
   if (!first) {
@@ -37,22 +44,23 @@ LinuxProcessWalker::Shared LinuxProcessWalker::shared_of_walk(KernelReader &read
   return shared;
 }
 
-void LinuxProcessWalker::read_program(const Task &task, const Shared &shared, KernelReader &reader,
+bool LinuxProcessWalker::read_program(const Task &task, const Shared &shared, KernelReader &reader,
                                       ProcessSeen &seen) const {
   ObjectCopy mm(layout_.process.mm);
   if (!mm.load(reader, task.mm)) {
-    return;
+    return false;
   }
   auto arguments =
       read_arguments(mm.pointer(layout_.process.mm_pgd), mm.pointer(layout_.process.mm_arg_start),
                      mm.pointer(layout_.process.mm_arg_end), reader);
   if (arguments) {
-    seen.cmdline = std::move(*arguments);
+    seen.cmdline = std::move(arguments->words);
+    seen.cmdline_cut = arguments->cut;
   }
   ObjectCopy file(layout_.file.file);
   const GuestVirtual exe = mm.pointer(layout_.process.mm_exe_file);
   if (!shared.root || exe.is_null() || !file.load(reader, exe)) {
-    return;
+    return true;
   }
   auto path =
       paths_.read({file.pointer(layout_.file.path_mount), file.pointer(layout_.file.path_dentry)},
@@ -61,49 +69,54 @@ void LinuxProcessWalker::read_program(const Task &task, const Shared &shared, Ke
     seen.exe = std::move(path->path);
     seen.exe_deleted = path->deleted;
   }
+  const auto exe_now =
+      reader.pointer(task.mm.plus_wrapping(layout_.process.mm_exe_file.offset)); // prctl can set it
+  return exe_now && *exe_now == exe;
 }
 
-ProcessSeen LinuxProcessWalker::read_once(const Task &task, Shared &shared,
-                                          KernelReader &reader) const {
+ProcessSeen LinuxProcessWalker::read_once(const Task &task, const ContextLinks &links,
+                                          Shared &shared, KernelReader &reader) const {
   ProcessSeen seen;
   seen.identity = task.identity();
   seen.comm = task.name();
   seen.kernel_thread = task.is_kernel_thread();
   seen.exited = task.has_exited();
   seen.state = task.state_letter();
-  seen.namespaces.net = shared.namespaces.of_proxy(task.nsproxy, reader);
   if (shared.boot_time_ns) {
     seen.start_time_ns = static_cast<std::int64_t>(
         static_cast<std::uint64_t>(*shared.boot_time_ns) + task.start_boottime_ns);
   }
-  ObjectCopy identity(layout_.task.identity);
-  if (identity.load(reader, task.parent)) {
-    seen.ppid = identity.signed_number(layout_.task.tgid);
+  ObjectCopy parent(layout_.task.identity);
+  if (parent.load(reader, task.parent)) {
+    seen.ppid = parent.signed_number(layout_.task.tgid);
   } else {
     seen.torn = true;
   }
-  ObjectCopy cred(layout_.process.cred);
-  if (cred.load(reader, task.cred)) {
-    seen.credentials.emplace();
-    seen.credentials->uid = static_cast<std::uint32_t>(cred.number(layout_.process.cred_uid));
+  ObjectCopy signal(layout_.signal.signal);
+  if (signal.load(reader, task.signal)) {
+    seen.threads = static_cast<std::uint32_t>(signal.number(layout_.signal.nr_threads));
   }
+  context_.read(task, links, shared.context, reader, seen);
   if (seen.kernel_thread || task.mm.is_null()) {
     seen.cmdline.emplace(); // as /proc has it: there, and empty
-  } else {
-    read_program(task, shared, reader, seen);
+  } else if (!read_program(task, shared, reader, seen)) {
+    seen.torn = true;
   }
   return seen;
 }
 
 Result<ProcessSeen> LinuxProcessWalker::row(Task task, Shared &shared, KernelReader &reader) const {
   for (int attempt = 0;; ++attempt) {
-    ProcessSeen seen = read_once(task, shared, reader);
-    if (is_unchanged(task, reader, layout_.task)) {
-      return seen;
-    }
+    const ContextLinks links = context_.links(task.address, reader);
+    ProcessSeen seen = read_once(task, links, shared, reader);
     const auto again = tasks_.read(task.address, reader);
     if (!again) {
       return tl::unexpected(again.error());
+    }
+    const bool is_same =
+        is_led_alike(*again, task) && context_.links(task.address, reader) == links;
+    if (is_same && !seen.torn) {
+      return seen;
     }
     if (again->identity() != task.identity()) {
       return fault(FaultCode::NotFound, task.address.raw());
@@ -112,6 +125,7 @@ Result<ProcessSeen> LinuxProcessWalker::row(Task task, Shared &shared, KernelRea
       seen.torn = true;
       return seen;
     }
+    shared.context.forget(); // a new object may stand where one that was read has been freed
     task = *again;
   }
 }

@@ -8,8 +8,8 @@
 #include "facts/flow_seen.h"
 #include "facts/process_detail.h"
 #include "guest/linux/guest_clock.h"
-#include "guest/linux/namespace_inodes.h"
 #include "guest/linux/path_reader.h"
+#include "guest/linux/process_context.h"
 #include "guest/linux/task_list.h"
 #include "guest/linux/walk_results.h"
 
@@ -17,8 +17,10 @@ namespace outguard::guest {
 
 class LinuxProcessWalker {
 public:
-  LinuxProcessWalker(const LinuxLayout &layout, const TaskList &tasks, const GuestClock &clock)
-      : layout_(layout), tasks_(tasks), clock_(clock), paths_(layout.path) {}
+  /// `types` are only looked at now.
+  LinuxProcessWalker(const LinuxLayout &layout, const TypeTable &types, const TaskList &tasks,
+                     const GuestClock &clock)
+      : layout_(layout), tasks_(tasks), clock_(clock), paths_(layout.path), context_(types) {}
 
   /// All processes. Kernel threads and zombies are in it, the idle task (pid 0) is not.
   [[nodiscard]] ProcessesSeen walk(KernelReader &reader) const;
@@ -36,20 +38,23 @@ private:
   struct Shared {
     std::optional<std::int64_t> boot_time_ns;
     std::optional<PathPoint> root; ///< of the guest's pid 1
-    NamespaceInodes namespaces;
+    ContextMemo context;
   };
   [[nodiscard]] Shared shared_of_walk(KernelReader &reader) const;
   /// NotFound: the process ended, its task is another's now. Other faults tell nothing about it.
   [[nodiscard]] Result<ProcessSeen> row(Task task, Shared &shared, KernelReader &reader) const;
-  [[nodiscard]] ProcessSeen read_once(const Task &task, Shared &shared, KernelReader &reader) const;
-  void read_program(const Task &task, const Shared &shared, KernelReader &reader,
-                    ProcessSeen &seen) const;
+  [[nodiscard]] ProcessSeen read_once(const Task &task, const ContextLinks &links, Shared &shared,
+                                      KernelReader &reader) const;
+  /// False: it runs another program by now.
+  [[nodiscard]] bool read_program(const Task &task, const Shared &shared, KernelReader &reader,
+                                  ProcessSeen &seen) const;
   [[nodiscard]] std::optional<PathPoint> root_of(const Task &task, KernelReader &reader) const;
 
   const LinuxLayout &layout_;
   const TaskList &tasks_;
   const GuestClock &clock_;
   PathReader paths_;
+  ContextReader context_;
 };
 
 } // namespace outguard::guest

@@ -45,6 +45,7 @@ TEST_F(ProcessWalkerTest, TellsEverythingAboutAProcess) {
   ASSERT_TRUE(seen.credentials);
   EXPECT_EQ(seen.credentials->uid, 1000U);
   EXPECT_EQ(seen.namespaces.net, 4026532118U);
+  EXPECT_EQ(seen.threads, 1U);
   EXPECT_EQ(seen.state, 'S');
   EXPECT_FALSE(seen.kernel_thread || seen.exited || seen.torn);
   EXPECT_EQ(seen.start_time_ns,
@@ -136,7 +137,7 @@ TEST_F(ProcessWalkerTest, ArgumentsThatAreNotResidentAreUnknown) {
   const GuestVirtual task = image.add_process({});
   const GuestVirtual mm(image.get(task, "task_struct", "mm"));
   image.set(mm, "mm_struct", "arg_end", image.get(mm, "mm_struct", "arg_start") + 6000);
-  EXPECT_TRUE(see(task).cmdline); // cut at the cap, which is there
+  EXPECT_FALSE(see(task).cmdline); // the second page is not there
   image.set(mm, "mm_struct", "arg_start", 0x5000'0000);
   EXPECT_FALSE(see(task).cmdline);
 }
@@ -146,6 +147,45 @@ TEST_F(ProcessWalkerTest, ATitleInPlaceOfArguments) {
   const GuestVirtual mm(image.get(task, "task_struct", "mm"));
   image.set(mm, "mm_struct", "arg_end", image.get(mm, "mm_struct", "arg_end") - 1);
   EXPECT_THAT(see(task).cmdline.value(), ElementsAre(GuestText("title")));
+}
+
+TEST_F(ProcessWalkerTest, ATitleMayGoOnBehindTheArguments) {
+  const GuestVirtual task = image.add_process({.arguments = {"worker: a long title", "PATH=/"}});
+  const GuestVirtual mm(image.get(task, "task_struct", "mm"));
+  image.set(mm, "mm_struct", "arg_end", image.get(mm, "mm_struct", "arg_start") + 7);
+  EXPECT_THAT(see(task).cmdline.value(), ElementsAre(GuestText("worker: a long title")));
+}
+
+TEST_F(ProcessWalkerTest, ArgumentsBeyondTheCapAreCutAndSaySo) {
+  std::vector<std::string> most(1024, "x");
+  EXPECT_FALSE(see(image.add_process({.arguments = most})).cmdline_cut);
+  most.emplace_back("y");
+  const auto many = see(image.add_process({.arguments = most}));
+  EXPECT_TRUE(many.cmdline_cut);
+  EXPECT_EQ(many.cmdline.value().size(), 1024U);
+  const auto longest = see(image.add_process({.arguments = {std::string(20'000, 'x')}}));
+  EXPECT_TRUE(longest.cmdline_cut);
+  EXPECT_EQ(longest.cmdline.value().at(0).raw().size(), 16384U);
+}
+
+TEST_F(ProcessWalkerTest, AnUnreadableParentIsUnknownAndTheRowTorn) {
+  const GuestVirtual task = image.add_process({});
+  image.set(task, "task_struct", "real_parent", 0xdead'0000);
+  const auto seen = see(task);
+  EXPECT_EQ(seen.ppid, std::nullopt);
+  EXPECT_TRUE(seen.torn);
+}
+
+TEST_F(ProcessWalkerTest, ABoundFileThatWasDeletedElsewhere) {
+  image.mount_at("/mnt");
+  const GuestVirtual task = image.add_process({.exe = "/mnt"});
+  EXPECT_EQ(see(task).exe_deleted, false);
+  const GuestVirtual file = image.dentry("/mnt"); // the root of the mount, and no directory
+  image.set(file, "dentry", "d_hash.pprev", 0);
+  EXPECT_EQ(see(task).exe_deleted, false); // the top of a file system is never deleted
+  image.set(file, "dentry", "d_parent", image.dentry("/srv").raw());
+  EXPECT_EQ(see(task).exe_deleted, true);
+  EXPECT_EQ(see(task).exe.value().raw(), "/mnt");
 }
 
 TEST_F(ProcessWalkerTest, AnUnreadableTaskMakesTheListPartial) {
@@ -175,7 +215,7 @@ TEST_F(ProcessWalkerTest, ALiveProcessThatCannotBeReadHasNotExited) {
   const LinuxLayout layout = LinuxLayout::bind(image.types()).value();
   const TaskList tasks(layout.task, layout.signal, image.init_task());
   const GuestClock clock(layout.clock, image.symbols());
-  const LinuxProcessWalker walker(layout, tasks, clock);
+  const LinuxProcessWalker walker(layout, image.types(), tasks, clock);
   const AddressSpace space = image.builder().space();
   KernelReader enough(space, LinuxGuest::kCallBudget), none(space, WalkBudget(0, 0));
   const Task seen = tasks.read(task, enough).value();

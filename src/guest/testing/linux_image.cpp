@@ -52,10 +52,10 @@ void LinuxImage::define_types() {
                          {"nsproxy", 8},
                          {"signal", 8},
                          {"sighand", 8},
+                         {"thread_pid", 8},
+                         {"cgroups", 8},
                          {"pending.signal.sig", 8}});
   define("mm_struct", {{"arg_start", 8}, {"arg_end", 8}, {"pgd", 8}, {"exe_file", 8}});
-  define("cred", {{"usage", 8}, {"uid.val", 4}});
-  define("nsproxy", {{"count", 8}, {"net_ns", 8}});
   define("fs_struct", {{"users", 8}, {"root.mnt", 8}, {"root.dentry", 8}});
   define("signal_struct", {{"nr_threads", 4},
                            {"thread_head", 16},
@@ -124,6 +124,7 @@ void LinuxImage::define_socket_types() {
 LinuxImage::LinuxImage(PagingLevels levels) : builder_(levels) {
   define_types();
   define_socket_types();
+  define_context_types();
   init_net_ = make("net");
   set(init_net_, "net", "ns.inum", kInitialNamespace);
   namespaces_ = builder_.allocate(16);
@@ -148,6 +149,7 @@ LinuxImage::LinuxImage(PagingLevels levels) : builder_(levels) {
   builder_.write(code, wake_up);
   symbols_.add("signal_wake_up_state", code);
 
+  make_context();
   init_task_ = make("task_struct");
   symbols_.add("init_task", init_task_);
   ProcessSpec idle{.pid = 0, .comm = "swapper/0", .exe = "", .flags = 0x200000};
@@ -305,13 +307,10 @@ void LinuxImage::fill_task(GuestVirtual task, const ProcessSpec &spec) {
   std::copy_n(spec.comm.begin(), std::min<std::size_t>(spec.comm.size(), 15), comm.begin());
   builder_.write(at(task, "task_struct", "comm"), comm);
 
-  const GuestVirtual cred = make("cred"), nsproxy = make("nsproxy"), fs = make("fs_struct");
-  set(cred, "cred", "uid.val", spec.uid);
-  set(nsproxy, "nsproxy", "net_ns", (spec.net.is_null() ? init_net_ : spec.net).raw());
+  const GuestVirtual fs = make("fs_struct");
   set(fs, "fs_struct", "root.mnt", at(root_mount_, "mount", "mnt").raw());
   set(fs, "fs_struct", "root.dentry", root_dentry_.raw());
-  put("real_cred", cred.raw());
-  put("nsproxy", nsproxy.raw());
+  fill_context(task, spec);
   put("fs", fs.raw());
   put("mm", spec.exe.empty() ? 0 : make_mm(spec).raw());
   put("files", spec.exe.empty() ? 0 : make_files().raw());

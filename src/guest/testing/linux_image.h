@@ -70,6 +70,12 @@ public:
   GuestVirtual add_minisock(std::uint8_t state, const Endpoint &local, const Endpoint &remote,
                             std::uint8_t substate = 6);
   GuestVirtual add_namespace(std::uint32_t inode);
+  /// A css_set of the cgroup v2 path, whose parts are made anew.
+  GuestVirtual add_cgroup(std::string_view path);
+  /// Adds systemd's own v1 hierarchy to a css_set, with the path in it.
+  void add_systemd_cgroup(GuestVirtual css_set, std::string_view path);
+  /// Puts the task into a pid namespace below its own, with this number there.
+  void nest_pid(GuestVirtual task, std::int32_t number, std::uint32_t namespace_inode);
   /// Gives `task` the descriptor; a second holder shares the file. Returns the struct file.
   GuestVirtual hold(GuestVirtual task, std::uint32_t fd, const SocketObjects &socket);
   /// A descriptor that is no socket.
@@ -118,11 +124,15 @@ public:
 private:
   void define_types();
   void define_socket_types();
+  void define_context_types();
   void define(std::string_view type,
               const std::vector<std::pair<std::string, std::uint32_t>> &members);
   [[nodiscard]] GuestVirtual make(std::string_view type);
+  [[nodiscard]] GuestVirtual make_cgroup(std::string_view path, GuestVirtual hierarchy);
   void make_tables();
   void make_clock();
+  void make_context();
+  void fill_context(GuestVirtual task, const ProcessSpec &spec);
   void fill_task(GuestVirtual task, const ProcessSpec &spec);
   [[nodiscard]] GuestVirtual make_files();
   [[nodiscard]] GuestVirtual make_mm(const ProcessSpec &spec);
@@ -138,6 +148,7 @@ private:
   GuestVirtual init_task_, init_process_, init_net_, namespaces_;
   GuestVirtual established_, listening_, udp_slots_, raw_v4_, raw_v6_;
   GuestVirtual socket_operations_, root_mount_, root_dentry_;
+  GuestVirtual root_cgroup_, init_user_space_, init_pid_space_;
   std::map<std::string, GuestVirtual, std::less<>> dentries_;
   std::map<std::string, GuestVirtual, std::less<>> mounts_;
   std::map<GuestVirtual, GuestVirtual> files_of_sockets_;
