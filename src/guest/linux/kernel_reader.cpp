@@ -1,18 +1,44 @@
 #include "guest/linux/kernel_reader.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace outguard::guest {
 
-Result<void> KernelReader::read(GuestVirtual address, std::span<std::uint8_t> out) {
+template <class Source, class Address>
+Result<void> KernelReader::charged_read(Source &source, Address address,
+                                        std::span<std::uint8_t> out) {
   if (!budget_.step() || !budget_.take_bytes(out.size())) {
     return fault(FaultCode::LimitReached, address.raw());
   }
-  const auto done = space_.read(address, out);
+  const auto done = source.read(address, out);
   if (!done && done.error().code == FaultCode::SourceGone && !source_gone_) {
     source_gone_ = done.error();
   }
   return done;
+}
+
+void KernelReader::renew(GuestVirtual address, std::size_t length) {
+  if (!space_.memory().is_costly()) {
+    return;
+  }
+  for (std::size_t done = 0; done < length;) {
+    const auto found = space_.locate(address.plus_wrapping(done));
+    if (!found) {
+      return; // nor can it be read
+    }
+    const std::size_t here = std::min<std::uint64_t>(found->bytes_left, length - done);
+    space_.memory().renew(found->physical, here);
+    done += here;
+  }
+}
+
+Result<void> KernelReader::read(GuestVirtual address, std::span<std::uint8_t> out) {
+  return charged_read(space_, address, out);
+}
+
+Result<void> KernelReader::read_physical(GuestPhysical address, std::span<std::uint8_t> out) {
+  return charged_read(space_.memory(), address, out);
 }
 
 std::optional<Fault> KernelReader::cut_short() const {

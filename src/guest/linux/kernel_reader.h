@@ -3,6 +3,11 @@
 // budget as a step and as its bytes; what ends all later reads is remembered. ObjectCopy is the
 // bytes of one structure, copied once; its members are taken from the copy, never read again.
 // Borrows the address space. Made for one walk, dropped after it.
+//
+// Memory whose reads are costly is kept by the page for one generation (PageStore), so a second
+// look must be of a later one, or it only agrees with its own copy: a new reader begins a
+// generation, renew() the next. What reads the same in two generations held at the moment between
+// them.
 
 #include <cstdint>
 #include <optional>
@@ -17,12 +22,19 @@ namespace outguard::guest {
 
 class KernelReader {
 public:
-  KernelReader(const AddressSpace &space, WalkBudget budget) : space_(space), budget_(budget) {}
+  KernelReader(const AddressSpace &space, WalkBudget budget) : space_(space), budget_(budget) {
+    renew();
+  }
 
   [[nodiscard]] Result<void> read(GuestVirtual address, std::span<std::uint8_t> out);
+  [[nodiscard]] Result<void> read_physical(GuestPhysical address, std::span<std::uint8_t> out);
   [[nodiscard]] Result<GuestVirtual> pointer(GuestVirtual address);
   /// Call once an element that costs no read; false: the walk must end.
   [[nodiscard]] bool step() { return budget_.step(); }
+
+  /// What is read from now on is newer than what was read before: all of it, or these bytes.
+  void renew() { space_.memory().renew(); }
+  void renew(GuestVirtual address, std::size_t length);
 
   [[nodiscard]] const AddressSpace &space() const { return space_; }
   [[nodiscard]] WalkBudget &budget() { return budget_; }
@@ -32,6 +44,10 @@ public:
   [[nodiscard]] std::optional<Fault> cut_short() const;
 
 private:
+  template <class Source, class Address>
+  [[nodiscard]] Result<void> charged_read(Source &source, Address address,
+                                          std::span<std::uint8_t> out);
+
   const AddressSpace &space_;
   WalkBudget budget_;
   std::optional<Fault> source_gone_; ///< the first one

@@ -34,6 +34,7 @@ bool ListWalk::accept(ListLinks links, Completeness &completeness) {
   if (links.back != from_) {
     if (retries_ < kMostRetries) {
       ++retries_;
+      reader_.renew();
       const auto again = reader_.pointer(from_);
       if (!again) {
         give_up(again.error(), completeness);
@@ -58,11 +59,13 @@ bool ListWalk::accept(ListLinks links, Completeness &completeness) {
 
 void ListWalk::break_off(Completeness &completeness) {
   ended_ = true;
+  reader_.renew(); // for who walks it again
   completeness.lost(PartialReason::ListBroken, {FaultCode::Malformed, node_.raw()});
 }
 
 void ListWalk::give_up(Fault where, Completeness &completeness) {
   ended_ = true;
+  reader_.renew();
   completeness.lost(where);
 }
 

@@ -59,10 +59,15 @@ Task decode_task(const ObjectCopy &copy, const TaskLayout &layout) {
 
 bool is_unchanged(const Task &task, KernelReader &reader, const TaskLayout &layout) {
   ObjectCopy now(layout.identity);
-  return now.load(reader, task.address) && now.signed_number(layout.pid) == task.pid &&
-         now.signed_number(layout.tgid) == task.tgid &&
-         now.number(layout.start_boottime) == task.start_boottime_ns &&
-         now.pointer(layout.mm) == task.mm;
+  reader.renew(task.address.plus_wrapping(layout.identity.begin), layout.identity.size());
+  const bool same = now.load(reader, task.address) && now.signed_number(layout.pid) == task.pid &&
+                    now.signed_number(layout.tgid) == task.tgid &&
+                    now.number(layout.start_boottime) == task.start_boottime_ns &&
+                    now.pointer(layout.mm) == task.mm;
+  if (!same) {
+    reader.renew(); // for who reads it all again
+  }
+  return same;
 }
 
 } // namespace outguard::guest

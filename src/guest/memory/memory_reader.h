@@ -44,6 +44,12 @@ public:
   /// since the layout was asked for.
   [[nodiscard]] std::uint64_t outside() const { return outside_; }
 
+  /// True where every read costs a system call, however short: a PageStore in front then pays.
+  [[nodiscard]] virtual bool is_costly() const { return false; }
+  /// Whoever keeps copies reads anew from now on: all of them, or those of a range.
+  virtual void renew() {}
+  virtual void renew(GuestPhysical /*address*/, std::size_t /*length*/) {}
+
   /// The guest's RAM. Stable for the life of the reader.
   [[nodiscard]] virtual std::span<const PhysicalRange> ranges() const = 0;
 

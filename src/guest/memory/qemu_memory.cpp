@@ -87,6 +87,7 @@ Opened<void> QemuMemory::add(const MemoryRegion &region) {
     }
     added.mapped = static_cast<const std::uint8_t *>(mapped) + skew;
   }
+  (added.mapped != nullptr ? mapped_ : through_process_) += region.length;
   regions_.push_back(added);
   if (!ranges_.empty() &&
       ranges_.back().start.raw() + ranges_.back().length == region.guest_start) {

@@ -27,6 +27,8 @@ public:
   ~QemuMemory() override;
 
   [[nodiscard]] std::span<const PhysicalRange> ranges() const override { return ranges_; }
+  /// Where most of the RAM is not mapped.
+  [[nodiscard]] bool is_costly() const override { return through_process_ > mapped_; }
 
 private:
   struct Region {
@@ -44,6 +46,7 @@ private:
   std::vector<Fd> files_;
   std::vector<Region> regions_;
   std::vector<PhysicalRange> ranges_;
+  std::uint64_t mapped_ = 0, through_process_ = 0; ///< bytes of RAM
   std::size_t last_region_ = 0; ///< nearly every read is of the same one as the read before
 };
 

@@ -33,6 +33,10 @@ void FakeMemory::write(GuestPhysical address, std::span<const std::uint8_t> byte
 }
 
 Result<std::size_t> FakeMemory::read_some(GuestPhysical address, std::span<std::uint8_t> out) {
+  if (before_read_) {
+    const auto change = before_read_; // which may set another
+    change(calls_.size());
+  }
   calls_.push_back({address, out.size()});
   if (reads_left_ && (*reads_left_)-- == 0) {
     reads_left_ = 0;

@@ -4,9 +4,11 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "guest/memory/memory_reader.h"
@@ -36,6 +38,11 @@ public:
   void limit_reads_to(std::size_t most) { most_per_read_ = most; }
   /// The `count` next back-end reads work, all later ones are SourceGone.
   void fail_after(std::size_t count) { reads_left_ = count; }
+  /// As memory behind a system call.
+  void make_costly() { costly_ = true; }
+  [[nodiscard]] bool is_costly() const override { return costly_; }
+  /// Called before each back-end read with how many there were: a guest that runs.
+  void before_read(std::function<void(std::size_t)> change) { before_read_ = std::move(change); }
 
   [[nodiscard]] const std::vector<Call> &calls() const { return calls_; }
   void clear_calls() { calls_.clear(); }
@@ -53,6 +60,8 @@ private:
   std::vector<Call> calls_;
   std::size_t most_per_read_ = SIZE_MAX;
   std::optional<std::size_t> reads_left_;
+  std::function<void(std::size_t)> before_read_;
+  bool costly_ = false;
 };
 
 } // namespace outguard::guest
