@@ -12,6 +12,8 @@ constexpr std::size_t kMostProcesses = 32; ///< in one answer; more share a sock
 /// long paths need some 10,000 reads.
 constexpr WalkBudget kAnswerBudget(50'000, std::uint64_t{16} << 20);
 constexpr int kMostRefreshes = 2; ///< for one answer, where what was found keeps changing
+constexpr int kMostLookups = 2;   ///< likewise
+constexpr std::size_t kMostRemembered = 4096; ///< flows looked up: some 4 MiB
 
 FlowTuple normal(FlowTuple flow) {
   flow.local.address = flow.local.address.unmapped();
@@ -100,10 +102,11 @@ Attribution AttributionEngine::answer(AttributionStatus status, const Indexed &f
   return result;
 }
 
-AttributionEngine::Rows AttributionEngine::bound_to(const FlowTuple &flow) const {
+AttributionEngine::Rows AttributionEngine::bound_to(const FlowTuple &flow,
+                                                    const SocketTable &table) {
   Rows exact, wildcard;
   const bool is_v4 = flow.local.address.family == IpFamily::V4;
-  for (const SocketRow &row : last_.table.rows) {
+  for (const SocketRow &row : table.rows) {
     const Sock &sock = row.sock;
     const bool has_ports = !sock.raw;
     if (sock.protocol != flow.protocol || row.is_unbound() ||
@@ -124,11 +127,11 @@ AttributionEngine::Rows AttributionEngine::bound_to(const FlowTuple &flow) const
   return exact.empty() ? wildcard : exact;
 }
 
-bool AttributionEngine::have_same_owners(const Rows &rows) const {
-  const auto owners = [this](const SocketRow *row) {
-    std::set<std::uint32_t> leaders;
-    for (const Holder &holder : last_.table.holders_of(*row)) {
-      leaders.insert(holder.leader);
+bool AttributionEngine::have_same_owners(const Rows &rows, const SocketTable &table) {
+  const auto owners = [&table](const SocketRow *row) {
+    std::set<GuestVirtual> leaders;
+    for (const Holder &holder : table.holders_of(*row)) {
+      leaders.insert(table.leaders[holder.leader].address);
     }
     return std::pair(row->sock.net, std::move(leaders));
   };
@@ -137,17 +140,59 @@ bool AttributionEngine::have_same_owners(const Rows &rows) const {
   });
 }
 
-Attribution AttributionEngine::aged(Attribution answer, const Indexed &from) {
+Attribution AttributionEngine::aged_answer(const Indexed &from, const Rows &rows,
+                                           KernelReader &reader) const {
+  Attribution result = answer(AttributionStatus::Cached, from, rows, reader);
   const auto age = wall_now() - from.table.read_at;
-  answer.age_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(age.count(), 0));
-  return answer;
+  result.age_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(age.count(), 0));
+  return result;
+}
+
+void AttributionEngine::remember(const FlowTuple &flow, Indexed found) {
+  found.build(); // the index must point into the table where it will stay
+  const auto [place, is_new] = looked_up_.insert_or_assign(flow, std::move(found));
+  if (is_new) {
+    in_order_.push_back(flow);
+  }
+  if (in_order_.size() > kMostRemembered) {
+    looked_up_.erase(in_order_.front());
+    in_order_.pop_front();
+  }
+}
+
+AttributionEngine::Match AttributionEngine::match(const FlowTuple &flow, const Indexed &in) {
+  Match result{AttributionStatus::Exact, in.find(flow)};
+  if (std::ranges::any_of(result.rows, is_held)) {
+    return result;
+  }
+  if (result.rows.empty() ||
+      std::ranges::any_of(result.rows, [](const auto *row) { return awaits_accept(*row); })) {
+    Rows bound = bound_to(flow, in.table);
+    if (std::ranges::any_of(bound, is_held)) {
+      const bool is_sender = flow.protocol != kTcp && have_same_owners(bound, in.table);
+      return {is_sender ? AttributionStatus::Exact : AttributionStatus::Listener, std::move(bound)};
+    }
+  }
+  result.status = AttributionStatus::NotFound;
+  return result;
+}
+
+bool AttributionEngine::is_unchanged(const Rows &rows, const Indexed &from,
+                                     KernelReader &reader) const {
+  return std::ranges::all_of(rows, [&](const SocketRow *row) {
+    return !is_held(row) || sockets_.is_unchanged(from.table, *row, reader);
+  });
 }
 
 Attribution AttributionEngine::without_owner(const FlowTuple &flow, const Rows &rows,
                                              KernelReader &reader) const {
-  const Rows earlier = previous_.find(flow);
-  if (std::ranges::any_of(earlier, is_held)) {
-    return aged(answer(AttributionStatus::Cached, previous_, earlier, reader), previous_);
+  const auto looked_up = looked_up_.find(flow);
+  for (const Indexed *earlier :
+       {looked_up == looked_up_.end() ? nullptr : &looked_up->second, &previous_}) {
+    const Rows before = earlier == nullptr ? Rows{} : earlier->find(flow);
+    if (std::ranges::any_of(before, is_held)) {
+      return aged_answer(*earlier, before, reader);
+    }
   }
   const bool all_is_known = last_.table.completeness.reason <= PartialReason::RepeatsLeftOut;
   const auto status = !all_is_known  ? AttributionStatus::Unavailable
@@ -158,37 +203,59 @@ Attribution AttributionEngine::without_owner(const FlowTuple &flow, const Rows &
 
 std::optional<Attribution> AttributionEngine::from_last_table(const FlowTuple &flow, bool may_retry,
                                                               KernelReader &reader) const {
-  Rows rows = last_.find(flow);
-  auto status = AttributionStatus::Exact;
-  if (std::ranges::none_of(rows, is_held) &&
-      (rows.empty() ||
-       std::ranges::any_of(rows, [](const auto *row) { return awaits_accept(*row); }))) {
-    Rows bound = bound_to(flow);
-    if (std::ranges::any_of(bound, is_held)) {
-      status = flow.protocol != kTcp && have_same_owners(bound) ? AttributionStatus::Exact
-                                                                : AttributionStatus::Listener;
-      rows = std::move(bound);
-    }
+  const Match found = match(flow, last_);
+  if (found.status == AttributionStatus::NotFound) {
+    return without_owner(flow, found.rows, reader);
   }
-  if (std::ranges::none_of(rows, is_held)) {
-    return without_owner(flow, rows, reader);
-  }
-  const bool still_so = std::ranges::all_of(rows, [&](const SocketRow *row) {
-    return !is_held(row) || sockets_.is_unchanged(last_.table, *row, reader);
-  });
+  const bool still_so = is_unchanged(found.rows, last_, reader);
   if (!still_so && may_retry) {
     return std::nullopt;
   }
   if (!still_so || !last_.table.owners_are_known()) {
-    return aged(answer(AttributionStatus::Cached, last_, rows, reader), last_);
+    return aged_answer(last_, found.rows, reader);
   }
-  return answer(status, last_, rows, reader);
+  return answer(found.status, last_, found.rows, reader);
+}
+
+std::optional<Attribution> AttributionEngine::from_lookup(const FlowTuple &flow,
+                                                          KernelReader &reader) {
+  if (learned_ != last_.table.read_at) {
+    learned_ = last_.table.read_at;
+    lookup_.learn(last_.table, reader);
+  }
+  for (int attempt = 0; attempt < kMostLookups; ++attempt) {
+    KernelReader look(reader.space(), kAnswerBudget);
+    auto table = lookup_.read(flow, look);
+    if (!table || !table->owners_are_known()) {
+      return std::nullopt;
+    }
+    Indexed found{std::move(*table), {}};
+    found.build();
+    const Match matched = match(flow, found);
+    if (matched.status == AttributionStatus::NotFound) {
+      return std::nullopt; // that nobody has it, only a whole table may say
+    }
+    KernelReader check(reader.space(), kAnswerBudget); // of a later moment than the look
+    if (is_unchanged(matched.rows, found, check)) {
+      auto result = answer(matched.status, found, matched.rows, check);
+      if (matched.status == AttributionStatus::Exact) {
+        remember(flow, std::move(found));
+      }
+      return result;
+    }
+  }
+  return std::nullopt;
 }
 
 Attribution AttributionEngine::attribute(const FlowTuple &tuple, WallTime packet_time,
                                          KernelReader &reader) {
   const FlowTuple flow = normal(tuple);
   bool must_refresh = last_.table.read_at < packet_time || last_.table.read_at == WallTime{};
+  if (must_refresh) {
+    if (auto found = from_lookup(flow, reader)) {
+      return std::move(*found);
+    }
+  }
   for (int refreshes = 0;; must_refresh = true) {
     if (must_refresh) {
       refresh(reader);

@@ -1,19 +1,23 @@
 #pragma once
-// One flow -> the processes that hold its socket. Owns the last two socket tables. A table older
-// than the packet is read again, once for all packets before that moment; whatever is found in a
-// table is checked against memory before it is told. Borrows the walkers. One thread at a time.
+// One flow -> the processes that hold its socket. Takes the shortest way that there is: a table
+// read after the packet, else a look-up of this flow alone, else a new table of everything.
+// Whatever is found is checked against memory before it is told. Owns the last two tables and, of
+// flows that were looked up, who had them. Borrows the walkers. One thread at a time.
 //
 // Two network namespaces of a guest can hold the same addresses and ports, and a packet on the tap
 // does not say which it came from: then the processes of both are listed and the answer is
 // `ambiguous`.
 
 #include <cstdint>
+#include <deque>
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "facts/flow_seen.h"
+#include "guest/linux/flow_lookup.h"
 #include "guest/linux/process_walker.h"
 #include "guest/linux/socket_walker.h"
 
@@ -21,8 +25,9 @@ namespace outguard::guest {
 
 class AttributionEngine {
 public:
-  AttributionEngine(const LinuxSocketWalker &sockets, const LinuxProcessWalker &processes)
-      : sockets_(sockets), processes_(processes) {}
+  AttributionEngine(const LinuxSocketWalker &sockets, const LinuxProcessWalker &processes,
+                    FlowLookup lookup)
+      : sockets_(sockets), processes_(processes), lookup_(std::move(lookup)) {}
 
   [[nodiscard]] Attribution attribute(const FlowTuple &tuple, WallTime packet_time,
                                       KernelReader &reader);
@@ -44,21 +49,37 @@ private:
   /// `rows` of `from`, all that match the flow; those without a holder name a namespace only.
   [[nodiscard]] Attribution answer(AttributionStatus status, const Indexed &from, const Rows &rows,
                                    KernelReader &reader) const;
-  [[nodiscard]] static Attribution aged(Attribution answer, const Indexed &from);
+  [[nodiscard]] Attribution aged_answer(const Indexed &from, const Rows &rows,
+                                        KernelReader &reader) const;
+  struct Match {
+    AttributionStatus status =
+        AttributionStatus::NotFound; ///< Exact or Listener, if it still holds
+    Rows rows;                       ///< one at least is held, or status
+  };                                 ///< is NotFound
+  [[nodiscard]] static Match match(const FlowTuple &flow, const Indexed &in);
+  [[nodiscard]] bool is_unchanged(const Rows &rows, const Indexed &from,
+                                  KernelReader &reader) const;
+  /// Of this flow alone, read now. nullopt: only a whole table can tell.
+  [[nodiscard]] std::optional<Attribution> from_lookup(const FlowTuple &flow, KernelReader &reader);
   /// What the last table says. nullopt, with `may_retry`: the guest says otherwise by now.
   [[nodiscard]] std::optional<Attribution> from_last_table(const FlowTuple &flow, bool may_retry,
                                                            KernelReader &reader) const;
   [[nodiscard]] Attribution without_owner(const FlowTuple &flow, const Rows &rows,
                                           KernelReader &reader) const;
   /// Sockets bound to the flow's local end and to no remote one, the most specific ones only.
-  [[nodiscard]] Rows bound_to(const FlowTuple &flow) const;
+  [[nodiscard]] static Rows bound_to(const FlowTuple &flow, const SocketTable &table);
   /// All in one namespace, and held by the same processes?
-  [[nodiscard]] bool have_same_owners(const Rows &rows) const;
+  [[nodiscard]] static bool have_same_owners(const Rows &rows, const SocketTable &table);
+  void remember(const FlowTuple &flow, Indexed found);
 
   const LinuxSocketWalker &sockets_;
   const LinuxProcessWalker &processes_;
+  FlowLookup lookup_;
   Indexed last_;
   Indexed previous_;
+  WallTime learned_{}; ///< when the table was read that the look-up learned from
+  std::map<FlowTuple, Indexed> looked_up_;
+  std::deque<FlowTuple> in_order_; ///< of looked_up_, oldest first
 };
 
 } // namespace outguard::guest
