@@ -69,34 +69,38 @@ struct SocketSeen {
   std::optional<std::uint64_t> netns;
   std::vector<SocketOwner> owners;
   OwnerStatus owner_status = OwnerStatus::Exact;
-  std::uint64_t sock = 0; ///< guest virtual address of struct sock
+  std::optional<std::uint32_t> uid; ///< who made it, in the root user namespace; minisocks: none
+  std::uint64_t sock = 0;           ///< guest virtual address of struct sock
   /// A process's descriptor leads to it and the kernel's tables, where it must be, do not have it.
   bool hidden = false;
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.family, self.protocol, self.raw, self.state, self.local, self.remote, self.inode,
-         self.netns, self.owners, self.owner_status, self.sock, self.hidden);
+         self.netns, self.owners, self.owner_status, self.uid, self.sock, self.hidden);
   }
 };
 
-/// A socket that speaks no IP: unix, netlink, packet (a sniffer), vsock, and any other family.
+/// A socket that is in none of the IP tables: unix, netlink, packet (a sniffer), vsock, any other
+/// family; and of the IP families what has tables of its own (MPTCP: its subflows are TCP sockets).
 struct OtherSocketSeen {
   std::uint16_t family = 0;   ///< AF_ number
   std::uint16_t type = 0;     ///< SOCK_ number
   std::uint16_t protocol = 0; ///< as its family counts: EtherType (packet), NETLINK_ number
   SocketState state = SocketState::Unknown;
   GuestText local;  ///< unix: path, "@name" when abstract; netlink: port id; packet: interface;
-                    ///< vsock: "CID:PORT"; empty: none
-  GuestText remote; ///< unix: inode of the peer's socket; vsock: "CID:PORT"; empty: none
+                    ///< vsock: "CID:PORT"; IP: "ADDRESS:PORT"; empty: none
+  GuestText remote; ///< unix: inode of the peer's socket; vsock, IP: as local; empty: none
+  std::optional<std::uint32_t> groups; ///< netlink: the first 32 multicast groups, a bit each
   std::uint64_t inode = 0;
   std::optional<std::uint64_t> netns;
   std::vector<SocketOwner> owners;
   OwnerStatus owner_status = OwnerStatus::Exact;
-  std::uint64_t sock = 0; ///< guest virtual address of struct sock
+  std::optional<std::uint32_t> uid; ///< as above
+  std::uint64_t sock = 0;           ///< guest virtual address of struct sock
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.family, self.type, self.protocol, self.state, self.local, self.remote, self.inode,
-         self.netns, self.owners, self.owner_status, self.sock);
+    wire(self.family, self.type, self.protocol, self.state, self.local, self.remote, self.groups,
+         self.inode, self.netns, self.owners, self.owner_status, self.uid, self.sock);
   }
 };
 

@@ -16,6 +16,8 @@ const char *to_string(PartialReason reason) {
     return "kept changing while read";
   case PartialReason::RepeatsLeftOut:
     return "further descriptors of a listed socket left out";
+  case PartialReason::HoldersUnknown:
+    return "what an io_uring or a unix socket's messages hold could not be told";
   case PartialReason::TableUnknown:
     return "socket table not found";
   }

@@ -13,6 +13,7 @@ enum class PartialReason : std::uint8_t {
   None,            ///< complete
   RepeatsLeftOut,  ///< a process has more descriptors of one socket than are listed
   KeptChanging,    ///< an element changed while it was read, also after retries, and was left out
+  HoldersUnknown,  ///< this kernel keeps what an io_uring or a message holds in a form not known
   TableUnknown,    ///< this kernel's table for a protocol was not found
   ListBroken,      ///< a list contradicts itself (cycle, wild link), also after retries
   Unreadable,      ///< memory of an element, list or table was not there

@@ -14,7 +14,11 @@ constexpr std::size_t kSlotBytes = 8;
 constexpr std::uint32_t kMostRepeats = 64;
 constexpr std::size_t kMostHolders = std::size_t{1} << 17; ///< in one walk: 6 MiB
 constexpr std::size_t kChunkSlots = 512;                   ///< one page of a descriptor table
-constexpr int kMostPasses = 4;                             ///< over a chunk whose slots change
+constexpr int kMostLooks = 4; ///< after the first, at what is not as it was
+/// For the looks after the first: a claim's slot, file, inode, socket and table; a process whose
+/// table moved meanwhile.
+constexpr std::uint64_t kReadsToProve = 5, kReadsToMove = 20'000;
+constexpr std::uint64_t kBytesToProve = std::uint64_t{256} << 20;
 constexpr std::uint64_t kTypeMask = 0170000, kSocketType = 0140000; // S_IFMT, S_IFSOCK
 
 using Slots = std::array<std::uint64_t, kChunkSlots>;
@@ -25,20 +29,28 @@ std::span<std::uint8_t> bytes_of(std::span<std::uint64_t> words) {
 
 } // namespace
 
-/// One walk over all descriptor tables.
+/// One walk over all descriptor tables. The first look follows every slot; the second, of a later
+/// generation of memory, follows it again. What is told led to the same socket both times: it did
+/// so at the moment between the two.
 class DescriptorWalker::Pass {
 public:
-  Pass(const DescriptorWalker &walker, KernelReader &reader)
-      : layout_(walker.layout_.file), sockets_(walker.layout_.socket),
-        operations_(walker.socket_operations_), reader_(reader), files_(layout_.files),
+  Pass(const DescriptorWalker &walker, std::span<const Task> leaders, KernelReader &reader)
+      : walker_(walker), leaders_(leaders), layout_(walker.layout_.file),
+        sockets_(walker.layout_.socket), operations_(walker.socket_operations_),
+        io_uring_(walker.io_uring_operations_), reader_(&reader), files_(layout_.files),
         table_(layout_.table), file_(layout_.file), inode_(layout_.inode_extent),
         socket_(sockets_.socket) {}
 
   /// How many slots the table has; 0 when it is not there, or cannot be read now.
   [[nodiscard]] std::uint64_t size_of(GuestVirtual files);
-  /// What the table `files` (a files_struct) holds, for that leader.
+  /// The first look at the table `files` (a files_struct), for that leader.
   void add(GuestVirtual files, std::uint32_t leader, Completeness &completeness);
-  [[nodiscard]] std::vector<Holder> finish() { return std::move(found_); }
+  /// The second look, and a further one at what was not the same.
+  void prove(Completeness &completeness);
+  [[nodiscard]] std::vector<Holder> finish();
+  [[nodiscard]] Result<std::optional<Holder>> follow(GuestVirtual file) {
+    return resolve(file).map([](const Known *known) { return known->socket; });
+  }
 
 private:
   /// Where the slots are.
@@ -46,8 +58,28 @@ private:
     GuestVirtual slots;
     GuestVirtual open_bits;
     std::uint64_t size = 0;
+    friend bool operator==(const Table &, const Table &) = default;
   };
-  /// A file seen in this walk: inherited descriptors share it, so it is followed once.
+  /// A table that was looked at.
+  struct Source {
+    GuestVirtual files;
+    Table table;
+    std::uint32_t leader = 0;
+    std::size_t first_claim = 0, end_of_claims = 0;
+  };
+  enum class Proof : std::uint8_t {
+    SeenOnce,
+    Unfollowed, ///< the chain behind the slot contradicted itself, or could not be read
+    Proved,
+    Gone, ///< the slot is empty, or no socket's, by now
+  };
+  struct Claim {
+    Holder holder;
+    std::uint32_t source = 0;
+    Proof proof = Proof::SeenOnce;
+    FaultCode trouble = FaultCode::Malformed; ///< of Unfollowed
+  };
+  /// A file seen in this look: inherited descriptors share it, so it is followed once.
   struct Known {
     GuestVirtual file;
     std::optional<Holder> socket;
@@ -56,28 +88,36 @@ private:
   };
 
   [[nodiscard]] Result<Table> locate(GuestVirtual files);
-  void scan(const Table &table, std::uint32_t leader, Completeness &completeness);
+  void scan(std::uint32_t source, Completeness &completeness);
   void scan_chunk(GuestVirtual start, std::size_t count, std::int32_t first_fd,
-                  std::uint32_t leader, Completeness &completeness);
+                  std::uint32_t source, Completeness &completeness);
   [[nodiscard]] std::vector<bool> occupied_chunks(const Table &table);
   /// The socket behind a file; nullopt when it is none. Unmapped or Malformed: it changed.
   [[nodiscard]] Result<Known *> resolve(GuestVirtual file);
-  void keep(const Holder &holder, Completeness &completeness);
+  void keep(const Claim &claim, Completeness &completeness);
   [[nodiscard]] Result<bool> is_socket();
 
+  [[nodiscard]] bool is_open(const Claim &claim) const {
+    return claim.proof == Proof::SeenOnce || claim.proof == Proof::Unfollowed;
+  }
+  void look_again(Completeness &completeness);
+  void look_again_at(Claim &claim);
+
+  const DescriptorWalker &walker_;
+  std::span<const Task> leaders_;
   const FileLayout &layout_;
   const SocketLayout &sockets_;
-  const std::optional<GuestVirtual> &operations_;
-  KernelReader &reader_;
+  const std::optional<GuestVirtual> &operations_, &io_uring_;
+  KernelReader *reader_; ///< of this look
   ObjectCopy files_, table_, file_, inode_, socket_;
   std::array<Known, 256> known_{}; ///< by address; a collision costs a read, nothing else
-  std::map<GuestVirtual, std::pair<std::size_t, std::size_t>>
-      shared_; ///< files_struct -> in found_
-  std::vector<Holder> found_;
+  std::map<GuestVirtual, std::uint32_t> shared_; ///< files_struct -> its first source
+  std::vector<Source> sources_;
+  std::vector<Claim> claims_;
 };
 
 Result<DescriptorWalker::Pass::Table> DescriptorWalker::Pass::locate(GuestVirtual files) {
-  if (const auto loaded = files_.load(reader_, files); !loaded) {
+  if (const auto loaded = files_.load(*reader_, files); !loaded) {
     return tl::unexpected(loaded.error());
   }
   const GuestVirtual table = files_.pointer(layout_.files_table);
@@ -91,7 +131,7 @@ Result<DescriptorWalker::Pass::Table> DescriptorWalker::Pass::locate(GuestVirtua
                  files_.pointer(inside(layout_.table_open)),
                  files_.number(inside(layout_.table_size))};
   }
-  if (const auto loaded = table_.load(reader_, table); !loaded) {
+  if (const auto loaded = table_.load(*reader_, table); !loaded) {
     return tl::unexpected(loaded.error());
   }
   return Table{table_.pointer(layout_.table_slots), table_.pointer(layout_.table_open),
@@ -102,7 +142,7 @@ Result<bool> DescriptorWalker::Pass::is_socket() {
   if (operations_) {
     return file_.pointer(layout_.operations) == *operations_;
   }
-  const auto loaded = inode_.load(reader_, file_.pointer(layout_.inode));
+  const auto loaded = inode_.load(*reader_, file_.pointer(layout_.inode));
   if (!loaded) {
     return tl::unexpected(loaded.error());
   }
@@ -114,17 +154,21 @@ Result<DescriptorWalker::Pass::Known *> DescriptorWalker::Pass::resolve(GuestVir
   if (known.file == file) {
     return &known;
   }
-  if (const auto loaded = file_.load(reader_, file); !loaded) {
+  if (const auto loaded = file_.load(*reader_, file); !loaded) {
     return tl::unexpected(loaded.error());
+  }
+  std::optional<Holder> holder;
+  if (io_uring_ && file_.pointer(layout_.operations) == *io_uring_) {
+    known = {file, Holder{0, -1, {}, file, file_.pointer(layout_.private_data), {}, 0}, 0, 0};
+    return &known;
   }
   const auto answer = is_socket();
   if (!answer) {
     return tl::unexpected(answer.error());
   }
-  std::optional<Holder> holder;
   if (*answer) {
     const GuestVirtual socket = file_.pointer(layout_.private_data);
-    const auto loaded = socket_.load(reader_, socket.minus_wrapping(sockets_.socket_in_alloc));
+    const auto loaded = socket_.load(*reader_, socket.minus_wrapping(sockets_.socket_in_alloc));
     if (!loaded) {
       return tl::unexpected(loaded.error());
     }
@@ -139,11 +183,11 @@ Result<DescriptorWalker::Pass::Known *> DescriptorWalker::Pass::resolve(GuestVir
   return &known;
 }
 
-void DescriptorWalker::Pass::keep(const Holder &holder, Completeness &completeness) {
-  if (found_.size() < kMostHolders) {
-    found_.push_back(holder);
+void DescriptorWalker::Pass::keep(const Claim &claim, Completeness &completeness) {
+  if (claims_.size() < kMostHolders) {
+    claims_.push_back(claim);
   } else {
-    completeness.lost({FaultCode::LimitReached, holder.slot.raw()});
+    completeness.lost({FaultCode::LimitReached, claim.holder.slot.raw()});
   }
 }
 
@@ -156,69 +200,41 @@ std::uint64_t DescriptorWalker::Pass::size_of(GuestVirtual files) {
 }
 
 void DescriptorWalker::Pass::scan_chunk(GuestVirtual start, std::size_t count,
-                                        std::int32_t first_fd, std::uint32_t leader,
+                                        std::int32_t first_fd, std::uint32_t source,
                                         Completeness &completeness) {
-  Slots now{}, before{};
-  const auto slots = std::span(now).first(count);
-  std::array<bool, kChunkSlots> bad{};
-  const std::size_t first_found = found_.size();
-  Fault trouble{FaultCode::Malformed, start.raw()};
-  for (int pass = 0; pass < kMostPasses; ++pass) {
-    if (const auto read = reader_.read(start, bytes_of(slots)); !read) {
-      completeness.lost(read.error());
-      return;
+  Slots chunk;
+  const auto slots = std::span(chunk).first(count);
+  if (const auto read = reader_->read(start, bytes_of(slots)); !read) {
+    completeness.lost(read.error());
+    return;
+  }
+  const std::uint32_t leader = sources_[source].leader;
+  for (std::size_t index = 0; index < count; ++index) {
+    if (slots[index] == 0) {
+      continue;
     }
-    bool settled = true;
-    for (std::size_t index = 0; index < count; ++index) {
-      if (now[index] == before[index] && !bad[index]) {
-        continue;
-      }
-      settled = false;
-      bad[index] = false;
-      const auto fd = first_fd + static_cast<std::int32_t>(index);
-      if (pass > 0) {
-        const auto part = found_.begin() + static_cast<std::ptrdiff_t>(first_found);
-        found_.erase(
-            std::remove_if(part, found_.end(), [fd](const Holder &held) { return held.fd == fd; }),
-            found_.end());
-      }
-      if (now[index] == 0) {
-        continue;
-      }
-      const auto resolved = resolve(GuestVirtual(now[index]));
-      if (!resolved) {
-        bad[index] = true;
-        trouble = resolved.error();
-        continue;
-      }
-      Known &known = **resolved;
-      if (!known.socket) {
-        continue;
-      }
+    const GuestVirtual slot = start.plus_wrapping(index * kSlotBytes);
+    const GuestVirtual file(slots[index]);
+    const auto resolved = resolve(file);
+    Claim claim{{}, source, Proof::SeenOnce, FaultCode::Malformed};
+    if (!resolved) {
+      claim.proof = Proof::Unfollowed;
+      claim.trouble = resolved.error().code;
+    } else if (Known &known = **resolved; known.socket) {
       known.count = known.leader == leader ? known.count + 1 : 1;
       known.leader = leader;
       if (known.count > kMostRepeats) {
-        completeness.lost(PartialReason::RepeatsLeftOut,
-                          {FaultCode::LimitReached, start.plus_wrapping(index * kSlotBytes).raw()});
+        completeness.lost(PartialReason::RepeatsLeftOut, {FaultCode::LimitReached, slot.raw()});
         continue;
       }
-      Holder held = *known.socket;
-      held.leader = leader;
-      held.fd = fd;
-      held.slot = start.plus_wrapping(index * kSlotBytes);
-      keep(held, completeness);
+      claim.holder = *known.socket;
+    } else {
+      continue;
     }
-    before = now;
-    const bool only_plain_files = found_.size() == first_found &&
-                                  std::ranges::none_of(bad, [](bool is_bad) { return is_bad; });
-    if (settled || only_plain_files) {
-      return;
-    }
-  }
-  if (trouble.code == FaultCode::Malformed) {
-    completeness.lost(PartialReason::KeptChanging, trouble);
-  } else {
-    completeness.lost(trouble);
+    claim.holder.leader = leader;
+    claim.holder.fd = first_fd + static_cast<std::int32_t>(index);
+    claim.holder.slot = slot;
+    keep(claim, completeness);
   }
 }
 
@@ -230,7 +246,7 @@ std::vector<bool> DescriptorWalker::Pass::occupied_chunks(const Table &table) {
   }
   constexpr std::size_t kBytesPerChunk = kChunkSlots / 8;
   std::vector<std::uint8_t> bits(chunks * kBytesPerChunk);
-  if (!reader_.read(table.open_bits, std::span(bits).first((table.size + 7) / 8))) {
+  if (!reader_->read(table.open_bits, std::span(bits).first((table.size + 7) / 8))) {
     return occupied; // then look at all of them
   }
   for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
@@ -240,15 +256,19 @@ std::vector<bool> DescriptorWalker::Pass::occupied_chunks(const Table &table) {
   return occupied;
 }
 
-void DescriptorWalker::Pass::scan(const Table &table, std::uint32_t leader,
-                                  Completeness &completeness) {
+void DescriptorWalker::Pass::scan(std::uint32_t source, Completeness &completeness) {
+  Table table = sources_[source].table;
+  if (table.size > kMostDescriptors) {
+    completeness.lost({FaultCode::LimitReached, table.slots.raw()});
+    table.size = kMostDescriptors;
+  }
   const auto occupied = occupied_chunks(table);
   for (std::size_t chunk = 0; chunk < occupied.size(); ++chunk) {
     if (occupied[chunk]) {
       const std::size_t first = chunk * kChunkSlots;
       scan_chunk(table.slots.plus_wrapping(first * kSlotBytes),
                  std::min<std::size_t>(kChunkSlots, table.size - first),
-                 static_cast<std::int32_t>(first), leader, completeness);
+                 static_cast<std::int32_t>(first), source, completeness);
     }
   }
 }
@@ -258,30 +278,139 @@ void DescriptorWalker::Pass::add(GuestVirtual files, std::uint32_t leader,
   if (files.is_null()) {
     return; // a kernel thread without, or exiting
   }
-  if (const auto known = shared_.find(files); known != shared_.end()) {
-    const auto [begin, end] = known->second;
-    if (begin < end && found_[begin].leader == leader) {
+  const auto index = static_cast<std::uint32_t>(sources_.size());
+  if (const auto [known, is_new] = shared_.try_emplace(files, index); !is_new) {
+    const Source other = sources_[known->second];
+    if (other.leader == leader) {
       return; // another thread of the same process
     }
-    for (std::size_t index = begin; index < end; ++index) {
-      Holder holder = found_[index];
-      holder.leader = leader;
-      keep(holder, completeness);
+    sources_.push_back({files, other.table, leader, 0, 0});
+    for (std::size_t at = other.first_claim; at < other.end_of_claims; ++at) {
+      Claim claim = claims_[at];
+      claim.holder.leader = leader;
+      claim.source = index;
+      keep(claim, completeness);
     }
     return;
   }
-  auto table = locate(files);
+  const auto table = locate(files);
   if (!table) {
     completeness.lost(table.error());
+    shared_.erase(files);
     return;
   }
-  if (table->size > kMostDescriptors) {
-    completeness.lost({FaultCode::LimitReached, files.raw()});
-    table->size = kMostDescriptors;
+  sources_.push_back({files, *table, leader, claims_.size(), 0});
+  scan(index, completeness);
+  sources_[index].end_of_claims = claims_.size();
+}
+
+void DescriptorWalker::Pass::look_again_at(Claim &claim) {
+  const auto file = reader_->pointer(claim.holder.slot);
+  if (file && file->is_null()) {
+    claim.proof = Proof::Gone;
+    return;
   }
-  const std::size_t begin = found_.size();
-  scan(*table, leader, completeness);
-  shared_[files] = {begin, found_.size()};
+  const auto resolved = file ? resolve(*file) : tl::unexpected(file.error());
+  if (!resolved) {
+    claim.proof = Proof::Unfollowed;
+    claim.trouble = resolved.error().code;
+    return;
+  }
+  const auto &socket = (*resolved)->socket;
+  if (!socket) {
+    claim.proof = Proof::Gone;
+    return;
+  }
+  Holder &was = claim.holder;
+  if (claim.proof == Proof::SeenOnce && was.file == socket->file && was.socket == socket->socket &&
+      was.sock == socket->sock && was.inode == socket->inode) {
+    claim.proof = Proof::Proved;
+    return;
+  }
+  claim.proof = Proof::SeenOnce; // and is now another's
+  was = Holder{was.leader,     was.fd,       was.slot,     socket->file,
+               socket->socket, socket->sock, socket->inode};
+}
+
+void DescriptorWalker::Pass::look_again(Completeness &completeness) {
+  known_.fill({});
+  const std::size_t before = claims_.size();
+  enum class Place : std::uint8_t { NotAsked, Same, Moved };
+  std::vector<Place> places(sources_.size(), Place::NotAsked);
+  for (std::size_t index = 0; index < before; ++index) {
+    if (!is_open(claims_[index])) {
+      continue;
+    }
+    const std::uint32_t number = claims_[index].source;
+    if (places[number] == Place::NotAsked) {
+      Source &source = sources_[number];
+      const auto now = locate(source.files);
+      places[number] = now && *now != source.table ? Place::Moved : Place::Same;
+      if (places[number] == Place::Moved) { // a first look at where it is now
+        source.table = *now;
+        scan(number, completeness);
+      }
+    }
+    if (places[number] == Place::Moved) {
+      claims_[index].proof = Proof::Gone;
+    } else {
+      look_again_at(claims_[index]); // where the table cannot be located, its slots decide
+    }
+  }
+}
+
+void DescriptorWalker::Pass::prove(Completeness &completeness) {
+  for (int look = 0; look < kMostLooks; ++look) {
+    const auto open = std::ranges::count_if(claims_, [this](const Claim &c) { return is_open(c); });
+    if (open == 0) {
+      return;
+    }
+    // What was found is read again, however little the walk has left: its size is bounded by now.
+    KernelReader reader(
+        reader_->space(),
+        WalkBudget(kReadsToMove + kReadsToProve * static_cast<std::uint64_t>(open), kBytesToProve));
+    KernelReader *const before = std::exchange(reader_, &reader);
+    look_again(completeness);
+    reader_ = before;
+  }
+  std::optional<std::uint32_t> last;
+  bool is_loss = false;
+  for (const Claim &claim : claims_) {
+    if (is_open(claim)) {
+      if (last != claim.holder.leader) {
+        last = claim.holder.leader;
+        is_loss = walker_.still_runs(leaders_[*last], *reader_);
+      }
+      if (is_loss && claim.trouble == FaultCode::Malformed) {
+        completeness.lost(PartialReason::KeptChanging, {claim.trouble, claim.holder.slot.raw()});
+      } else if (is_loss) {
+        completeness.lost({claim.trouble, claim.holder.slot.raw()});
+      }
+    }
+  }
+}
+
+std::vector<Holder> DescriptorWalker::Pass::finish() {
+  std::vector<Holder> found;
+  found.reserve(claims_.size());
+  for (const Claim &claim : claims_) {
+    if (claim.proof == Proof::Proved) {
+      found.push_back(claim.holder);
+    }
+  }
+  return found;
+}
+
+Result<std::optional<Holder>> DescriptorWalker::follow(GuestVirtual file,
+                                                       KernelReader &reader) const {
+  return Pass(*this, {}, reader).follow(file);
+}
+
+bool DescriptorWalker::still_runs(const Task &leader, KernelReader &reader) const {
+  reader.renew();
+  const auto now = tasks_.read(leader.address, reader);
+  return !now || (now->identity() == leader.identity() && now->files == leader.files &&
+                  tasks_.is_linked(*now, reader));
 }
 
 void DescriptorWalker::add_process(Pass &pass, const Task &leader, std::uint32_t index,
@@ -295,20 +424,15 @@ void DescriptorWalker::add_process(Pass &pass, const Task &leader, std::uint32_t
       }
     }
   }
-  if (here.complete()) {
-    return;
-  }
   // What failed because the process ended, or gave up its table, is no loss.
-  const auto now = tasks_.read(leader.address, reader);
-  if (!now || (now->identity() == leader.identity() && now->files == leader.files &&
-               tasks_.is_linked(*now, reader))) {
+  if (!here.complete() && still_runs(leader, reader)) {
     completeness.lost(here.reason, here.fault);
   }
 }
 
 std::vector<Holder> DescriptorWalker::walk(std::span<const Task> leaders, KernelReader &reader,
                                            Completeness &completeness) const {
-  Pass pass(*this, reader);
+  Pass pass(*this, leaders, reader);
   // The smallest table first: a process with a huge one can then use up what is left of the budget,
   // and no other process's share.
   std::vector<std::pair<std::uint64_t, std::uint32_t>> by_size;
@@ -320,6 +444,7 @@ std::vector<Holder> DescriptorWalker::walk(std::span<const Task> leaders, Kernel
   for (const auto &[size, index] : by_size) {
     add_process(pass, leaders[index], index, reader, completeness);
   }
+  pass.prove(completeness);
   return pass.finish();
 }
 

@@ -33,7 +33,7 @@ struct LinuxGuest::Parts {
   Parts(Kernel found, const LinuxLayout &bound, GuestVirtual init_task, WalkBudget call_budget)
       : kernel(std::move(found)), pages(keep_pages(kernel)), budget(call_budget), layout(bound), pulse(kernel),
         tasks(layout.task, layout.signal, init_task), self_check(kernel, layout, tasks), clock(layout.clock, *kernel.symbols),
-        processes(layout, *kernel.types, tasks, clock), sockets(layout, tasks, *kernel.symbols),
+        processes(layout, *kernel.types, tasks, clock), sockets(layout, tasks, *kernel.types, *kernel.symbols),
         attribution(sockets, processes, FlowLookup(layout, tasks, *kernel.types, *kernel.symbols)),
         killer(layout, tasks, pending_bit()),
         files(*kernel.types, *kernel.symbols, layout, tasks) {}
@@ -114,6 +114,11 @@ ProcessesSeen LinuxGuest::processes() {
 SocketsSeen LinuxGuest::sockets() {
   KernelReader reader = parts_->reader();
   return LinuxSocketWalker::to_seen(parts_->attribution.refresh(reader));
+}
+
+SocketsSeen LinuxGuest::all_sockets() {
+  KernelReader reader = parts_->reader();
+  return LinuxSocketWalker::to_seen(parts_->sockets.walk(reader, SocketScope::All));
 }
 
 Result<ProcessDetail> LinuxGuest::describe(std::int32_t pid) {

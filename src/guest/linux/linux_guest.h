@@ -53,6 +53,8 @@ public:
 
   [[nodiscard]] ProcessesSeen processes();
   [[nodiscard]] SocketsSeen sockets();
+  /// Those of every family, and every way to hold one.
+  [[nodiscard]] SocketsSeen all_sockets();
 
   /// One process in depth. NotFound: no process has this pid.
   [[nodiscard]] Result<ProcessDetail> describe(std::int32_t pid);

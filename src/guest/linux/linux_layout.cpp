@@ -191,6 +191,17 @@ SocketLayout Binding::socket() {
   layout.protocol = sock.number("sk_protocol");
   layout.type = sock.number("sk_type");
   layout.socket_of_sock = sock.pointer("sk_socket");
+  layout.uid = sock.optional_place("sk_uid.val", 4);
+  layout.lock_word = sock.optional_place("sk_lock.slock.rlock.raw_lock.val.counter", 4);
+  if (!layout.lock_word) { // PREEMPT_RT, as in signal()
+    layout.lock_word = sock.optional_place("sk_lock.slock.lock.owner", 8);
+  }
+  layout.lock_is_owned = sock.optional_place("sk_lock.owned", 4);
+  for (const auto &member : {layout.uid, layout.lock_word, layout.lock_is_owned}) {
+    if (member) {
+      sock.include(*member);
+    }
+  }
   sock.include({layout.sock_common.begin, layout.sock_common.size(), 0, 0});
   layout.sock = sock.extent();
   return layout;

@@ -65,6 +65,8 @@ struct SocketLayout {
   Member node, family, state, local_port, remote_port, local_v4, remote_v4, local_v6, remote_v6,
       net;
   Member ipv6_only;
+  std::optional<Member> uid;                      ///< sk_uid
+  std::optional<Member> lock_word, lock_is_owned; ///< of sk_lock: not 0 while it changes its state
   Member timewait_substate; ///< of inet_timewait_sock, relative to the same address
 };
 

@@ -1,31 +1,34 @@
 #include "guest/linux/sock.h"
 
+#include <tuple>
+
 namespace outguard::guest {
 namespace {
 
-constexpr std::uint64_t kFamilyInet = 2;   // AF_INET
-constexpr std::uint64_t kFamilyInet6 = 10; // AF_INET6
-constexpr std::uint64_t kTypeRaw = 3;      // SOCK_RAW
+constexpr std::uint64_t kTypeRaw = 3; // SOCK_RAW
 
 constexpr auto kLastState = static_cast<std::uint64_t>(SocketState::NewSynRecv);
+
+} // namespace
 
 SocketState state_from(std::uint64_t number) {
   return number <= kLastState ? static_cast<SocketState>(number) : SocketState::Unknown;
 }
 
-} // namespace
-
-void SockReader::decode_addresses(const ObjectCopy &copy, Sock &sock) const {
-  if (sock.family == IpFamily::V4) {
-    sock.local.address = IpAddress::v4(copy.bytes(layout_.local_v4).first<4>());
-    sock.remote.address = IpAddress::v4(copy.bytes(layout_.remote_v4).first<4>());
+std::pair<Endpoint, Endpoint> ends_of(const ObjectCopy &copy, IpFamily family,
+                                      const SocketLayout &layout) {
+  Endpoint local, remote;
+  if (family == IpFamily::V4) {
+    local.address = IpAddress::v4(copy.bytes(layout.local_v4).first<4>());
+    remote.address = IpAddress::v4(copy.bytes(layout.remote_v4).first<4>());
   } else {
-    sock.local.address = IpAddress::v6(copy.bytes(layout_.local_v6).first<16>());
-    sock.remote.address = IpAddress::v6(copy.bytes(layout_.remote_v6).first<16>());
+    local.address = IpAddress::v6(copy.bytes(layout.local_v6).first<16>());
+    remote.address = IpAddress::v6(copy.bytes(layout.remote_v6).first<16>());
   }
-  sock.local.port = static_cast<std::uint16_t>(copy.number(layout_.local_port));
-  const auto remote_port = copy.bytes(layout_.remote_port); // network order
-  sock.remote.port = static_cast<std::uint16_t>(remote_port[0] << 8 | remote_port[1]);
+  local.port = static_cast<std::uint16_t>(copy.number(layout.local_port));
+  const auto remote_port = copy.bytes(layout.remote_port); // network order
+  remote.port = static_cast<std::uint16_t>(remote_port[0] << 8 | remote_port[1]);
+  return {local, remote};
 }
 
 Result<Sock> SockReader::decode(const ObjectCopy &copy, bool is_full) {
@@ -40,7 +43,7 @@ Result<Sock> SockReader::decode(const ObjectCopy &copy, bool is_full) {
   sock.family = family == kFamilyInet ? IpFamily::V4 : IpFamily::V6;
   sock.net = copy.pointer(layout_.net);
   sock.ipv6_only = copy.number(layout_.ipv6_only) != 0;
-  decode_addresses(copy, sock);
+  std::tie(sock.local, sock.remote) = ends_of(copy, sock.family, layout_);
 
   // A minisock is recognised before anything that only a whole sock has is looked at.
   sock.state = state_from(copy.number(layout_.state));
@@ -62,6 +65,11 @@ Result<Sock> SockReader::decode(const ObjectCopy &copy, bool is_full) {
   sock.protocol = static_cast<std::uint8_t>(protocol);
   sock.raw = copy.number(layout_.type) == kTypeRaw;
   sock.socket = copy.pointer(layout_.socket_of_sock);
+  if (layout_.uid) {
+    sock.uid = static_cast<std::uint32_t>(copy.number(*layout_.uid));
+  }
+  sock.is_locked = !layout_.lock_word || !layout_.lock_is_owned ||
+                   copy.number(*layout_.lock_word) != 0 || copy.number(*layout_.lock_is_owned) != 0;
   if (sock.raw) {
     sock.remote.port = 0; // whatever connect(2) was told; /proc/net/raw does not show it either
   }

@@ -2,6 +2,9 @@
 // One struct sock, or one of the smaller objects (TIME_WAIT, half-open) that stand in for it in the
 // TCP table, as it was copied. Plain values.
 
+#include <optional>
+#include <utility>
+
 #include "facts/flow_seen.h"
 #include "facts/socket_seen.h"
 #include "guest/bytes/address.h"
@@ -24,6 +27,9 @@ struct Sock {
   GuestVirtual net;
   GuestVirtual socket; ///< struct socket, null while no file stands for it
   ListLinks links;     ///< in its hash chain
+  std::optional<std::uint32_t> uid;
+  /// Somebody in the kernel works on it, and it may be between two states. Unknown counts as true.
+  bool is_locked = true;
 
   /// Same connection: what must not change between two reads of one sock.
   [[nodiscard]] bool is_same_flow(const Sock &other) const {
@@ -31,6 +37,14 @@ struct Sock {
            local == other.local && remote == other.remote;
   }
 };
+
+inline constexpr std::uint16_t kFamilyInet = 2, kFamilyInet6 = 10; ///< AF_INET, AF_INET6
+
+/// Local and remote end out of the copy of a sock of that family.
+[[nodiscard]] std::pair<Endpoint, Endpoint> ends_of(const ObjectCopy &copy, IpFamily family,
+                                                    const SocketLayout &layout);
+/// By the kernel's number; one that it does not have is Unknown.
+[[nodiscard]] SocketState state_from(std::uint64_t number);
 
 class SockReader {
 public:
@@ -44,7 +58,6 @@ public:
 
 private:
   [[nodiscard]] Result<Sock> decode(const ObjectCopy &copy, bool is_full);
-  void decode_addresses(const ObjectCopy &copy, Sock &sock) const;
 
   const SocketLayout &layout_;
   ObjectCopy full_;

@@ -20,6 +20,7 @@ struct SocketsSeen {
   std::vector<SocketSeen> sockets;
   /// Held by a process and in no table of the kernel's: created, and neither bound nor connected.
   std::vector<SocketSeen> unbound;
+  std::vector<OtherSocketSeen> others; ///< only when all were asked for
   Completeness completeness;
 };
 
