@@ -1,0 +1,41 @@
+#pragma once
+// The files behind a process: what is mapped into it, and its executable out of the page cache.
+// Bound at attach, each part by itself: a kernel whose types lack something loses that part only.
+// Borrows layout and TaskList.
+
+#include <optional>
+
+#include "guest/linux/executable_reader.h"
+#include "guest/linux/file_hasher.h"
+#include "guest/linux/memory_map_walker.h"
+#include "guest/linux/page_cache_reader.h"
+
+namespace outguard::guest {
+
+class ProcessFiles {
+public:
+  ProcessFiles(const TypeTable &types, const SymbolTable &symbols, const LinuxLayout &layout,
+               const TaskList &tasks);
+  ProcessFiles(const ProcessFiles &) = delete;
+  ProcessFiles &operator=(const ProcessFiles &) = delete;
+
+  /// NotFound: the process is gone, runs no file, or this kernel cannot be asked.
+  [[nodiscard]] Result<CachedFile> executable(const ProcessIdentity &process,
+                                              KernelReader &reader) const;
+  /// Of a file that executable() found.
+  [[nodiscard]] FileHasher hasher(const CachedFile &file, std::uint64_t most_bytes) const;
+  /// Empty for a kernel thread. NotFound: the process is gone, or this kernel cannot be asked.
+  [[nodiscard]] Result<MapsSeen> maps(const ProcessIdentity &process, KernelReader &reader) const;
+
+private:
+  const LinuxLayout &layout_;
+  const TaskList &tasks_;
+  tl::expected<PageCacheLayout, std::string> cache_layout_; ///< else the name of what is missing
+  tl::expected<MemoryMapLayout, std::string> map_layout_;
+  tl::expected<ExecutableLayout, std::string> executable_layout_;
+  std::optional<PageCacheReader> pages_;
+  std::optional<MemoryMapWalker> maps_;
+  std::optional<ExecutableReader> executables_;
+};
+
+} // namespace outguard::guest
