@@ -12,6 +12,8 @@
 
 #include "hypervisor/memory_tree.h"
 #include "hypervisor/process_directory.h"
+#include "hypervisor/qemu_command_line.h"
+#include "hypervisor/unix_socket.h"
 
 namespace outguard::hypervisor {
 
@@ -50,7 +52,13 @@ std::optional<HostMapping> parse_mapping(std::string_view line) {
   if (!start || !end || *end <= *start || access.size() != 4 || !offset || !inode) {
     return std::nullopt;
   }
-  return HostMapping{*start, *end, *offset, *inode, std::string(device), access[3] == 's'};
+  return HostMapping{*start,
+                     *end,
+                     *offset,
+                     *inode,
+                     std::string(device),
+                     access[3] == 's',
+                     access.starts_with("rw-")};
 }
 
 /// Where QEMU has a range. Both ends are asked for: a range that is not one run there would
@@ -210,6 +218,39 @@ Result<MemoryHandles> ask_layout(const ProcessDirectory &process, QmpClient &qmp
   return handles;
 }
 
+Result<MemoryHandles> infer_memory(const VmFound &vm) {
+  const auto process = open_process(vm);
+  if (!process) {
+    return tl::unexpected(process.error());
+  }
+  const auto line = process->read("cmdline", kMostCommandLineBytes);
+  const auto maps = line ? process->read("maps", kMostMapsBytes) : tl::unexpected(line.error());
+  if (!maps) {
+    return tl::unexpected(maps.error());
+  }
+  auto mappings = parse_mappings(*maps);
+  const auto layout = infer_layout(parse_command_line(split_arguments(*line)), mappings);
+  if (!layout) {
+    return fail(ErrorCode::Unsupported, "no QMP socket, and " + layout.error().message);
+  }
+  MemoryHandles handles;
+  handles.inferred = true;
+  FileBacking backing(*process, std::move(mappings));
+  for (const auto &region : layout->regions) {
+    backing.add(region, handles);
+  }
+  const auto &regions = handles.layout.regions;
+  if (std::any_of(regions.begin(), regions.end(),
+                  [](const MemoryRegion &region) { return region.file_index < 0; })) {
+    auto memory = process->open_file("mem", O_RDONLY);
+    if (!memory) {
+      return tl::unexpected(memory.error());
+    }
+    handles.process_memory = std::move(*memory);
+  }
+  return handles;
+}
+
 } // namespace
 
 std::vector<int> MemoryHandles::descriptors() const {
@@ -253,10 +294,14 @@ Result<CpusSeen> look_at_cpus(const VmFound &vm) {
 
 Result<MemoryHandles> open_memory(const VmFound &vm) {
   if (vm.qmp_path.empty()) {
-    return fail(ErrorCode::Unsupported, "no QMP socket: the VM's memory cannot be found");
+    return infer_memory(vm);
   }
-  auto qmp = QmpClient::connect(vm.qmp_path, vm.pid);
-  return qmp ? open_memory(vm, *qmp) : tl::unexpected(qmp.error());
+  if (auto qmp = QmpClient::connect(vm.qmp_path, vm.pid)) {
+    return open_memory(vm, *qmp);
+  } else if (connect_unix(vm.qmp_path, std::chrono::milliseconds(0))) {
+    return tl::unexpected(qmp.error()); // somebody listens, and is busy or somebody else
+  }
+  return infer_memory(vm);
 }
 
 Result<MemoryHandles> open_memory(const VmFound &vm, QmpClient &qmp) {

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "facts/memory_layout.h"
+#include "hypervisor/inferred_layout.h"
 #include "hypervisor/qmp_client.h"
 #include "hypervisor/vm_found.h"
 
@@ -20,11 +21,15 @@ struct MemoryHandles {
   std::vector<Fd> files; ///< read-only, in the order of file_index; to be mapped shared
   Fd process_memory;     ///< /proc/PID/mem, read-only; set if a region has no file
   std::string registers; ///< HMP `info registers -a`, unparsed
+  /// QEMU could not be asked: no registers, nothing writable, and the layout is to be checked.
+  bool inferred = false;
 
   /// In the order that AttachMemory wants them.
   [[nodiscard]] std::vector<int> descriptors() const;
 };
 
+/// Over QMP; where QEMU has no QMP socket or nobody listens on it, by infer_layout(). A socket that
+/// another client holds is an error: it will be free again.
 [[nodiscard]] Result<MemoryHandles> open_memory(const VmFound &vm);
 /// Over a connection that is already there.
 [[nodiscard]] Result<MemoryHandles> open_memory(const VmFound &vm, QmpClient &qmp);
@@ -36,14 +41,6 @@ struct CpusSeen {
 };
 [[nodiscard]] Result<CpusSeen> look_at_cpus(const VmFound &vm);
 
-/// One line of /proc/PID/maps.
-struct HostMapping {
-  std::uint64_t start = 0, end = 0; ///< addresses in the process
-  std::uint64_t file_offset = 0;
-  std::uint64_t inode = 0; ///< 0: no file
-  std::string device;      ///< "00:01"
-  bool shared = false;
-};
 /// Lines that do not look like mappings are left out.
 [[nodiscard]] std::vector<HostMapping> parse_mappings(std::string_view text);
 

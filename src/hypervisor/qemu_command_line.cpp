@@ -72,8 +72,8 @@ std::string canonical_uuid(std::string text) {
   return text;
 }
 
-/// "512", "512M", "5G": without a suffix, MiB, as -m reads it.
-std::optional<std::uint64_t> memory_size(std::string_view text) {
+/// "512", "512M", "5G". `unit`: of a number without a suffix; -m reads it as MiB, others as bytes.
+std::optional<std::uint64_t> memory_size(std::string_view text, char unit) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string_view suffix = text.substr(static_cast<std::size_t>(end - text.data()));
@@ -81,7 +81,7 @@ std::optional<std::uint64_t> memory_size(std::string_view text) {
     return std::nullopt;
   }
   constexpr std::string_view kSuffixes = "BKMGT";
-  const char letter = suffix.empty() ? 'M' : static_cast<char>(suffix[0] & ~0x20);
+  const char letter = suffix.empty() ? unit : static_cast<char>(suffix[0] & ~0x20);
   const auto power = kSuffixes.find(letter);
   if (power == std::string_view::npos || number > (1ULL << 52) >> (10 * power)) {
     return std::nullopt;
@@ -124,12 +124,17 @@ private:
       const OptionList list(value, "type");
       line_.machine = list["type"];
       line_.accel = list["accel"].empty() ? line_.accel : list["accel"];
+      if (const auto most = list["max-ram-below-4g"]; !most.empty()) {
+        line_.most_ram_below_4g = memory_size(most, 'B');
+      }
     } else if (option == "accel") {
       line_.accel = OptionList(value, "accel")["accel"];
     } else if (option == "enable-kvm") {
       line_.accel = "kvm";
     } else if (option == "m") {
-      line_.memory_bytes = memory_size(OptionList(value, "size")["size"]);
+      line_.memory_bytes = memory_size(OptionList(value, "size")["size"], 'M');
+    } else if (option == "numa") {
+      line_.numa_backends += OptionList(value, "type")["memdev"].empty() ? 0U : 1U;
     } else if (option == "qmp" || option == "qmp-pretty") {
       take_qmp(value);
     } else if (option == "chardev") {

@@ -68,6 +68,12 @@ TEST(QemuCommandLine, ReadsMachineAcceleratorAndMemory) {
   EXPECT_EQ(parse({"-accel", "tcg,thread=multi"}).accel, "tcg");
   EXPECT_FALSE(parse({"-m", "99999999999999999999"}).memory_bytes);
   EXPECT_FALSE(parse({"-m", "9999999999999T"}).memory_bytes);
+  EXPECT_FALSE(parse({"-M", "pc"}).most_ram_below_4g);
+  EXPECT_EQ(parse({"-M", "pc,max-ram-below-4g=1G"}).most_ram_below_4g, 1ULL << 30);
+  EXPECT_EQ(parse({"-M", "pc,max-ram-below-4g=2147483648"}).most_ram_below_4g, 1ULL << 31);
+  EXPECT_EQ(parse({"-numa", "node,memdev=a", "-numa", "node,memdev=b", "-numa", "cpu,node-id=0"})
+                .numa_backends,
+            2U);
 }
 
 TEST(QemuCommandLine, ListsTapsAndCardsWithoutOne) {

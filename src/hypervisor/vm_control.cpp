@@ -15,6 +15,10 @@ QemuControl::QemuControl(QmpClient qmp, Fd memory, MemoryLayout ram)
     : qmp_(std::move(qmp)), memory_(std::move(memory)), ram_(std::move(ram)) {}
 
 Result<std::unique_ptr<QemuControl>> QemuControl::open(const VmFound &vm, const MemoryLayout &ram) {
+  if (vm.qmp_path.empty()) {
+    return fail(ErrorCode::Unsupported,
+                "no QMP socket: the VM cannot be paused, and nothing is written while it runs");
+  }
   auto qmp = QmpClient::connect(vm.qmp_path, vm.pid);
   if (!qmp) {
     return tl::unexpected(qmp.error());

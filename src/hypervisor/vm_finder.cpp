@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "facts/guest_text.h"
+#include "hypervisor/inferred_layout.h"
 #include "hypervisor/network_namespace.h"
 #include "hypervisor/process_directory.h"
 #include "hypervisor/qemu_command_line.h"
@@ -18,8 +19,6 @@ namespace outguard::hypervisor {
 
 namespace {
 
-/// The kernel's limit for one argument is 128 KiB; libvirt's longest lines are below 64 KiB in all.
-constexpr std::size_t kMostCommandLineBytes = std::size_t{256} * 1024;
 constexpr std::size_t kMostProgramName = 4096; // PATH_MAX
 constexpr std::size_t kMostDescriptors = 65536;
 constexpr std::size_t kMostFdinfoBytes = 4096;
@@ -183,7 +182,11 @@ Result<VmFound> inspect_qemu(pid_t pid) {
   if (!line.qmp_paths.empty()) {
     vm.qmp_path = reachable_path(*process, line.qmp_paths.front());
   } else if (text) {
-    vm.gaps.emplace_back("no QMP socket: its memory cannot be read");
+    const auto inferred = can_infer_layout(line);
+    vm.gaps.push_back(
+        inferred ? "no QMP socket: memory layout inferred from the machine type and checked; "
+                   "enforcement by kill not possible (the VM cannot be paused)"
+                 : "no QMP socket: its memory cannot be read: " + inferred.error().message);
   }
   if (const auto netns = process->inode("ns/net")) {
     vm.netns = *netns;
