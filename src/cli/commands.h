@@ -2,6 +2,7 @@
 // The commands, one function each, with plain arguments: who parses the command line is main.cpp.
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,12 @@ struct Common {
 Exit vm_list(const Common &common);
 Exit vm_show(const Common &common, const std::string &target);
 Exit ps(const Common &common, const std::string &target, bool tree);
+struct OneProcess {
+  std::int32_t pid = 0;
+  bool hash = false; ///< of its executable
+  bool maps = false;
+};
+Exit ps_one(const Common &common, const std::string &target, const OneProcess &wanted);
 Exit sockets(const Common &common, const std::string &target);
 Exit who(const Common &common, const std::string &target, const std::string &protocol,
          const std::string &local, const std::string &remote);

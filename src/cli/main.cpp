@@ -16,6 +16,7 @@ struct Arguments {
   Common common;
   std::string target, protocol, local, remote, output, value, eve_file = kEveFile;
   bool tree = false;
+  OneProcess one;
   IntelOptions intel;
   ReplayOptions replay;
   std::vector<std::string> passed_on;
@@ -86,9 +87,17 @@ private:
         [&a] { return vm_list(a.common); });
     add_target(add(vm, "show", "one VM in full", [&a] { return vm_show(a.common, a.target); }));
     auto *processes =
-        add(&app_, "ps", "processes of a guest", [&a] { return ps(a.common, a.target, a.tree); });
+        add(&app_, "ps", "processes of a guest", [&a] {
+          return a.one.pid != 0 ? ps_one(a.common, a.target, a.one)
+                                : ps(a.common, a.target, a.tree);
+        });
     add_target(processes);
     processes->add_flag("--tree", a.tree, "children below their parents");
+    auto *one = processes->add_option("--pid", a.one.pid, "this process alone, in depth")
+                    ->check(CLI::PositiveNumber)
+                    ->excludes("--tree");
+    processes->add_flag("--hash", a.one.hash, "its executable's SHA-256")->needs(one);
+    processes->add_flag("--maps", a.one.maps, "what is mapped into it")->needs(one);
     add_target(add(&app_, "sockets", "port - protocol - process of a guest",
                    [&a] { return sockets(a.common, a.target); }));
     auto *owner = add(&app_, "who", "the process behind one flow",

@@ -22,6 +22,8 @@ constexpr std::chrono::minutes kBootTime{2};
 constexpr std::chrono::seconds kCountInterval{10}; ///< how often losses are looked for
 constexpr std::chrono::seconds kGoodLife{30}; ///< a sensor that lived this long starts anew at once
 constexpr std::size_t kMostWaiting = 256;     ///< findings whose responses have not begun
+constexpr std::size_t kMostHashes = 256;      ///< of executables, the latest
+constexpr milliseconds kHashWait{500}; ///< an alert waits for a hash, after its responses are done
 
 /// When to attach again to a guest that is not ready. One that boots is tried often for a while, so
 /// that its kernel is found within half a second; one that stays in its firmware, and what cannot
@@ -155,6 +157,7 @@ bool VmGuard::start_sensor() {
       return false;
     }
     sensor_ = sensor;
+    hashes_.clear(); // flows are numbered anew
   }
   if (shared_.intel) {
     if (const auto used = launch::use_intel(*sensor, shared_.intel); !used) {
@@ -228,6 +231,15 @@ void VmGuard::take(Report event) {
     set_state(state->state, state->reason);
   } else if (const auto *raised = std::get_if<DoubtRaised>(&event)) {
     settle(raised->doubt);
+  } else if (auto *hashed = std::get_if<ExecutableHashed>(&event)) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (hashes_.size() == kMostHashes) {
+        hashes_.pop_front();
+      }
+      hashes_.push_back(std::move(*hashed));
+    }
+    changed_.notify_all();
   } else if (const auto *sandbox = std::get_if<SandboxSeen>(&event)) {
     for (const auto &gap : sandbox->gaps) {
       log::warning(name_ + ": weaker sandbox: " + gap);
@@ -305,20 +317,59 @@ std::vector<ResponseDone> VmGuard::unanswered(const Finding &finding, const std:
 
 void VmGuard::respond_to_findings() {
   while (true) {
+    record_answered(false);
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return ending_ || !findings_.empty(); });
+    const auto wakes = [this] {
+      return ending_ || !findings_.empty() ||
+             (!answered_.empty() && hash_for(answered_.front().finding) != nullptr);
+    };
+    if (answered_.empty()) {
+      changed_.wait(lock, wakes);
+    } else {
+      changed_.wait_for(lock, answered_.front().due - monotonic_now(), wakes);
+    }
+    const bool late = ending_;
     if (findings_.empty()) {
-      return;
+      if (!late) {
+        continue;
+      }
+      lock.unlock();
+      return record_answered(true);
     }
     auto finding = std::move(findings_.front());
     findings_.pop_front();
-    const bool late = ending_;
     lock.unlock();
-    if (late) {
-      record(finding, unanswered(finding, "the guard of this VM is ending"));
-    } else {
-      respond(finding);
+    auto done = late ? unanswered(finding, "the guard of this VM is ending") : respond(finding);
+    answered_.push_back({std::move(finding), std::move(done), monotonic_now() + kHashWait});
+  }
+}
+
+const FileHash *VmGuard::hash_for(const Finding &finding) const {
+  const auto &match = finding.match;
+  if (match.attribution.processes.empty()) {
+    return nullptr;
+  }
+  const auto found = std::find_if(hashes_.begin(), hashes_.end(), [&](const auto &hashed) {
+    return hashed.flow_id == match.flow.flow_id &&
+           hashed.process == match.attribution.processes.front().identity;
+  });
+  return found == hashes_.end() ? nullptr : &found->hash;
+}
+
+void VmGuard::record_answered(bool all) {
+  while (!answered_.empty()) {
+    auto &[finding, done, due] = answered_.front();
+    const auto &named = finding.match.attribution.processes;
+    if (!named.empty() && !named.front().kernel_thread) {
+      const std::lock_guard lock(mutex_);
+      if (const FileHash *hash = hash_for(finding)) {
+        finding.executable = *hash;
+      } else if (!all && monotonic_now() < due) {
+        return;
+      }
     }
+    record(finding, done);
+    answered_.pop_front();
   }
 }
 
@@ -344,7 +395,7 @@ respond::NetworkActions *VmGuard::network_for(const std::string &tap) {
   return taps_.emplace(tap, std::move(*actions)).first->second.get();
 }
 
-void VmGuard::respond(const Finding &finding) {
+std::vector<ResponseDone> VmGuard::respond(const Finding &finding) {
   std::shared_ptr<launch::SensorProcess> sensor;
   MemoryLayout writable;
   {
@@ -357,7 +408,7 @@ void VmGuard::respond(const Finding &finding) {
                          [&]() -> Result<std::unique_ptr<hypervisor::VmControl>> {
                            return hypervisor::QemuControl::open(vm_, writable);
                          }};
-  record(finding, responder_.respond(finding, hands));
+  return responder_.respond(finding, hands);
 }
 
 void VmGuard::record(const Finding &finding, const std::vector<ResponseDone> &done) {

@@ -69,7 +69,11 @@ private:
 
   // The responding thread.
   void respond_to_findings();
-  void respond(const Finding &finding);
+  [[nodiscard]] std::vector<ResponseDone> respond(const Finding &finding);
+  /// Records what was answered and has its executable's hash, or has waited long enough for it.
+  void record_answered(bool all);
+  /// Under mutex_: of the process that the finding names.
+  [[nodiscard]] const FileHash *hash_for(const Finding &finding) const;
   void record(const Finding &finding, const std::vector<ResponseDone> &done);
   [[nodiscard]] static std::vector<ResponseDone> unanswered(const Finding &finding,
                                                             const std::string &why);
@@ -83,6 +87,14 @@ private:
   std::uint64_t lost_ = 0; ///< told already; watching thread only
   std::map<std::string, std::unique_ptr<respond::TapActions>> taps_; ///< responding thread only
 
+  /// A finding whose responses are done, waiting to be recorded.
+  struct Answered {
+    Finding finding;
+    std::vector<ResponseDone> done;
+    MonotonicTime due;
+  };
+  std::deque<Answered> answered_; ///< responding thread only
+
   std::mutex mutex_; ///< guards all below
   std::condition_variable changed_;
   std::shared_ptr<launch::SensorProcess> sensor_; ///< null while there is none
@@ -90,6 +102,7 @@ private:
   VmIdentity identity_;
   GuestState state_ = GuestState::Starting;
   std::deque<Finding> findings_; ///< waiting for their responses
+  std::deque<ExecutableHashed> hashes_; ///< the latest
   bool ending_ = false;
 
   std::thread responding_;

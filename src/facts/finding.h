@@ -3,10 +3,12 @@
 // Made by detect/, shown by store/, acted on by respond/.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "facts/flow_seen.h"
+#include "facts/process_detail.h"
 #include "facts/response.h"
 #include "facts/vm_identity.h"
 
@@ -20,6 +22,7 @@ enum class Severity : std::uint8_t { High = 1, Medium = 2, Low = 3 };
 struct Finding {
   MatchSeen match;
   VmIdentity vm;
+  std::optional<FileHash> executable; ///< of the process that is named first; nullopt: not known
   Severity severity = Severity::Medium;
   std::uint32_t signature_id = 0; ///< one per indicator type, never reused (detect/signatures.h)
   std::string signature;          ///< fixed text, nothing of guest or feed in it

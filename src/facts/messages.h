@@ -305,6 +305,16 @@ struct CountersSeen {
   }
 };
 
+/// Sent with id 0 after a MatchSeen that names a process: its executable's hash, when it is known.
+struct ExecutableHashed {
+  std::uint64_t flow_id = 0; ///< of the match
+  ProcessIdentity process;
+  FileHash hash;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.flow_id, self.process, self.hash);
+  }
+};
+
 struct ReplayDone {
   CountersSeen counters;
   std::string problem; ///< empty, or why the file ended early, with the offset
@@ -316,7 +326,8 @@ struct ReplayDone {
 using Report = std::variant<Failed, Done, GuestStateSeen, ProcessRows, ProcessDetailed, MapRows,
                             SocketRows, OtherSocketRows, OwnerFound, PlanMade, FateSeen,
                             FlowLocated, LookedUp, CountersSeen, ReplayDone, FeedReport,
-                            IntelReport, SandboxSeen, MatchSeen, KernelChecked, DoubtRaised>;
+                            IntelReport, SandboxSeen, MatchSeen, KernelChecked, DoubtRaised,
+                            ExecutableHashed>;
 
 // ---- Wire form
 // ------------------------------------------------------------------------------------

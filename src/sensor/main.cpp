@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "facts/messages.h"
+#include "guest/linux/sha256.h"
 #include "sensor/intel_service.h"
 #include "sensor/request_loop.h"
 #include "sensor/sandbox.h"
@@ -16,6 +17,9 @@ int main(int argc, char **argv) {
   if (!guards && !compiles) {
     std::fputs("outguard-sensor is started by outguardd and outguard, not by hand\n", stderr);
     return 2;
+  }
+  if (guards) {
+    guest::Sha256::prepare(); // may open files, which nothing can once the sandbox is entered
   }
   const auto gaps =
       sensor::enter_sandbox(guards ? sensor::Role::Guard : sensor::Role::CompileIntel, kControl);

@@ -12,15 +12,9 @@
 #include "intel/intel_image.h"
 #include "sensor/flow_notes.h"
 #include "sensor/guest_view.h"
+#include "sensor/outlet.h"
 
 namespace outguard::sensor {
-
-/// Where reports that nobody asked for go.
-class Outlet {
-public:
-  virtual ~Outlet() = default;
-  virtual void publish(Report report) = 0;
-};
 
 class MatchSink : public guest::PipelineSink {
 public:

@@ -63,8 +63,8 @@ void RequestLoop::run() {
     for (const auto &tap : taps_) {
       items.push_back({tap.broken ? -1 : tap.source->descriptor(), POLLIN, 0});
     }
-    if (::poll(items.data(), items.size(), static_cast<int>(kLongestSleep.count())) < 0 &&
-        errno != EINTR) {
+    const auto sleep = hashes_.has_work() ? milliseconds(0) : kLongestSleep;
+    if (::poll(items.data(), items.size(), static_cast<int>(sleep.count())) < 0 && errno != EINTR) {
       return;
     }
     if (items[0].revents != 0 && !answer_requests()) {
@@ -77,6 +77,7 @@ void RequestLoop::run() {
     }
     pump_taps();
     expire_flows();
+    hashes_.work();
     if (const auto doubt = view_.doubt(monotonic_now())) {
       publish(DoubtRaised{*doubt});
     }
@@ -107,7 +108,10 @@ void RequestLoop::send(std::uint32_t id, Report report) {
 }
 
 void RequestLoop::publish(Report report) {
-  send(0, std::move(report));
+  send(0, report);
+  if (const auto *match = std::get_if<MatchSeen>(&report)) {
+    hashes_.want(*match); // after the match: nobody waits for a hash before responding
+  }
 }
 
 // ---- Packets
@@ -250,6 +254,7 @@ void RequestLoop::answer(std::uint32_t id, const LocateFlow &request, Fds &) {
 // -----------------------------------------------------------------------------------------
 
 void RequestLoop::answer(std::uint32_t id, const AttachMemory &request, Fds &fds) {
+  hashes_.forget(); // they read through the guest that is let go now
   send(id, view_.attach(request, std::move(fds)));
 }
 
@@ -312,7 +317,20 @@ void RequestLoop::answer(std::uint32_t id, const DescribeProcess &request, Fds &
                                       guest::to_string(detail.error().code)}
                              : Failed{"no such process", ErrorCode::NotFound});
   }
+  const ProcessIdentity identity = detail->process.identity;
+  if (request.hash && !detail->process.kernel_thread) {
+    detail->executable = guest->hash_executable(identity);
+  }
   send(id, ProcessDetailed{std::move(*detail)});
+  if (!request.maps) {
+    return;
+  }
+  auto seen = guest->maps(identity);
+  if (!seen) {
+    return send(id, Failed{std::string("what is mapped cannot be read: ") +
+                           guest::to_string(seen.error().code)});
+  }
+  send_rows<MapRows>(id, std::move(seen->maps), seen->completeness);
 }
 
 void RequestLoop::answer(std::uint32_t id, const FindOwner &request, Fds &) {

@@ -12,6 +12,7 @@
 #include "facts/messages.h"
 #include "guest/packets/packet_pipeline.h"
 #include "guest/packets/packet_source.h"
+#include "sensor/executable_hashes.h"
 #include "sensor/guest_view.h"
 #include "sensor/match_sink.h"
 
@@ -68,6 +69,7 @@ private:
   MessageSocket control_;
   GuestView view_;
   MatchSink sink_;
+  ExecutableHashes hashes_{view_, *this};
   std::vector<Tap> taps_;
   std::shared_ptr<const intel::IntelImage> image_;
   MonotonicTime next_expiry_{};

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "store/community_id.h"
+#include "store/process_detail_json.h"
 
 namespace outguard::store {
 
@@ -153,6 +154,7 @@ Json process(const ProcessSeen &seen) {
           {"uid", real_uid(seen)},
           {"start_time", seen.start_time_ns ? utc(*seen.start_time_ns) : Json()},
           {"sha256", Json()},
+          {"sha256_status", Json()},
           {"container", or_null(seen.container)}};
 }
 
@@ -217,6 +219,12 @@ std::string eve_alert(const Finding &finding, std::span<const ResponseDone> resp
   alert["alert"] = signature(finding, responses);
   alert["vm"] = vm(finding.vm);
   add_processes(alert, match.attribution);
+  if (finding.executable && !match.attribution.processes.empty()) {
+    const FileHash &hash = *finding.executable;
+    alert["process"]["sha256"] =
+        hash.status == FileHash::Status::Complete ? Json(hex(hash.sha256)) : Json();
+    alert["process"]["sha256_status"] = to_string(hash.status);
+  }
   alert["attribution"] = {{"status", to_string(match.attribution.status)},
                           {"latency_us", microseconds(match.attribution.latency_ns)},
                           {"age_us", microseconds(match.attribution.age_ns)},
