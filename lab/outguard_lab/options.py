@@ -32,10 +32,10 @@ class GuestOptions:
         wrong = []
         if self.kernel not in NAMES:
             wrong.append(f"kernel {self.kernel}: one of {' '.join(NAMES)}")
-        if not 1 <= self.cpus <= 8:
-            wrong.append(f"{self.cpus} processors: 1 to 8")
-        if not 192 <= self.ram <= 8192:
-            wrong.append(f"{self.ram} MiB of RAM: 192 to 8192")
+        if not 1 <= self.cpus <= 16:
+            wrong.append(f"{self.cpus} processors: 1 to 16")
+        if not 192 <= self.ram <= 131072:
+            wrong.append(f"{self.ram} MiB of RAM: 192 to 131072")
         if self.machine not in ("pc", "q35"):
             wrong.append(f"machine {self.machine}: pc or q35")
         if self.accel not in ("", "kvm", "tcg"):

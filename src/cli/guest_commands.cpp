@@ -119,7 +119,7 @@ void print_process_table(const std::vector<ProcessSeen> &rows, bool tree) {
 } // namespace
 
 Exit ps(const Common &common, const std::string &target, bool tree) {
-  auto opened = open_target(target, common.patience);
+  auto opened = open_target(target, common.patience, launch::SymbolFiles(common.symbols));
   if (!opened) {
     return report(opened.error());
   }
@@ -144,7 +144,7 @@ Exit ps(const Common &common, const std::string &target, bool tree) {
 }
 
 Exit sockets(const Common &common, const std::string &target) {
-  auto opened = open_target(target, common.patience);
+  auto opened = open_target(target, common.patience, launch::SymbolFiles(common.symbols));
   if (!opened) {
     return report(opened.error());
   }
@@ -178,7 +178,7 @@ Exit who(const Common &common, const std::string &target, const std::string &pro
     return Exit::Usage;
   }
   const auto number = protocol == "tcp" ? IpProtocol::Tcp : IpProtocol::Udp;
-  auto opened = open_target(target, common.patience);
+  auto opened = open_target(target, common.patience, launch::SymbolFiles(common.symbols));
   if (!opened) {
     return report(opened.error());
   }

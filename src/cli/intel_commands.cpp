@@ -218,11 +218,11 @@ Exit replay(const Common &common, const ReplayOptions &options) {
   if (!file) {
     return report(fail_errno(options.capture).value());
   }
-  auto sensor = options.memory.empty()
-                    ? launch::SensorProcess::start(launch::SensorRole::Guard)
-                    : open_target(options.memory, common.patience).map([](OpenedTarget opened) {
-                        return std::move(opened.sensor);
-                      });
+  auto sensor =
+      options.memory.empty()
+          ? launch::SensorProcess::start(launch::SensorRole::Guard)
+          : open_target(options.memory, common.patience, launch::SymbolFiles(common.symbols))
+                .map([](OpenedTarget opened) { return std::move(opened.sensor); });
   if (!sensor) {
     return report(sensor.error());
   }

@@ -39,6 +39,9 @@ public:
         "--wait",
         [this](unsigned seconds) { args_.common.patience = std::chrono::seconds(seconds); },
         "seconds to wait for a guest that still boots (5)");
+    app_.add_option("--symbols", args_.common.symbols,
+                    "ISF file (Volatility 3 JSON, also .xz) of the guest's kernel, or a folder of "
+                    "RELEASE.json.xz");
     add_guest_commands();
     add_intel_commands();
     add_alert_commands();

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "cli/scan_progress.h"
 #include "facts/guest_text.h"
 #include "hypervisor/vm_finder.h"
 
@@ -19,13 +20,16 @@ tl::unexpected<Error> not_ready(const std::string &name, const GuestStateSeen &s
                                           (state.reason.empty() ? "" : ": " + state.reason));
 }
 
-Result<OpenedTarget> open_dump(const std::string &path) {
+Result<OpenedTarget> open_dump(const std::string &path, const launch::SymbolFiles &symbols) {
   auto sensor = launch::SensorProcess::start(launch::SensorRole::Guard);
   if (!sensor) {
     return tl::unexpected(sensor.error());
   }
   const auto start = monotonic_now();
-  auto state = launch::attach_dump(*sensor, path);
+  auto state = [&] {
+    const ScanProgressLine progress(*sensor);
+    return launch::attach_dump(*sensor, path, symbols);
+  }();
   if (!state) {
     return tl::unexpected(state.error());
   }
@@ -37,7 +41,8 @@ Result<OpenedTarget> open_dump(const std::string &path) {
                       monotonic_now() - start};
 }
 
-Result<OpenedTarget> open_live(const std::string &target, std::chrono::milliseconds patience) {
+Result<OpenedTarget> open_live(const std::string &target, std::chrono::milliseconds patience,
+                               const launch::SymbolFiles &symbols) {
   const auto vm = hypervisor::resolve_target(target);
   if (!vm) {
     return tl::unexpected(vm.error());
@@ -49,7 +54,7 @@ Result<OpenedTarget> open_live(const std::string &target, std::chrono::milliseco
   }
   const auto deadline = monotonic_now() + patience;
   while (true) {
-    auto attached = launch::attach_live(*sensor, *vm);
+    auto attached = launch::attach_live(*sensor, *vm, symbols);
     if (!attached) {
       return tl::unexpected(attached.error());
     }
@@ -66,9 +71,10 @@ Result<OpenedTarget> open_live(const std::string &target, std::chrono::milliseco
 
 } // namespace
 
-Result<OpenedTarget> open_target(const std::string &target, std::chrono::milliseconds patience) {
-  return target.starts_with(kFilePrefix) ? open_dump(target.substr(kFilePrefix.size()))
-                                         : open_live(target, patience);
+Result<OpenedTarget> open_target(const std::string &target, std::chrono::milliseconds patience,
+                                 const launch::SymbolFiles &symbols) {
+  return target.starts_with(kFilePrefix) ? open_dump(target.substr(kFilePrefix.size()), symbols)
+                                         : open_live(target, patience, symbols);
 }
 
 } // namespace outguard::cli

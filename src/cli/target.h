@@ -21,6 +21,7 @@ struct OpenedTarget {
 /// A guest that still boots is asked again until `patience` is over. Every state but Ready is an
 /// error that names it.
 [[nodiscard]] Result<OpenedTarget> open_target(const std::string &target,
-                                               std::chrono::milliseconds patience);
+                                               std::chrono::milliseconds patience,
+                                               const launch::SymbolFiles &symbols = {});
 
 } // namespace outguard::cli

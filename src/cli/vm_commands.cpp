@@ -31,7 +31,7 @@ std::vector<std::string> tap_names(const hypervisor::VmFound &vm) {
 }
 
 /// What `vm list` and `vm show` tell of one VM.
-store::VmRow examine(const hypervisor::VmFound &vm) {
+store::VmRow examine(const Common &common, const hypervisor::VmFound &vm) {
   store::VmRow row;
   row.name = GuestText(vm.name.empty() ? vm.key() : vm.name);
   row.uuid = vm.uuid;
@@ -45,7 +45,7 @@ store::VmRow examine(const hypervisor::VmFound &vm) {
     row.gaps.push_back(sensor.error().message);
     return row;
   }
-  auto attached = launch::attach_live(*sensor, vm);
+  auto attached = launch::attach_live(*sensor, vm, launch::SymbolFiles(common.symbols));
   if (!attached) {
     row.state = GuestState::Unreadable;
     row.gaps.push_back(attached.error().message);
@@ -58,6 +58,11 @@ store::VmRow examine(const hypervisor::VmFound &vm) {
   row.walk_us = attached->state.walk_ns / 1000;
   if (!attached->state.reason.empty()) {
     row.gaps.push_back(attached->state.reason);
+  }
+  if (row.kernel.clock == "standing") {
+    if (const auto cpus = hypervisor::look_at_cpus(vm); cpus && !cpus->state.running) {
+      row.kernel.clock = "paused";
+    }
   }
   return row;
 }
@@ -78,6 +83,7 @@ void print_vm(const store::VmRow &row) {
     line("found by",
          fmt::format("{}; symbols from {} ({}), types from {}", row.kernel.located_by,
                      row.kernel.symbols_from, row.kernel.symbol_count, row.kernel.types_from));
+    line("clock", row.kernel.clock);
     line("paging", fmt::format("{} levels, kaslr offset {:#x}", row.kernel.paging_levels,
                                row.kernel.kaslr_offset));
     line("attach",
@@ -102,7 +108,7 @@ Exit vm_list(const Common &common) {
   }
   Table table({"NAME", "UUID", "PID", "STATE", "KERNEL", "MEMORY", "TAPS", "GAPS"});
   for (const auto &vm : *vms) {
-    const auto row = examine(vm);
+    const auto row = examine(common, vm);
     if (common.format == Format::Json) {
       print_line(store::vm_json(row));
     } else {
@@ -128,7 +134,7 @@ Exit vm_show(const Common &common, const std::string &target) {
   if (!vm) {
     return report(vm.error());
   }
-  const auto row = examine(*vm);
+  const auto row = examine(common, *vm);
   if (common.format == Format::Json) {
     print_line(store::vm_json(row));
   } else {

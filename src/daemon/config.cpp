@@ -227,6 +227,7 @@ public:
             read_list(value, [&](const auto &item) { config_.intel.push_back(read_feed(item)); });
           }},
          {"eve_file", [&](const auto &value) { config_.eve_file = path_of(value); }},
+         {"symbols", [&](const auto &value) { config_.symbols = path_of(value); }},
          {"vms", texts(config_.vms)},
          {"protected_processes", texts(config_.protected_processes)},
          {"protected_networks",

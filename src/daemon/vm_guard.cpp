@@ -177,7 +177,7 @@ bool VmGuard::start_sensor() {
 }
 
 void VmGuard::attach_memory() {
-  auto attached = launch::attach_live(*sensor_, vm_);
+  auto attached = launch::attach_live(*sensor_, vm_, launch::SymbolFiles(shared_.config.symbols));
   if (!attached) {
     set_state(GuestState::Unreadable, attached.error().message);
     return;

@@ -27,8 +27,9 @@ struct KernelSeen {
   std::uint64_t physical_base = 0; ///< phys_base, modulo 2^64
   std::uint8_t paging_levels = 0;  ///< 4 or 5
   std::string located_by;          ///< "registers" or "ram-scan"
-  std::string symbols_from;        ///< "kallsyms"
-  std::string types_from;          ///< "btf"
+  std::string symbols_from;        ///< "kallsyms" or "isf"
+  std::string types_from;          ///< "btf" or "isf"
+  std::string clock; ///< "moving", or "standing": not seen to move (idle or paused); empty: a dump
   std::uint32_t symbol_count = 0;
   // Time of each part of the attach, nanoseconds.
   std::uint64_t find_ns = 0;    ///< registers to kernel image
@@ -37,7 +38,8 @@ struct KernelSeen {
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.release, self.banner, self.text_base, self.kaslr_offset, self.physical_base,
-         self.paging_levels, self.located_by, self.symbols_from, self.types_from, self.symbol_count,
+         self.paging_levels, self.located_by, self.symbols_from, self.types_from, self.clock,
+         self.symbol_count,
          self.find_ns, self.types_ns, self.symbols_ns);
   }
 };

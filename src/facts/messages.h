@@ -184,8 +184,9 @@ struct GuestStateSeen {
   std::string reason;        ///< empty when Ready
   KernelSeen kernel;         ///< meaningful when Ready
   std::uint64_t walk_ns = 0; ///< first process and socket table, part of the attach
+  bool wants_symbols = false; ///< Unreadable for want of an ISF file; kernel.release says whose
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.state, self.reason, self.kernel, self.walk_ns);
+    wire(self.state, self.reason, self.kernel, self.walk_ns, self.wants_symbols);
   }
 };
 
@@ -267,6 +268,14 @@ struct DoubtRaised {
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.doubt); }
 };
 
+/// Sent with id 0 now and then while an attach looks through all of memory.
+struct ScanProgress {
+  std::uint64_t done = 0, total = 0; ///< bytes
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.done, self.total);
+  }
+};
+
 struct FlowLocated {
   std::optional<TcpPosition> tcp; ///< nullopt: the flow has ended
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.tcp); }
@@ -327,7 +336,7 @@ using Report = std::variant<Failed, Done, GuestStateSeen, ProcessRows, ProcessDe
                             SocketRows, OtherSocketRows, OwnerFound, PlanMade, FateSeen,
                             FlowLocated, LookedUp, CountersSeen, ReplayDone, FeedReport,
                             IntelReport, SandboxSeen, MatchSeen, KernelChecked, DoubtRaised,
-                            ExecutableHashed>;
+                            ExecutableHashed, ScanProgress>;
 
 // ---- Wire form
 // ------------------------------------------------------------------------------------

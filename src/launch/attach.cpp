@@ -15,8 +15,8 @@ namespace {
 constexpr std::chrono::minutes kAttachWait{2};
 constexpr std::chrono::seconds kHandOverWait{10};
 
-Result<GuestStateSeen> attach(SensorProcess &sensor, AttachMemory request,
-                              std::span<const int> fds) {
+Result<GuestStateSeen> attach_once(SensorProcess &sensor, AttachMemory request,
+                                   std::span<const int> fds) {
   auto report = sensor.call(std::move(request), fds, kAttachWait);
   if (!report) {
     return tl::unexpected(report.error());
@@ -27,13 +27,41 @@ Result<GuestStateSeen> attach(SensorProcess &sensor, AttachMemory request,
   return fail(ErrorCode::InvalidInput, "the sensor did not answer with the guest's state");
 }
 
+/// With a symbols file from the start, or in a second attempt where the kernel proved to need one.
+Result<GuestStateSeen> attach(SensorProcess &sensor, AttachMemory request, std::vector<int> fds,
+                              const SymbolFiles &symbols) {
+  auto file = symbols.file();
+  if (!file) {
+    return tl::unexpected(file.error());
+  }
+  const auto with = [&](const Fd &symbols_file) {
+    request.symbols_file = true;
+    fds.push_back(symbols_file.get());
+    return attach_once(sensor, request, fds);
+  };
+  if (*file) {
+    return with(*file);
+  }
+  auto seen = attach_once(sensor, request, fds);
+  if (!seen || !seen->wants_symbols) {
+    return seen;
+  }
+  const auto needed = symbols.for_release(seen->kernel.release);
+  if (!needed) {
+    seen->reason += "; " + needed.error().message;
+    return seen;
+  }
+  return with(*needed);
+}
+
 Result<void> hand_over(SensorProcess &sensor, Request request, int fd) {
   return sensor.call(std::move(request), {&fd, 1}, kHandOverWait).map([](const Report &) {});
 }
 
 } // namespace
 
-Result<LiveAttachment> attach_live(SensorProcess &sensor, const hypervisor::VmFound &vm) {
+Result<LiveAttachment> attach_live(SensorProcess &sensor, const hypervisor::VmFound &vm,
+                                   const SymbolFiles &symbols) {
   const auto start = monotonic_now();
   auto handles = hypervisor::open_memory(vm);
   if (!handles) {
@@ -43,23 +71,27 @@ Result<LiveAttachment> attach_live(SensorProcess &sensor, const hypervisor::VmFo
   attachment.connect = monotonic_now() - start;
   attachment.writable = handles->writable;
   attachment.memory = handles->files.empty() ? "process" : "mapped";
-  const auto fds = handles->descriptors();
   auto state = attach(
-      sensor, {MemoryKind::Live, std::move(handles->layout), std::move(handles->registers), false}, fds);
+      sensor, {MemoryKind::Live, std::move(handles->layout), std::move(handles->registers), false},
+      handles->descriptors(), symbols);
   if (!state) {
     return tl::unexpected(state.error());
   }
   attachment.state = std::move(*state);
+  if (handles->inferred && attachment.state.state != GuestState::Ready) {
+    attachment.state.reason += "; there is no QMP socket to ask where its memory is: that was "
+                               "inferred from the machine type";
+  }
   return attachment;
 }
 
-Result<GuestStateSeen> attach_dump(SensorProcess &sensor, const std::string &path) {
+Result<GuestStateSeen> attach_dump(SensorProcess &sensor, const std::string &path,
+                                   const SymbolFiles &symbols) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) {
     return fail_errno(path);
   }
-  const int raw = file.get();
-  return attach(sensor, {MemoryKind::DumpFile, {}, {}, false}, {&raw, 1});
+  return attach(sensor, {MemoryKind::DumpFile, {}, {}, false}, {file.get()}, symbols);
 }
 
 Result<void> open_tap(SensorProcess &sensor, const hypervisor::VmFound &vm,

@@ -12,6 +12,7 @@
 #include "hypervisor/memory_opener.h"
 #include "hypervisor/vm_found.h"
 #include "launch/sensor_process.h"
+#include "launch/symbol_files.h"
 
 namespace outguard::launch {
 
@@ -26,9 +27,11 @@ struct LiveAttachment {
 /// is no error: the state says so. Ask again for one that is Booting; registers are read again each
 /// time.
 [[nodiscard]] Result<LiveAttachment> attach_live(SensorProcess &sensor,
-                                                 const hypervisor::VmFound &vm);
+                                                 const hypervisor::VmFound &vm,
+                                                 const SymbolFiles &symbols = {});
 /// A memory dump.
-[[nodiscard]] Result<GuestStateSeen> attach_dump(SensorProcess &sensor, const std::string &path);
+[[nodiscard]] Result<GuestStateSeen> attach_dump(SensorProcess &sensor, const std::string &path,
+                                                 const SymbolFiles &symbols = {});
 [[nodiscard]] Result<void> open_tap(SensorProcess &sensor, const hypervisor::VmFound &vm,
                                     const hypervisor::TapFound &tap);
 [[nodiscard]] Result<void> use_intel(SensorProcess &sensor, const Fd &image);

@@ -6,6 +6,7 @@
 #include "guest/memory/cpu_registers.h"
 #include "guest/memory/dump_file_memory.h"
 #include "guest/memory/qemu_memory.h"
+#include "guest/symbols/isf_reader.h"
 #include "guest/symbols/kernel.h"
 
 namespace outguard::sensor {
@@ -50,13 +51,14 @@ Completeness describe(const guest::Completeness &completeness) {
                     std::to_string(completeness.left_out)};
 }
 
-const GuestStateSeen &GuestView::attach(const AttachMemory &request, std::vector<Fd> fds) {
+const GuestStateSeen &GuestView::attach(const AttachMemory &request, std::vector<Fd> fds,
+                                        const guest::ScanProgress &progress) {
   guest_.reset();
   memory_.reset();
   state_ = {};
   watch_.reset();
   is_live_ = request.kind == MemoryKind::Live;
-  if (auto opened = open(request, std::move(fds)); !opened) {
+  if (auto opened = open(request, std::move(fds), progress); !opened) {
     const auto &why = opened.error();
     guest_.reset();
     state_.state = why.fault.code == guest::FaultCode::SourceGone ? GuestState::Gone : why.state;
@@ -66,7 +68,18 @@ const GuestStateSeen &GuestView::attach(const AttachMemory &request, std::vector
 }
 
 tl::expected<void, guest::GuestTrouble> GuestView::open(const AttachMemory &request,
-                                                        std::vector<Fd> fds) {
+                                                        std::vector<Fd> fds,
+                                                        const guest::ScanProgress &progress) {
+  std::optional<guest::IsfFile> symbols;
+  if (request.symbols_file && !fds.empty()) {
+    auto file = guest::read_isf(std::move(fds.back()));
+    if (!file) {
+      return tl::unexpected<guest::GuestTrouble>(
+          {GuestState::Unreadable, "the symbols file cannot be used: " + file.error(), {}});
+    }
+    symbols = std::move(*file);
+    fds.pop_back();
+  }
   std::vector<guest::CpuRegisters> registers;
   if (request.kind == MemoryKind::DumpFile) {
     auto dump = guest::DumpFileMemory::open(fds.empty() ? Fd() : std::move(fds[0]));
@@ -92,11 +105,14 @@ tl::expected<void, guest::GuestTrouble> GuestView::open(const AttachMemory &requ
     registers = guest::parse_registers(request.registers);
     memory_ = std::move(*live);
   }
-  auto kernel = guest::find_kernel(*memory_, registers);
+  auto kernel = guest::find_kernel(*memory_, registers, {symbols ? &*symbols : nullptr, progress});
   if (!kernel) {
     const auto &why = kernel.error();
+    state_.wants_symbols = why.wants_file;
+    state_.kernel.release = why.release;
+    const auto what = why.what.empty() ? what_failed(why.state) : why.what;
     return tl::unexpected<guest::GuestTrouble>(
-        {why.state, what_failed(why.state) + " (" + words_for(why.fault) + ")", why.fault});
+        {why.state, what + " (" + words_for(why.fault) + ")", why.fault});
   }
   auto guest = guest::LinuxGuest::attach(std::move(*kernel));
   if (!guest) {
@@ -108,9 +124,13 @@ tl::expected<void, guest::GuestTrouble> GuestView::open(const AttachMemory &requ
   }
   state_.state = GuestState::Ready;
   state_.kernel = guest_->kernel();
+  const auto first_beat = guest_->pulse().beat;
   const auto start = monotonic_now();
   static_cast<void>(guest_->sockets());
   state_.walk_ns = static_cast<std::uint64_t>((monotonic_now() - start).count());
+  if (is_live_ && first_beat) {
+    state_.kernel.clock = guest_->pulse().beat == first_beat ? "standing" : "moving";
+  }
   return {};
 }
 

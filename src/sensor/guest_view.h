@@ -17,7 +17,8 @@ namespace outguard::sensor {
 class GuestView {
 public:
   /// Drops what was attached before. The answer is also kept as state().
-  const GuestStateSeen &attach(const AttachMemory &request, std::vector<Fd> fds);
+  const GuestStateSeen &attach(const AttachMemory &request, std::vector<Fd> fds,
+                               const guest::ScanProgress &progress = {});
 
   [[nodiscard]] const GuestStateSeen &state() const { return state_; }
   /// nullptr unless the state is Ready.
@@ -32,7 +33,8 @@ public:
 
 private:
   [[nodiscard]] tl::expected<void, guest::GuestTrouble> open(const AttachMemory &request,
-                                                             std::vector<Fd> fds);
+                                                             std::vector<Fd> fds,
+                                                             const guest::ScanProgress &progress);
 
   std::unique_ptr<guest::MemoryReader> memory_;
   std::optional<guest::LinuxGuest> guest_;

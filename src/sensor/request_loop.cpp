@@ -255,7 +255,14 @@ void RequestLoop::answer(std::uint32_t id, const LocateFlow &request, Fds &) {
 
 void RequestLoop::answer(std::uint32_t id, const AttachMemory &request, Fds &fds) {
   hashes_.forget(); // they read through the guest that is let go now
-  send(id, view_.attach(request, std::move(fds)));
+  constexpr std::chrono::milliseconds kBetween{100};
+  auto next = monotonic_now() + kBetween;
+  send(id, view_.attach(request, std::move(fds), [&](std::uint64_t done, std::uint64_t total) {
+    if (const auto now = monotonic_now(); now >= next) {
+      next = now + kBetween;
+      publish(ScanProgress{done, total});
+    }
+  }));
 }
 
 std::string RequestLoop::not_ready() const {

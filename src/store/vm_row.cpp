@@ -23,6 +23,7 @@ Json kernel_object(const VmRow &row) {
           {"symbols_from", kernel.symbols_from},
           {"symbol_count", kernel.symbol_count},
           {"types_from", kernel.types_from},
+          {"clock", text_or_null(kernel.clock)},
           {"paging_levels", kernel.paging_levels},
           {"kaslr_offset", kernel.kaslr_offset},
           {"attach_us",
