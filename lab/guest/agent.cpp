@@ -1,6 +1,7 @@
 // The guest program's entrance: as /usr/bin/agent it answers the host, under a role's name it plays
 // it.
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
@@ -39,5 +40,6 @@ int main(int count, char **words) {
   const std::string name = role != nullptr ? role : basename(words[0]);
   if (name == "agent")
     return lab::serve_console(count > 1 ? words[1] : "/dev/ttyS1");
-  return play(name, lab::Arguments(words + 1, words + count));
+  return play(name,
+              lab::Arguments(words + std::min(count, 1), words + count)); // maybe not even a name
 }

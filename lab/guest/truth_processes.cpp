@@ -52,6 +52,57 @@ std::string json_arguments(const std::string &cmdline) {
   return list + "]";
 }
 
+// The words of the line of /proc/PID/status that begins with `label`.
+std::vector<std::string> status_words(const std::string &status, const std::string &label) {
+  const size_t at = status.find("\n" + label + ":\t");
+  if (at == std::string::npos)
+    return {};
+  const size_t begin = at + label.size() + 3;
+  return split(status.substr(begin, status.find('\n', begin) - begin), '\t');
+}
+
+std::string json_numbers(const std::vector<std::string> &words) {
+  std::string list = "[";
+  for (const std::string &word : words)
+    list += (list.size() > 1 ? "," : "") + word;
+  return list + "]";
+}
+
+// Inode numbers of /proc/PID/ns by name; null where the link cannot be read.
+std::string json_namespaces(const std::string &folder) {
+  std::string object = "{";
+  for (const char *kind : {"mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time"}) {
+    const auto inode = inode_of_link(read_link(folder + "/ns/" + kind), kind);
+    object += (object.size() > 1 ? "," : "") + json_quoted(kind) + ":" +
+              (inode == 0 ? "null" : std::to_string(inode));
+  }
+  return object + "}";
+}
+
+std::string json_capabilities(const std::string &status) {
+  std::string object = "{";
+  const std::pair<const char *, const char *> sets[] = {{"inheritable", "CapInh"},
+                                                        {"permitted", "CapPrm"},
+                                                        {"effective", "CapEff"},
+                                                        {"bounding", "CapBnd"},
+                                                        {"ambient", "CapAmb"}};
+  for (const auto &[name, label] : sets) {
+    const auto words = status_words(status, label);
+    object += (object.size() > 1 ? "," : "") + json_quoted(name) + ":" +
+              (words.empty() ? "null" : json_quoted(words[0]));
+  }
+  return object + "}";
+}
+
+// Of the cgroup v2 line of /proc/PID/cgroup; empty where there is none.
+std::string unified_cgroup(const std::string &folder) {
+  for (const std::string &line : split(read_file(folder + "/cgroup"), '\n')) {
+    if (line.rfind("0::", 0) == 0)
+      return line.substr(3);
+  }
+  return "";
+}
+
 // The plain 15 bytes of a kernel thread: /proc/PID/comm adds what a kworker works at.
 std::string task_name(const std::string &folder) {
   const std::string sched = read_file(folder + "/sched");
@@ -110,7 +161,13 @@ std::vector<ProcessIdentity> append_processes(std::string &output) {
                 static_cast<long long>(inode_of_link(read_link(folder + "/ns/net"), "net")))
         .text("state", fields[0])
         .boolean("kernel_thread", is_kernel_thread)
-        .number("threads", std::strtol(fields[17].c_str(), nullptr, 10));
+        .number("threads", labelled_number(status, "\nThreads:"))
+        .raw("uids", json_numbers(status_words(status, "Uid")))
+        .raw("gids", json_numbers(status_words(status, "Gid")))
+        .raw("capabilities", json_capabilities(status))
+        .raw("namespace_pids", json_numbers(status_words(status, "NSpid")))
+        .raw("namespaces", json_namespaces(folder))
+        .text_or_null("cgroup", unified_cgroup(folder));
     output += line.finish();
     identities.push_back({pid, comm});
   }

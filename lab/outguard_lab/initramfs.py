@@ -27,6 +27,7 @@ START_SCRIPT = """\
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
 for module in $(cat /etc/modules); do insmod /lib/modules/$module; done
 echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
 echo 0 > /proc/sys/net/ipv6/conf/default/router_solicitations

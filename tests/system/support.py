@@ -59,6 +59,9 @@ def in_json(text):
     return escaped
 
 
+ID_NAMES = ("real", "effective", "saved", "fs")  # in the order of /proc/PID/status
+
+
 def expected_processes(truth):
     """pid -> what `ps` must say of it."""
     table = {}
@@ -76,6 +79,12 @@ def expected_processes(truth):
             "netns": process["netns"],
             "kernel_thread": process["kernel_thread"],
             "start_ticks": process["start_ticks"],
+            **{name: process[name] for name in ("threads", "namespaces", "capabilities")},
+            "uids": dict(zip(ID_NAMES, process["uids"])),
+            "gids": dict(zip(ID_NAMES, process["gids"])),
+            "namespace_pid": process["namespace_pids"][-1],
+            "cgroup": in_json(process["cgroup"]),
+            "torn": False,
         }
     return table
 
@@ -86,7 +95,8 @@ def seen_processes(rows_of_ps, truth):
     for row in rows_of_ps:
         assert row["pid"] not in table, f"pid {row['pid']} stands twice"
         fields = {name: row[name] for name in
-                  ("ppid", "comm", "exe", "exe_deleted", "cmdline", "uid", "netns", "kernel_thread")}
+                  ("ppid", "comm", "exe", "exe_deleted", "cmdline", "uid", "netns", "kernel_thread", "threads",
+                   "namespaces", "capabilities", "uids", "gids", "namespace_pid", "cgroup", "torn")}
         fields["start_ticks"] = ticks_of(row["start_time"], truth)
         table[row["pid"]] = fields
     return table

@@ -179,6 +179,10 @@ ProcessesSeen LinuxProcessWalker::walk(KernelReader &reader) const {
   Shared shared = shared_of_walk(reader);
   for (const Task &task : tasks_.leaders(reader, seen.completeness)) {
     if (auto process = row(task, shared, reader)) {
+      if (process->torn) {
+        seen.completeness.lost(PartialReason::KeptChanging,
+                               {FaultCode::NotFound, task.address.raw()});
+      }
       seen.processes.push_back(std::move(*process));
     } else if (process.error().code != FaultCode::NotFound) {
       seen.completeness.lost(process.error());

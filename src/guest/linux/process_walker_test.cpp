@@ -174,6 +174,8 @@ TEST_F(ProcessWalkerTest, AnUnreadableParentIsUnknownAndTheRowTorn) {
   const auto seen = see(task);
   EXPECT_EQ(seen.ppid, std::nullopt);
   EXPECT_TRUE(seen.torn);
+  EXPECT_EQ(walk().completeness.reason, PartialReason::KeptChanging); // ps ends with 8
+  EXPECT_EQ(walk().completeness.left_out, 1U);
 }
 
 TEST_F(ProcessWalkerTest, ABoundFileThatWasDeletedElsewhere) {
