@@ -1,5 +1,7 @@
 // Many: short connections, idle processes, sockets.
 
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +14,7 @@ namespace {
 
 constexpr long kMaxProcesses = 2000;
 constexpr long kMaxSockets = 10000; // in one process
+constexpr long kMaxMaps = 60000;    // vm.max_map_count is 65530
 
 // DEST INTERVAL: a new process each time, that connects, sends, and ends at once.
 int storm(const Arguments &arguments) {
@@ -87,12 +90,46 @@ int crowd(const Arguments &arguments) {
   stay();
 }
 
+// COUNT: about so many mappings, no two neighbours alike, and one of each odd kind: shared, of a file
+// from its middle, of a memfd, of a deleted file.
+int many_maps(const Arguments &arguments) {
+  const long count = std::min(parse_number(arguments.at(0)), kMaxMaps);
+  constexpr size_t kPage = 4096;
+  const auto pages = static_cast<size_t>(count);
+  auto *block = static_cast<char *>(
+      mmap(nullptr, pages * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  if (block == MAP_FAILED)
+    fail("mmap");
+  for (size_t page = 1; page < pages; page += 2) {
+    if (mprotect(block + page * kPage, kPage, PROT_READ) != 0)
+      fail("mprotect");
+  }
+  const int program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  const int memory = memfd_create("odd name\n", MFD_CLOEXEC);
+  const std::string path = "/tmp/mapped-" + std::to_string(getpid());
+  const int gone = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (program < 0 || memory < 0 || gone < 0 || ftruncate(memory, kPage) != 0 ||
+      ftruncate(gone, kPage) != 0 || unlink(path.c_str()) != 0)
+    fail("files");
+  constexpr int kBoth = PROT_READ | PROT_WRITE;
+  for (void *mapped : {mmap(nullptr, kPage, kBoth, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
+                       mmap(nullptr, kPage, PROT_READ | PROT_EXEC, MAP_PRIVATE, program, 8 * kPage),
+                       mmap(nullptr, kPage, kBoth, MAP_SHARED, memory, 0),
+                       mmap(nullptr, kPage, kBoth, MAP_PRIVATE, gone, 0)}) {
+    if (mapped == MAP_FAILED)
+      fail("mmap");
+  }
+  ready();
+  stay();
+}
+
 } // namespace
 
 std::vector<Role> load_roles() {
   return {
       {"storm", "DEST INTERVAL", storm},
       {"crowd", "PROCESSES SOCKETS_EACH", crowd},
+      {"many-maps", "COUNT", many_maps},
   };
 }
 
