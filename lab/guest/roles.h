@@ -26,6 +26,8 @@ std::vector<Role> tcp_roles();
 std::vector<Role> datagram_roles();
 std::vector<Role> application_roles();
 std::vector<Role> sharing_roles();
+std::vector<Role> holding_roles();
+std::vector<Role> family_roles();
 std::vector<Role> disguise_roles();
 std::vector<Role> namespace_roles();
 std::vector<Role> state_roles();

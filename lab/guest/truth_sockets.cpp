@@ -122,6 +122,69 @@ void append_socket(const Table &table, const std::string &row, unsigned long lon
           .finish();
 }
 
+std::string decimal(const std::string &text, int base) {
+  return std::to_string(std::strtoull(text.c_str(), nullptr, base));
+}
+
+// What all rows of other families have; `type` and `proto` are the kernel's numbers.
+JsonLine other_socket(const char *family, const std::string &type, const std::string &proto,
+                      const std::string &inode, unsigned long long netns,
+                      const Ownership &ownership) {
+  const auto number = std::strtoull(inode.c_str(), nullptr, 10);
+  const auto owners = number == 0 ? ownership.owners.end() : ownership.owners.find(number);
+  JsonLine line("other_socket");
+  line.text("family", family)
+      .raw("type", type)
+      .raw("proto", proto)
+      .number("inode", static_cast<long long>(number))
+      .number("netns", static_cast<long long>(netns))
+      .raw("owners", owners == ownership.owners.end() ? "[]" : json_owners(owners->second));
+  return line;
+}
+
+// "0000000000000000: 00000002 00000000 00010000 0001 01 12345 /path": the path may have blanks.
+void append_unix(const std::string &row, unsigned long long netns, const Ownership &ownership,
+                 std::string &output) {
+  const auto fields = split(row, ' ');
+  if (fields.size() < 7)
+    return;
+  size_t name_at = 0; // behind the seven fields and one blank
+  for (int field = 0; field < 7; ++field)
+    name_at = row.find(' ', row.find_first_not_of(' ', name_at));
+  output += other_socket("unix", decimal(fields[4], 16), "0", fields[6], netns, ownership)
+                .text("local", name_at < row.size() ? row.substr(name_at + 1) : "")
+                .boolean("listens", fields[3] == "00010000")
+                .finish();
+}
+
+// "sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode"
+void append_netlink(const std::string &row, unsigned long long netns, const Ownership &ownership,
+                    std::string &output) {
+  const auto fields = split(row, ' ');
+  if (fields.size() < 10)
+    return;
+  output += other_socket("netlink", "0", decimal(fields[1], 10), fields[9], netns, ownership)
+                .text("local", decimal(fields[2], 10))
+                .raw("groups", decimal(fields[3], 16))
+                .finish();
+}
+
+// "sk RefCnt Type Proto Iface R Rmem User Inode"
+void append_packet(const std::string &row, unsigned long long netns, const Ownership &ownership,
+                   std::string &output) {
+  const auto fields = split(row, ' ');
+  if (fields.size() < 9)
+    return;
+  output += other_socket("packet", fields[2], decimal(fields[3], 16), fields[8], netns, ownership)
+                .raw("interface_index", decimal(fields[4], 10))
+                .finish();
+}
+
+using AppendOther = void (*)(const std::string &, unsigned long long, const Ownership &,
+                             std::string &);
+constexpr std::pair<const char *, AppendOther> kOtherTables[] = {
+    {"unix", append_unix}, {"netlink", append_netlink}, {"packet", append_packet}};
+
 } // namespace
 
 void append_sockets(const std::vector<ProcessIdentity> &processes, std::string &output) {
@@ -131,6 +194,11 @@ void append_sockets(const std::vector<ProcessIdentity> &processes, std::string &
       auto rows = split(read_file(folder + "/net/" + table.file), '\n');
       for (size_t row = 1; row < rows.size(); ++row)
         append_socket(table, rows[row], netns, ownership, output);
+    }
+    for (const auto &[file, append] : kOtherTables) {
+      const auto rows = split(read_file(folder + "/net/" + file), '\n');
+      for (size_t row = 1; row < rows.size(); ++row)
+        append(rows[row], netns, ownership, output);
     }
   }
 }

@@ -17,14 +17,15 @@ class Truth:
     system: Record
     processes: list[Record]
     sockets: list[Record]
+    other_sockets: list[Record]
 
     @classmethod
     def parse(cls, output: bytes) -> "Truth":
         records = [json.loads(line) for line in output.decode("utf-8", "surrogateescape").split("\n") if line]
-        by_kind: dict[str, list[Record]] = {"system": [], "process": [], "socket": []}
+        by_kind: dict[str, list[Record]] = {"system": [], "process": [], "socket": [], "other_socket": []}
         for record in records:
             by_kind[record.pop("kind")].append(record)
-        return cls(by_kind["system"][0], by_kind["process"], by_kind["socket"])
+        return cls(by_kind["system"][0], by_kind["process"], by_kind["socket"], by_kind["other_socket"])
 
     def process(self, pid: int) -> Record:
         return next(process for process in self.processes if process["pid"] == pid)

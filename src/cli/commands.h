@@ -19,14 +19,19 @@ struct Common {
 
 Exit vm_list(const Common &common);
 Exit vm_show(const Common &common, const std::string &target);
-Exit ps(const Common &common, const std::string &target, bool tree);
+struct AllProcesses {
+  bool tree = false;
+  bool scan = false; ///< look for hidden ones in all of RAM too
+};
+Exit ps(const Common &common, const std::string &target, const AllProcesses &wanted);
 struct OneProcess {
   std::int32_t pid = 0;
   bool hash = false; ///< of its executable
   bool maps = false;
 };
 Exit ps_one(const Common &common, const std::string &target, const OneProcess &wanted);
-Exit sockets(const Common &common, const std::string &target);
+/// `all`: of every family, and those neither bound nor connected.
+Exit sockets(const Common &common, const std::string &target, bool all);
 Exit who(const Common &common, const std::string &target, const std::string &protocol,
          const std::string &local, const std::string &remote);
 

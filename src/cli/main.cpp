@@ -15,7 +15,8 @@ constexpr const char *kEveFile = "/var/log/outguard/eve.json";
 struct Arguments {
   Common common;
   std::string target, protocol, local, remote, output, value, eve_file = kEveFile;
-  bool tree = false;
+  AllProcesses list;
+  bool all = false;
   OneProcess one;
   IntelOptions intel;
   ReplayOptions replay;
@@ -92,17 +93,22 @@ private:
     auto *processes =
         add(&app_, "ps", "processes of a guest", [&a] {
           return a.one.pid != 0 ? ps_one(a.common, a.target, a.one)
-                                : ps(a.common, a.target, a.tree);
+                                : ps(a.common, a.target, a.list);
         });
     add_target(processes);
-    processes->add_flag("--tree", a.tree, "children below their parents");
+    processes->add_flag("--tree", a.list.tree, "children below their parents");
+    processes->add_flag("--scan", a.list.scan,
+                        "search all of RAM for hidden processes: about a second for each GiB");
     auto *one = processes->add_option("--pid", a.one.pid, "this process alone, in depth")
                     ->check(CLI::PositiveNumber)
                     ->excludes("--tree");
     processes->add_flag("--hash", a.one.hash, "its executable's SHA-256")->needs(one);
     processes->add_flag("--maps", a.one.maps, "what is mapped into it")->needs(one);
-    add_target(add(&app_, "sockets", "port - protocol - process of a guest",
-                   [&a] { return sockets(a.common, a.target); }));
+    auto *sockets_of = add(&app_, "sockets", "port - protocol - process of a guest",
+                           [&a] { return sockets(a.common, a.target, a.all); });
+    add_target(sockets_of);
+    sockets_of->add_flag("--all", a.all,
+                         "also unix, netlink, packet (sniffers), vsock, and what is not in use yet");
     auto *owner = add(&app_, "who", "the process behind one flow",
                       [&a] { return who(a.common, a.target, a.protocol, a.local, a.remote); });
     add_target(owner);

@@ -3,6 +3,7 @@
 
 #include "base/result.h"
 #include "cli/output.h"
+#include "facts/messages.h"
 
 namespace outguard::cli {
 
@@ -16,6 +17,15 @@ inline Exit report(const Error &error) {
   default:
     return Exit::Failed;
   }
+}
+
+/// Says on stderr what is missing, so that a partial table is never taken for a whole one.
+inline Exit end_with(const Completeness &completeness) {
+  if (!completeness.partial) {
+    return Exit::Ok;
+  }
+  complain("partial: " + completeness.reason);
+  return Exit::Partial;
 }
 
 } // namespace outguard::cli

@@ -22,6 +22,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kCallWait{20'000}; ///< a table of a loaded guest through a loaded host
+constexpr milliseconds kScanWait{300'000}; ///< all of a guest's RAM
 constexpr milliseconds kReaderTick{1000};
 /// More events waiting than this, on the wire, and the sensor is not read any further: it then
 /// waits and counts what it loses. A match with many processes is a few KiB.
@@ -84,7 +85,8 @@ template <class Answer> Result<Answer> typed_call(SensorProcess &sensor, Request
 }
 
 template <class Rows, class Row>
-Result<Table<Row>> collect_rows(SensorProcess &sensor, Request request) {
+Result<Table<Row>> collect_rows(SensorProcess &sensor, Request request,
+                                milliseconds wait = kCallWait) {
   Table<Row> table;
   const auto take = [&](Report report) -> Result<bool> {
     auto *part = std::get_if<Rows>(&report);
@@ -95,7 +97,7 @@ Result<Table<Row>> collect_rows(SensorProcess &sensor, Request request) {
     table.completeness = std::move(part->completeness);
     return part->last;
   };
-  return sensor.call_for_many(std::move(request), kCallWait, take).map([&] {
+  return sensor.call_for_many(std::move(request), wait, take).map([&] {
     return std::move(table);
   });
 }
@@ -274,12 +276,40 @@ Result<std::optional<Report>> SensorProcess::next_event(milliseconds wait) {
   return std::move(event);
 }
 
-Result<Table<ProcessSeen>> list_processes(SensorProcess &sensor) {
-  return collect_rows<ProcessRows, ProcessSeen>(sensor, ListProcesses{});
+Result<Table<ProcessSeen>> list_processes(SensorProcess &sensor, ProcessSearch search) {
+  const bool scan = search == ProcessSearch::Scan;
+  return collect_rows<ProcessRows, ProcessSeen>(sensor, ListProcesses{true, scan},
+                                                scan ? kScanWait : kCallWait);
 }
 
 Result<Table<SocketSeen>> list_sockets(SensorProcess &sensor) {
   return collect_rows<SocketRows, SocketSeen>(sensor, ListSockets{});
+}
+
+Result<AllSockets> list_all_sockets(SensorProcess &sensor) {
+  AllSockets all;
+  const auto take = [&](Report report) -> Result<bool> {
+    const auto add = [&](auto &part, auto &rows) {
+      std::move(part.rows.begin(), part.rows.end(), std::back_inserter(rows));
+      all.completeness = std::move(part.completeness);
+    };
+    if (all.ip.size() + all.others.size() > kMaxTableRows) {
+      return tl::unexpected(wrong_answer());
+    }
+    if (auto *ip = std::get_if<SocketRows>(&report)) {
+      add(*ip, all.ip);
+      return false; // the others follow
+    }
+    auto *others = std::get_if<OtherSocketRows>(&report);
+    if (others == nullptr) {
+      return tl::unexpected(wrong_answer());
+    }
+    add(*others, all.others);
+    return others->last;
+  };
+  return sensor.call_for_many(ListSockets{true}, kCallWait, take).map([&] {
+    return std::move(all);
+  });
 }
 
 Result<OwnerFound> find_owner(SensorProcess &sensor, const FlowTuple &tuple) {

@@ -85,8 +85,17 @@ template <class Row> struct Table {
   Completeness completeness;
 };
 
-[[nodiscard]] Result<Table<ProcessSeen>> list_processes(SensorProcess &sensor);
+/// With all views of the kernel compared; a scan of RAM takes about a second for each GiB.
+enum class ProcessSearch : std::uint8_t { CrossViews, Scan };
+[[nodiscard]] Result<Table<ProcessSeen>>
+list_processes(SensorProcess &sensor, ProcessSearch search = ProcessSearch::CrossViews);
 [[nodiscard]] Result<Table<SocketSeen>> list_sockets(SensorProcess &sensor);
+struct AllSockets {
+  std::vector<SocketSeen> ip; ///< also those neither bound nor connected
+  std::vector<OtherSocketSeen> others;
+  Completeness completeness;
+};
+[[nodiscard]] Result<AllSockets> list_all_sockets(SensorProcess &sensor);
 [[nodiscard]] Result<OwnerFound> find_owner(SensorProcess &sensor, const FlowTuple &tuple);
 [[nodiscard]] Result<WritePlan> plan_kill(SensorProcess &sensor, const ProcessIdentity &process);
 [[nodiscard]] Result<ProcessFate> check_fate(SensorProcess &sensor, const ProcessIdentity &process);

@@ -303,13 +303,18 @@ void RequestLoop::answer(std::uint32_t id, const ListProcesses &, Fds &) {
   send_rows<ProcessRows>(id, std::move(seen.processes), seen.completeness);
 }
 
-void RequestLoop::answer(std::uint32_t id, const ListSockets &, Fds &) {
+void RequestLoop::answer(std::uint32_t id, const ListSockets &request, Fds &) {
   guest::LinuxGuest *guest = view_.guest();
   if (guest == nullptr) {
     return send(id, Failed{not_ready(), ErrorCode::Unreachable});
   }
-  auto seen = guest->sockets();
+  auto seen = request.all ? guest->all_sockets() : guest->sockets();
+  if (!request.all) {
+    return send_rows<SocketRows>(id, std::move(seen.sockets), seen.completeness);
+  }
+  std::move(seen.unbound.begin(), seen.unbound.end(), std::back_inserter(seen.sockets));
   send_rows<SocketRows>(id, std::move(seen.sockets), seen.completeness);
+  send_rows<OtherSocketRows>(id, std::move(seen.others), seen.completeness);
 }
 
 void RequestLoop::answer(std::uint32_t id, const DescribeProcess &request, Fds &) {

@@ -5,11 +5,13 @@
 #include <limits>
 #include <optional>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
 #include "store/community_id.h"
 #include "store/process_detail_json.h"
+#include "store/socket_words.h"
 
 namespace outguard::store {
 
@@ -25,8 +27,11 @@ Json text(const std::string &value) {
   return text(GuestText(value));
 }
 
-Json text_or_null(const std::string &value) {
+Json text_or_null(const GuestText &value) {
   return value.empty() ? Json() : text(value);
+}
+Json text_or_null(const std::string &value) {
+  return text_or_null(GuestText(value));
 }
 
 template <class T> Json or_null(const std::optional<T> &value) {
@@ -144,6 +149,36 @@ Json real_uid(const ProcessSeen &seen) {
   return seen.credentials ? Json(seen.credentials->uid) : Json();
 }
 
+Json ids(std::uint32_t real, std::uint32_t effective, std::uint32_t saved, std::uint32_t fs) {
+  return {{"real", real}, {"effective", effective}, {"saved", saved}, {"fs", fs}};
+}
+
+/// As /proc/PID/status prints it: a JSON number has not the bits.
+Json capability_set(std::uint64_t bits) {
+  return fmt::format("{:016x}", bits);
+}
+
+void add_credentials(Json &row, const std::optional<Credentials> &seen) {
+  if (!seen) {
+    row["uids"] = row["gids"] = row["capabilities"] = Json();
+    return;
+  }
+  row["uids"] = ids(seen->uid, seen->euid, seen->suid, seen->fsuid);
+  row["gids"] = ids(seen->gid, seen->egid, seen->sgid, seen->fsgid);
+  row["capabilities"] = {{"inheritable", capability_set(seen->inheritable)},
+                         {"permitted", capability_set(seen->permitted)},
+                         {"effective", capability_set(seen->effective)},
+                         {"bounding", capability_set(seen->bounding)},
+                         {"ambient", capability_set(seen->ambient)}};
+}
+
+Json namespaces(const NamespacesSeen &seen) {
+  return {{"mnt", or_null(seen.mnt)},       {"pid", or_null(seen.pid)},
+          {"net", or_null(seen.net)},       {"ipc", or_null(seen.ipc)},
+          {"uts", or_null(seen.uts)},       {"user", or_null(seen.user)},
+          {"cgroup", or_null(seen.cgroup)}, {"time", or_null(seen.time)}};
+}
+
 Json process(const ProcessSeen &seen) {
   return {{"pid", seen.identity.pid},
           {"ppid", or_null(seen.ppid)},
@@ -155,7 +190,8 @@ Json process(const ProcessSeen &seen) {
           {"start_time", seen.start_time_ns ? utc(*seen.start_time_ns) : Json()},
           {"sha256", Json()},
           {"sha256_status", Json()},
-          {"container", or_null(seen.container)}};
+          {"container", or_null(seen.container)},
+          {"unit", or_null(seen.unit)}};
 }
 
 Json ancestors(const std::vector<Ancestor> &line_up) {
@@ -198,6 +234,17 @@ Json response_list(std::span<const ResponseDone> responses) {
   return list;
 }
 
+Json socket_owners(std::span<const SocketOwner> owners) {
+  auto list = Json::array();
+  for (const auto &owner : owners) {
+    list.push_back({{"pid", owner.process.pid},
+                    {"fd", owner.fd < 0 ? Json() : Json(owner.fd)},
+                    {"comm", text(owner.comm)},
+                    {"hold", to_string(owner.hold)}});
+  }
+  return list;
+}
+
 std::string socket_protocol(const SocketSeen &socket) {
   return socket.raw ? "raw" : protocol_name(socket.protocol);
 }
@@ -233,20 +280,46 @@ std::string eve_alert(const Finding &finding, std::span<const ResponseDone> resp
   return line(alert);
 }
 
+/// Every view that was asked, and whether it has the process; null when nobody compared.
+static Json views(const ProcessSeen &seen) {
+  if (seen.views_asked.empty()) {
+    return nullptr;
+  }
+  auto object = Json::object();
+  for (std::size_t index = 0; index < kProcessViews; ++index) {
+    const auto view = static_cast<ProcessView>(index);
+    if (seen.views_asked.has(view)) {
+      object[to_string(view)] = seen.views_seen.has(view);
+    }
+  }
+  return object;
+}
+
 std::string process_json(const GuestText &vm_name, const ProcessSeen &seen) {
-  return line({{"vm", text(vm_name)},
-               {"pid", seen.identity.pid},
-               {"ppid", or_null(seen.ppid)},
-               {"comm", text(seen.comm)},
-               {"exe", or_null(seen.exe)},
-               {"cmdline", arguments(seen.cmdline)},
-               {"uid", real_uid(seen)},
-               {"start_time", seen.start_time_ns ? utc(*seen.start_time_ns) : Json()},
-               {"netns", or_null(seen.namespaces.net)},
-               {"container", or_null(seen.container)},
-               {"kernel_thread", seen.kernel_thread},
-               {"exe_deleted", or_null(seen.exe_deleted)},
-               {"hidden", or_null(seen.hidden)}});
+  Json row = {{"vm", text(vm_name)},
+              {"pid", seen.identity.pid},
+              {"ppid", or_null(seen.ppid)},
+              {"comm", text(seen.comm)},
+              {"exe", or_null(seen.exe)},
+              {"cmdline", arguments(seen.cmdline)},
+              {"uid", real_uid(seen)},
+              {"start_time", seen.start_time_ns ? utc(*seen.start_time_ns) : Json()},
+              {"netns", or_null(seen.namespaces.net)},
+              {"container", or_null(seen.container)},
+              {"kernel_thread", seen.kernel_thread},
+              {"exe_deleted", or_null(seen.exe_deleted)},
+              {"hidden", or_null(seen.hidden)},
+              {"state", text(std::string(1, seen.state))},
+              {"torn", seen.torn},
+              {"namespace_pid", or_null(seen.namespace_pid)},
+              {"threads", or_null(seen.threads)},
+              {"unit", or_null(seen.unit)},
+              {"cgroup", or_null(seen.cgroup)},
+              {"namespaces", namespaces(seen.namespaces)},
+              {"cmdline_cut", seen.cmdline_cut},
+              {"views", views(seen)}};
+  add_credentials(row, seen.credentials);
+  return line(row);
 }
 
 std::string attribution_json(const GuestText &vm_name, const Attribution &attribution) {
@@ -260,10 +333,6 @@ std::string attribution_json(const GuestText &vm_name, const Attribution &attrib
 }
 
 std::string socket_json(const GuestText &vm_name, const SocketSeen &socket) {
-  auto owners = Json::array();
-  for (const auto &owner : socket.owners) {
-    owners.push_back({{"pid", owner.process.pid}, {"fd", owner.fd}, {"comm", text(owner.comm)}});
-  }
   return line({{"vm", text(vm_name)},
                {"family", socket.family == IpFamily::V4 ? "inet" : "inet6"},
                {"proto", socket_protocol(socket)},
@@ -274,8 +343,26 @@ std::string socket_json(const GuestText &vm_name, const SocketSeen &socket) {
                {"remote_port", socket.remote.port},
                {"inode", socket.inode},
                {"netns", or_null(socket.netns)},
-               {"owners", std::move(owners)},
-               {"owner_status", to_string(socket.owner_status)}});
+               {"owners", socket_owners(socket.owners)},
+               {"owner_status", to_string(socket.owner_status)},
+               {"uid", or_null(socket.uid)},
+               {"hidden", socket.hidden}});
+}
+
+std::string other_socket_json(const GuestText &vm_name, const OtherSocketSeen &socket) {
+  return line({{"vm", text(vm_name)},
+               {"family", family_name(socket.family)},
+               {"type", type_name(socket.type)},
+               {"proto", protocol_of(socket)},
+               {"state", to_string(socket.state)},
+               {"local", text_or_null(socket.local)},
+               {"remote", text_or_null(socket.remote)},
+               {"groups", or_null(socket.groups)},
+               {"inode", socket.inode},
+               {"netns", or_null(socket.netns)},
+               {"owners", socket_owners(socket.owners)},
+               {"owner_status", to_string(socket.owner_status)},
+               {"uid", or_null(socket.uid)}});
 }
 
 } // namespace outguard::store

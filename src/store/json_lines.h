@@ -28,6 +28,9 @@ namespace outguard::store {
 /// A row of `outguard sockets -o json`.
 [[nodiscard]] std::string socket_json(const GuestText &vm, const SocketSeen &socket);
 
+/// A row of `outguard sockets --all -o json` that is no IP socket; has "local", not "local_ip".
+[[nodiscard]] std::string other_socket_json(const GuestText &vm, const OtherSocketSeen &socket);
+
 /// The answer of `outguard who -o json`: status, age, and every process that holds the socket.
 [[nodiscard]] std::string attribution_json(const GuestText &vm, const Attribution &attribution);
 

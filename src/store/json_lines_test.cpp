@@ -22,6 +22,8 @@ ProcessSeen beacon() {
   process.credentials.emplace().uid = 1000;
   process.start_time_ns = kNoon;
   process.namespaces.net = 4026531840;
+  process.container = GuestText("0123abcd");
+  process.unit = GuestText();
   return process;
 }
 
@@ -84,7 +86,8 @@ TEST(EveAlert, IsTheContractsLine) {
       "kernel": "6.1.0-35-amd64"},
     "process": {"pid": 812, "ppid": 1, "comm": "beacon", "exe": "/tmp/beacon",
       "exe_deleted": false, "cmdline": ["beacon", "-q x"], "uid": 1000,
-      "start_time": "2025-08-21T18:00:00.017359123Z", "sha256": null, "container": null,
+      "start_time": "2025-08-21T18:00:00.017359123Z", "sha256": null, "container": "0123abcd",
+      "unit": "",
       "ancestors": [{"pid": 1, "comm": "init"}]},
     "attribution": {"status": "exact", "latency_us": 120, "age_us": 0, "ambiguous": false},
     "response": [{"action": "block_flow", "status": "blocked", "reason": null, "latency_us": 2100},
@@ -219,7 +222,15 @@ TEST(ProcessJson, IsTheContractsRow) {
             R"({"vm":"web1","pid":812,"ppid":1,"comm":"beacon","exe":"/tmp/beacon",)"
             R"("cmdline":["beacon","-q x"],"uid":1000,)"
             R"("start_time":"2025-08-21T18:00:00.017359123Z","netns":4026531840,)"
-            R"("container":null,"kernel_thread":false,"exe_deleted":false,"hidden":null})");
+            R"("container":"0123abcd","kernel_thread":false,"exe_deleted":false,"hidden":null,)"
+            R"("state":"?","torn":false,"namespace_pid":null,"threads":null,"unit":"",)"
+            R"("cgroup":null,"namespaces":{"mnt":null,"pid":null,"net":4026531840,"ipc":null,)"
+            R"("uts":null,"user":null,"cgroup":null,"time":null},"cmdline_cut":false,)"
+            R"("views":null,"uids":{"real":1000,"effective":0,"saved":0,"fs":0},)"
+            R"("gids":{"real":0,"effective":0,"saved":0,"fs":0},)"
+            R"("capabilities":{"inheritable":"0000000000000000","permitted":"0000000000000000",)"
+            R"("effective":"0000000000000000","bounding":"0000000000000000",)"
+            R"("ambient":"0000000000000000"}})");
   ProcessSeen bare;
   bare.identity.pid = 2;
   bare.comm = GuestText("kthreadd");
@@ -228,7 +239,20 @@ TEST(ProcessJson, IsTheContractsRow) {
   EXPECT_EQ(process_json(GuestText("web1"), bare),
             R"({"vm":"web1","pid":2,"ppid":null,"comm":"kthreadd","exe":null,"cmdline":[],)"
             R"("uid":null,"start_time":null,"netns":null,"container":null,)"
-            R"("kernel_thread":true,"exe_deleted":null,"hidden":null})");
+            R"("kernel_thread":true,"exe_deleted":null,"hidden":null,"state":"?","torn":false,)"
+            R"("namespace_pid":null,"threads":null,"unit":null,"cgroup":null,)"
+            R"("namespaces":{"mnt":null,"pid":null,"net":null,"ipc":null,"uts":null,"user":null,)"
+            R"("cgroup":null,"time":null},"cmdline_cut":false,"views":null,"uids":null,"gids":null,)"
+            R"("capabilities":null})");
+}
+
+TEST(ProcessJson, CapabilitiesAreHexAsInProc) {
+  auto process = beacon();
+  process.credentials->effective = 0x1ff'ffff'ffff;
+  process.credentials->bounding = UINT64_MAX;
+  const auto sets = Json::parse(process_json(GuestText("web1"), process))["capabilities"];
+  EXPECT_EQ(sets["effective"], "000001ffffffffff");
+  EXPECT_EQ(sets["bounding"], "ffffffffffffffff");
 }
 
 TEST(SocketJson, IsTheContractsRow) {
@@ -244,11 +268,41 @@ TEST(SocketJson, IsTheContractsRow) {
   EXPECT_EQ(socket_json(GuestText("web1"), socket),
             R"({"vm":"web1","family":"inet6","proto":"tcp","state":"ESTABLISHED",)"
             R"("local_ip":"fd00::2","local_port":22,"remote_ip":"fd00::1","remote_port":5022,)"
-            R"("inode":1234,"netns":4026531840,"owners":[{"pid":812,"fd":3,"comm":"sshd"}],)"
-            R"("owner_status":"exact"})");
+            R"("inode":1234,"netns":4026531840,)"
+            R"("owners":[{"pid":812,"fd":3,"comm":"sshd","hold":"descriptor"}],)"
+            R"("owner_status":"exact","uid":null,"hidden":false})");
   socket.raw = true;
   socket.protocol = 1;
   EXPECT_EQ(Json::parse(socket_json(GuestText("web1"), socket))["proto"], "raw");
+}
+
+TEST(SocketJson, OfAnotherFamily) {
+  OtherSocketSeen socket;
+  socket.family = 1;
+  socket.type = 5;
+  socket.state = SocketState::Listen;
+  socket.local = GuestText(std::string("@\xff\x00\n", 4));
+  socket.inode = 77;
+  socket.uid = 1000;
+  socket.owners = {{{812, 0, 0}, -1, Hold::IoUring, GuestText("agent")}};
+  EXPECT_EQ(other_socket_json(GuestText("web1"), socket),
+            R"({"vm":"web1","family":"unix","type":"seqpacket","proto":"-","state":"LISTEN",)"
+            R"("local":"@\\xff\\x00\\x0a","remote":null,"groups":null,"inode":77,"netns":null,)"
+            R"("owners":[{"pid":812,"fd":null,"comm":"agent","hold":"io_uring"}],)"
+            R"("owner_status":"exact","uid":1000})");
+  socket.family = 16;
+  socket.protocol = 15;
+  EXPECT_EQ(Json::parse(other_socket_json(GuestText("web1"), socket))["proto"], "kobject_uevent");
+  socket.family = 17;
+  socket.protocol = 3;
+  EXPECT_EQ(Json::parse(other_socket_json(GuestText("web1"), socket))["proto"], "0x0003");
+  socket.family = 2;
+  socket.protocol = 262;
+  EXPECT_EQ(Json::parse(other_socket_json(GuestText("web1"), socket))["proto"], "mptcp");
+  socket.family = 44;
+  EXPECT_EQ(Json::parse(other_socket_json(GuestText("web1"), socket))["family"], "xdp");
+  socket.family = 300;
+  EXPECT_EQ(Json::parse(other_socket_json(GuestText("web1"), socket))["family"], "300");
 }
 
 TEST(AlertLine, TellsTheStory) {

@@ -91,7 +91,8 @@ private:
   template <class Row> void settle_unowned(GuestVirtual socket, Row &row);
   /// More holders for a row: all of them then stand at the end.
   template <class Row> void add_holders(std::span<const Holder> more, Row &row);
-  template <class Row> void take_direct_holders(GuestVirtual socket, Row &row);
+  /// `sock` is the row's; that of an MPTCP subflow is not the one that its holders' socket names.
+  template <class Row> void take_direct_holders(GuestVirtual sock, GuestVirtual socket, Row &row);
   [[nodiscard]] std::span<const Holder> held_of(GuestVirtual sock) const;
   [[nodiscard]] bool is_unlinked(const Sock &sock);
   [[nodiscard]] bool stays_unlisted(const SocketRow &row, bool in_doubt);
@@ -102,7 +103,7 @@ private:
   KernelReader &reader_;
   SocketTable &table_;
   std::vector<Holder> holders_;
-  std::vector<bool> used_;
+  std::vector<bool> used_; ///< its sock is a row
   std::vector<Entry> by_socket_;
   std::vector<Holder> held_; ///< without a descriptor of its own; by sock
   bool want_held_ = false;
@@ -111,7 +112,8 @@ private:
 };
 
 template <class Row>
-void LinuxSocketWalker::Join::take_direct_holders(GuestVirtual socket, Row &row) {
+void LinuxSocketWalker::Join::take_direct_holders(GuestVirtual sock, GuestVirtual socket,
+                                                  Row &row) {
   row.first_holder = static_cast<std::uint32_t>(table_.holders.size());
   if (socket.is_null()) {
     return;
@@ -119,7 +121,7 @@ void LinuxSocketWalker::Join::take_direct_holders(GuestVirtual socket, Row &row)
   for (auto at = std::ranges::lower_bound(by_socket_, socket, {}, &Entry::first);
        at != by_socket_.end() && at->first == socket; ++at) {
     table_.holders.push_back(holders_[at->second]);
-    used_[at->second] = true;
+    used_[at->second] = used_[at->second] || holders_[at->second].sock == sock;
   }
   const auto mine = std::span(table_.holders).subspan(row.first_holder);
   std::ranges::sort(mine, {}, [this](const Holder &holder) {
@@ -137,7 +139,7 @@ void LinuxSocketWalker::Join::take_direct_holders(GuestVirtual socket, Row &row)
 void LinuxSocketWalker::Join::add(const Sock &sock, bool in_table) {
   SocketRow row{sock, 0, {}, OwnerStatus::None, in_table, 0, 0};
   row.netns = namespaces_.of_net(sock.net, reader_);
-  take_direct_holders(sock.socket, row);
+  take_direct_holders(sock.address, sock.socket, row);
   const bool is_kernels = row.owner_status == OwnerStatus::Kernel;
   if (row.holder_count == 0 && !sock.socket.is_null() && (!is_kernels || sock.protocol == kTcp)) {
     want_held_ = true; // a file without a descriptor; or without a file, maybe a subflow of MPTCP
@@ -323,7 +325,7 @@ void LinuxSocketWalker::Join::add_other(GuestVirtual sock) {
   }
   OtherRow row{*other, 0, {}, OwnerStatus::None, 0, 0};
   row.netns = namespaces_.of_net(other->net, reader_);
-  take_direct_holders(other->socket, row);
+  take_direct_holders(sock, other->socket, row);
   if (const auto more = held_of(sock); !more.empty()) {
     add_holders(more, row);
   }
