@@ -35,14 +35,14 @@ public:
   [[nodiscard]] bool is_due(GuestState state, MonotonicTime now) {
     if (state == GuestState::Ready) {
       pause_ = kFirstRetry;
-      since_.reset();
+      since_ = {};
       return false;
     }
-    since_ = since_.value_or(now);
+    since_ = since_ == MonotonicTime{} ? now : since_;
     if (now < due_) {
       return false;
     }
-    const bool boots = state == GuestState::Booting && now - *since_ < kBootTime;
+    const bool boots = state == GuestState::Booting && now - since_ < kBootTime;
     pause_ = boots ? kBootRetry : std::min(pause_ * 2, kLongestRetry);
     due_ = now + pause_;
     return true;
@@ -51,7 +51,7 @@ public:
 private:
   MonotonicTime due_;
   milliseconds pause_ = kFirstRetry;
-  std::optional<MonotonicTime> since_; ///< not ready
+  MonotonicTime since_{}; ///< it was no longer ready; the epoch: it is ready
 };
 
 } // namespace
