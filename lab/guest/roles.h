@@ -32,6 +32,7 @@ std::vector<Role> disguise_roles();
 std::vector<Role> namespace_roles();
 std::vector<Role> state_roles();
 std::vector<Role> load_roles();
+std::vector<Role> planting_roles();
 std::vector<Role> identity_roles();
 std::vector<Role> program_roles();
 std::vector<Role> storm_roles();

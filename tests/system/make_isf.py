@@ -136,13 +136,6 @@ def make(btf, kallsyms, banner):
         "symbols": symbols_as_linked(kallsyms, banner)})
 
 
-def make_of_guest(guest, path):
-    """Fetches what it needs through the lab's agent, as root in the guest."""
-    text = make(base64.b64decode(guest.sh("cat /sys/kernel/btf/vmlinux | base64")),
-                guest.sh("cat /proc/kallsyms"), guest.sh("cat /proc/version"))
-    write(path, text)
-
-
 def write(path, text):
     if str(path).endswith(".xz"):
         with lzma.open(path, "wt", preset=1) as file:
