@@ -1,23 +1,69 @@
-"""The lab's kernel module (module/lab_hide.c), built for one of Debian's kernels.
+"""The lab's kernel module (module/lab_hide.c), built for one of Debian's kernels and loaded into a guest.
+
+    with hiding(guest, pid=started.pid, task_list=1, pid_table=1, seq_port=4444): ...
 
 Headers and kbuild scripts of the kernel's own package version are fetched through the private apt, like
 the kernel itself, and unpacked into the cache. The host's gcc compiles: the kernel only warns when it was
 built by another one.
 """
 
+import base64
+import contextlib
+import gzip
 import hashlib
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import LabError
+from . import kernels
+from .guest import Guest
 from .kernels import SUITES, Kernel
 from .mirror import PrivateApt
 from .storage import LAB_FOLDER, cache_folder, locked, new_folder, progress
 
 SOURCE = LAB_FOLDER / "module"
 NAME = "lab_hide"
+IN_GUEST = f"/tmp/{NAME}.ko"
+CHUNK = 2048  # characters of one command to the agent
+
+
+@contextlib.contextmanager
+def hiding(guest: Guest, **parameters: int) -> Iterator[None]:
+    """Loads the module with its parameters; removes it again, which undoes what can be undone."""
+    load(guest, **parameters)
+    try:
+        yield
+    finally:
+        unload(guest)
+
+
+def load(guest: Guest, **parameters: int) -> None:
+    """Returns when everything asked for is hidden."""
+    if guest.sh(f"[ -e {IN_GUEST} ]")[0] != 0:
+        _send(guest, hide_module(kernels.fetch(guest.options.kernel)).read_bytes())
+    words = " ".join(f"{name}={value}" for name, value in parameters.items())
+    _must(guest, f"insmod {IN_GUEST} {words}")
+
+
+def unload(guest: Guest) -> None:
+    _must(guest, f"/bin/busybox rmmod {NAME}")
+
+
+def _send(guest: Guest, content: bytes) -> None:
+    """Over the agent's serial line, so that guests that load no module need not carry one."""
+    text = base64.b64encode(gzip.compress(content)).decode()
+    for start in range(0, len(text), CHUNK):
+        _must(guest, f"echo {text[start:start + CHUNK]} >> {IN_GUEST}.text")
+    _must(guest, f"/bin/busybox base64 -d {IN_GUEST}.text | /bin/busybox gunzip > {IN_GUEST}")
+
+
+def _must(guest: Guest, command: str) -> None:
+    status, output = guest.sh(command)
+    if status != 0:
+        raise LabError(f"{guest.name}: {command[:100]}: {output.strip()}\n{guest.console()[-500:]}")
 
 
 def hide_module(kernel: Kernel) -> Path:

@@ -91,6 +91,12 @@ void print_vm(const store::VmRow &row) {
                      row.connect_us, row.kernel.find_ns / 1000, row.kernel.symbols_ns / 1000,
                      row.kernel.types_ns / 1000, row.walk_us));
   }
+  if (row.state == GuestState::Ready) {
+    line("integrity", row.kernel.integrity.empty()
+                          ? fmt::format("{} pointers and functions lead into the kernel's text",
+                                        row.kernel.integrity_checks)
+                          : joined(row.kernel.integrity));
+  }
   line("taps", joined(row.taps));
   line("gaps", row.gaps.empty() ? "none" : joined(row.gaps));
 }

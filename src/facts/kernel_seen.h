@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "facts/guest_text.h"
 
@@ -30,6 +31,8 @@ struct KernelSeen {
   std::string symbols_from;        ///< "kallsyms" or "isf"
   std::string types_from;          ///< "btf" or "isf"
   std::string clock; ///< "moving", or "standing": not seen to move (idle or paused); empty: a dump
+  std::vector<std::string> integrity; ///< kernel code or tables that lead elsewhere, in our words
+  std::uint32_t integrity_checks = 0; ///< how many could be made
   std::uint32_t symbol_count = 0;
   // Time of each part of the attach, nanoseconds.
   std::uint64_t find_ns = 0;    ///< registers to kernel image
@@ -39,8 +42,8 @@ struct KernelSeen {
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.release, self.banner, self.text_base, self.kaslr_offset, self.physical_base,
          self.paging_levels, self.located_by, self.symbols_from, self.types_from, self.clock,
-         self.symbol_count,
-         self.find_ns, self.types_ns, self.symbols_ns);
+         self.integrity, self.integrity_checks, self.symbol_count, self.find_ns, self.types_ns,
+         self.symbols_ns);
   }
 };
 

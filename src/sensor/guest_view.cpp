@@ -124,6 +124,9 @@ tl::expected<void, guest::GuestTrouble> GuestView::open(const AttachMemory &requ
   }
   state_.state = GuestState::Ready;
   state_.kernel = guest_->kernel();
+  auto integrity = guest_->integrity();
+  state_.kernel.integrity = std::move(integrity.broken);
+  state_.kernel.integrity_checks = integrity.checked;
   const auto first_beat = guest_->pulse().beat;
   const auto start = monotonic_now();
   static_cast<void>(guest_->sockets());

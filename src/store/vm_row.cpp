@@ -24,6 +24,8 @@ Json kernel_object(const VmRow &row) {
           {"symbol_count", kernel.symbol_count},
           {"types_from", kernel.types_from},
           {"clock", text_or_null(kernel.clock)},
+          {"integrity", kernel.integrity},
+          {"integrity_checks", kernel.integrity_checks},
           {"paging_levels", kernel.paging_levels},
           {"kaslr_offset", kernel.kaslr_offset},
           {"attach_us",

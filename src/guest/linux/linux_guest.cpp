@@ -6,6 +6,7 @@
 #include "guest/linux/kill_planner.h"
 #include "guest/linux/pending_signal_bit.h"
 #include "guest/linux/process_files.h"
+#include "guest/linux/process_views.h"
 #include "guest/linux/self_check.h"
 #include "guest/memory/page_store.h"
 
@@ -32,11 +33,16 @@ std::unique_ptr<PageStore> keep_pages(Kernel &kernel) {
 struct LinuxGuest::Parts {
   Parts(Kernel found, const LinuxLayout &bound, GuestVirtual init_task, WalkBudget call_budget)
       : kernel(std::move(found)), pages(keep_pages(kernel)), budget(call_budget), layout(bound), pulse(kernel),
+        unlisted(*kernel.types, *kernel.symbols, init_task),
         tasks(layout.task, layout.signal, init_task), self_check(kernel, layout, tasks), clock(layout.clock, *kernel.symbols),
         processes(layout, *kernel.types, tasks, clock), sockets(layout, tasks, *kernel.types, *kernel.symbols),
         attribution(sockets, processes, FlowLookup(layout, tasks, *kernel.types, *kernel.symbols)),
         killer(layout, tasks, pending_bit()),
-        files(*kernel.types, *kernel.symbols, layout, tasks) {}
+        files(*kernel.types, *kernel.symbols, layout, tasks),
+        views(*kernel.types, *kernel.symbols, tasks, processes),
+        integrity(*kernel.types, *kernel.symbols) {
+    tasks.also_find(&unlisted);
+  }
   Parts(const Parts &) = delete;
   Parts &operator=(const Parts &) = delete;
 
@@ -55,6 +61,7 @@ struct LinuxGuest::Parts {
   WalkBudget budget; ///< of one call; copied for each
   LinuxLayout layout;
   KernelPulse pulse;
+  UnlistedProcesses unlisted;
   TaskList tasks;
   SelfCheck self_check;
   GuestClock clock;
@@ -63,6 +70,8 @@ struct LinuxGuest::Parts {
   AttributionEngine attribution;
   KillPlanner killer;
   ProcessFiles files;
+  ProcessViews views;
+  KernelIntegrity integrity;
 };
 
 LinuxGuest::LinuxGuest(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -106,9 +115,17 @@ bool LinuxGuest::is_run_by(std::span<const CpuRegisters> registers) {
   return parts_->pulse.is_run_by(registers, reader);
 }
 
-ProcessesSeen LinuxGuest::processes() {
+KernelIntegrity::Findings LinuxGuest::integrity() {
   KernelReader reader = parts_->reader();
-  return parts_->processes.walk(reader);
+  return parts_->integrity.check(reader);
+}
+
+ProcessesSeen LinuxGuest::processes(ViewScope scope) {
+  KernelReader reader = parts_->reader();
+  ProcessesSeen seen = parts_->processes.walk(reader);
+  KernelReader again = parts_->reader(); // with a budget of its own
+  parts_->views.compare(scope, seen, again);
+  return seen;
 }
 
 SocketsSeen LinuxGuest::sockets() {

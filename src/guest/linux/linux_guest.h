@@ -18,8 +18,10 @@
 #include "guest/linux/kernel_pulse.h"
 #include "guest/linux/guest_trouble.h"
 #include "guest/linux/file_hasher.h"
+#include "guest/linux/kernel_integrity.h"
 #include "guest/linux/kill_refusal.h"
 #include "guest/linux/memory_map_walker.h"
+#include "guest/linux/view_scope.h"
 #include "guest/linux/walk_results.h"
 #include "guest/memory/cpu_registers.h"
 #include "guest/symbols/kernel.h"
@@ -49,9 +51,12 @@ public:
 
   /// Does this kernel's time go on, does its memory grow; and do the CPUs still run it?
   [[nodiscard]] Pulse pulse();
+  /// Does the kernel's own code print what /proc shows? See kernel_integrity.h; cheap.
+  [[nodiscard]] KernelIntegrity::Findings integrity();
   [[nodiscard]] bool is_run_by(std::span<const CpuRegisters> registers);
 
-  [[nodiscard]] ProcessesSeen processes();
+  /// With views beyond the task list, rows say which views have them; see cross_views.h.
+  [[nodiscard]] ProcessesSeen processes(ViewScope scope = ViewScope::None);
   [[nodiscard]] SocketsSeen sockets();
   /// Those of every family, and every way to hold one.
   [[nodiscard]] SocketsSeen all_sockets();

@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "guest/linux/task_scan.h"
+
 namespace outguard::guest {
 namespace {
 
@@ -13,11 +15,34 @@ void tell(ProcessSeen &row, const ViewsOfProcess &views) {
 
 } // namespace
 
+void ProcessViews::search_memory(ProcessesSeen &seen, CrossViews::Leads &leads,
+                                 KernelReader &reader) const {
+  if (!views_.layout() || !views_.pids() || seen.processes.empty()) {
+    seen.completeness.lost(PartialReason::TableUnknown, {FaultCode::NotFound, 0});
+    return;
+  }
+  const TaskScan scan(*views_.layout(), *views_.pids());
+  const auto found = scan.run(GuestVirtual(seen.processes.front().identity.task), reader);
+  if (!found) {
+    seen.completeness.lost(found.error());
+    return;
+  }
+  if (!found->whole) {
+    seen.completeness.lost(PartialReason::BudgetExhausted, {FaultCode::LimitReached, found->bytes});
+  }
+  for (const GuestVirtual task : found->tasks) {
+    leads.emplace_back(ProcessView::Scan, task);
+  }
+}
+
 void ProcessViews::compare(ViewScope scope, ProcessesSeen &seen, KernelReader &reader) const {
   if (scope == ViewScope::None) {
     return;
   }
   CrossViews::Leads leads;
+  if (scope == ViewScope::Memory) {
+    search_memory(seen, leads, reader);
+  }
   const ViewsCompared compared = views_.compare(leads, reader);
   std::set<GuestVirtual> told;
   for (ProcessSeen &row : seen.processes) {

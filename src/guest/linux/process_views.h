@@ -14,15 +14,16 @@ namespace outguard::guest {
 
 class ProcessViews {
 public:
-  ProcessViews(const LinuxLayout &layout, const TypeTable &types, const SymbolTable &symbols,
-               const TaskList &tasks, const LinuxProcessWalker &walker)
-      : views_(types, symbols, tasks.init_task()), tasks_(tasks), walker_(walker) {
-    static_cast<void>(layout);
-  }
+  ProcessViews(const TypeTable &types, const SymbolTable &symbols, const TaskList &tasks,
+               const LinuxProcessWalker &walker)
+      : views_(types, symbols, tasks.init_task()), tasks_(tasks), walker_(walker) {}
 
   void compare(ViewScope scope, ProcessesSeen &seen, KernelReader &reader) const;
 
 private:
+  /// Adds what looks like a task, anywhere in RAM.
+  void search_memory(ProcessesSeen &seen, CrossViews::Leads &leads, KernelReader &reader) const;
+
   CrossViews views_;
   const TaskList &tasks_;
   const LinuxProcessWalker &walker_;

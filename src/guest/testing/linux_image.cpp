@@ -54,6 +54,13 @@ void LinuxImage::define_types() {
                          {"sighand", 8},
                          {"thread_pid", 8},
                          {"cgroups", 8},
+                         {"group_leader", 8},
+                         {"children", 16},
+                         {"sibling", 16},
+                         {"pid_links", 64},
+                         {"cg_list", 16},
+                         {"se.group_node", 16},
+                         {"rt.run_list", 16},
                          {"pending.signal.sig", 8}});
   define("mm_struct", {{"arg_start", 8}, {"arg_end", 8}, {"pgd", 8}, {"exe_file", 8}});
   define("fs_struct", {{"users", 8}, {"root.mnt", 8}, {"root.dentry", 8}});

@@ -35,11 +35,11 @@ void LinuxImage::define_context_types() {
                      {"cgroup_ns", 8}});
   for (const char *space : {"uts_namespace", "ipc_namespace", "mnt_namespace", "time_namespace",
                             "cgroup_namespace", "user_namespace", "pid_namespace"}) {
-    define(space, {{"count", 8}, {"ns.inum", 4}});
+    define(space, {{"count", 8}, {"idr.idr_rt.xa_head", 8}, {"ns.inum", 4}});
   }
   define("upid", {{"nr", 4}, {"ns", 8}});
-  define("pid", {{"count", 4}, {"level", 4}, {"numbers", kInnerLevels * 16}});
-  define("css_set", {{"refcount", 8}, {"dfl_cgrp", 8}, {"cgrp_links", 16}});
+  define("pid", {{"count", 4}, {"level", 4}, {"tasks", 32}, {"numbers", kInnerLevels * 16}});
+  define("css_set", {{"refcount", 8}, {"dfl_cgrp", 8}, {"cgrp_links", 16}, {"tasks", 16}, {"mg_tasks", 16}, {"hlist", 16}});
   define("cgroup", {{"kn", 8}, {"root", 8}});
   define("cgroup_root", {{"flags", 4}, {"name", 64}});
   define("kernfs_node", {{"count", 8}, {"parent", 8}, {"name", 8}});
