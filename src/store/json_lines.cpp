@@ -160,7 +160,9 @@ Json capability_set(std::uint64_t bits) {
 
 void add_credentials(Json &row, const std::optional<Credentials> &seen) {
   if (!seen) {
-    row["uids"] = row["gids"] = row["capabilities"] = Json();
+    for (const char *unknown : {"uids", "gids", "capabilities"}) {
+      row[unknown] = Json();
+    }
     return;
   }
   row["uids"] = ids(seen->uid, seen->euid, seen->suid, seen->fsuid);

@@ -86,7 +86,7 @@ TEST(EveAlert, IsTheContractsLine) {
       "kernel": "6.1.0-35-amd64"},
     "process": {"pid": 812, "ppid": 1, "comm": "beacon", "exe": "/tmp/beacon",
       "exe_deleted": false, "cmdline": ["beacon", "-q x"], "uid": 1000,
-      "start_time": "2025-08-21T18:00:00.017359123Z", "sha256": null, "container": "0123abcd",
+      "start_time": "2025-08-21T18:00:00.017359123Z", "sha256": null, "sha256_status": null, "container": "0123abcd",
       "unit": "",
       "ancestors": [{"pid": 1, "comm": "init"}]},
     "attribution": {"status": "exact", "latency_us": 120, "age_us": 0, "ambiguous": false},
