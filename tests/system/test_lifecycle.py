@@ -112,7 +112,7 @@ class Lifecycle(unittest.TestCase):
                 for _ in range(10):
                     alert = guarded.alert_of_new_beacon()
                     self.assertEqual(alert["attribution"]["status"], "exact")
-                    self.assertEqual(alert["process"]["cmdline"], ["tcp-client", f"{BAD}:4444", "1"])
+                    self.assertEqual(alert["process"]["cmdline"], ["/usr/bin/tcp-client", f"{BAD}:4444", "1"])
                 self.assertEqual(compare_when_still(guest), [])
 
     def test_balloon_takes_memory_back(self):
