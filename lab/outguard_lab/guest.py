@@ -66,7 +66,7 @@ class Guest:
     @property
     def target(self) -> str:
         """What `outguard ps TARGET` takes."""
-        return f"qmp:{self.qmp_path}"
+        return f"qmp:{self.qmp_path}" if self.options.qmp else f"pid:{self.pid}"
 
     @property
     def pid(self) -> int:

@@ -18,6 +18,7 @@ class GuestOptions:
     cpu: str = ""  # QEMU's model; empty is qemu64 under TCG and host under KVM; "max" has 5-level paging
     accel: str = ""  # kvm or tcg; empty is the best that this machine can really do
     memfd: bool = False  # RAM in a shared memfd instead of private memory
+    qmp: bool = True  # False: a QEMU that nobody can ask
     nics: int = 1
     name: str = ""  # empty is made up from the kernel's name
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))

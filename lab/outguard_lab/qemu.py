@@ -19,8 +19,9 @@ def command_line(options: GuestOptions, folder: Path, network: GuestNetwork, ker
         "-kernel", str(kernel), "-initrd", str(initramfs), "-append", _kernel_words(options, network),
         "-chardev", f"file,id=console,path={folder}/console.log", "-serial", "chardev:console",
         "-chardev", f"socket,id=agent,path={folder}/agent,server=on,wait=off", "-serial", "chardev:agent",
-        "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
     ]
+    if options.qmp:
+        command += ["-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
     if options.reboots:  # what kexec starts is read off two disks
         for number, path in enumerate((kernel, initramfs)):
             command += ["-drive", f"if=none,id=boot{number},file={path},format=raw,read-only=on",
