@@ -1,6 +1,20 @@
 #include "guest/linux/memory_map_walker.h"
 
 namespace outguard::guest {
+namespace {
+
+std::optional<BackingFileLayout> bind_backing_file(const TypeTable &types) {
+  std::string missing;
+  BackingFileLayout layout;
+  layout.mode = StructBinder(types, "file", missing).number("f_mode");
+  StructBinder file(types, "backing_file", missing);
+  layout.mount = file.pointer("user_path.mnt").offset;
+  layout.dentry = file.pointer("user_path.dentry").offset;
+  layout.dentry_inode = StructBinder(types, "dentry", missing).pointer("d_inode").offset;
+  return missing.empty() ? std::optional(layout) : std::nullopt;
+}
+
+} // namespace
 
 tl::expected<MemoryMapLayout, std::string> MemoryMapLayout::bind(const TypeTable &types,
                                                                  const SymbolTable &symbols) {
@@ -52,6 +66,7 @@ tl::expected<MemoryMapLayout, std::string> MemoryMapLayout::bind(const TypeTable
   layout.special_name = offset_of("vm_special_mapping", "name");
   layout.anonymous_text = offset_of("anon_vma_name", "name");
   layout.special_operations = symbols.find("special_mapping_vmops");
+  layout.backing_file = bind_backing_file(types);
   if (!missing.empty()) {
     return tl::unexpected(missing);
   }

@@ -14,6 +14,9 @@ constexpr std::size_t kMostNameBytes = 96; ///< ANON_VMA_NAME_MAX_LEN is 80
 // include/linux/mm.h, the same since 2.6.
 constexpr std::uint64_t kRead = 1, kWrite = 2, kExecute = 4, kMayShare = 0x80;
 
+/// FMODE_BACKING, include/linux/fs.h, since 6.5; looked at only where struct backing_file exists.
+constexpr std::uint64_t kBackingFile = 1U << 25;
+
 /// Up to the NUL, one short read; long enough names do not exist in honest kernels.
 Result<std::string> read_text(GuestVirtual address, KernelReader &reader) {
   std::array<std::uint8_t, kMostNameBytes> bytes{};
@@ -159,6 +162,15 @@ std::optional<PathPoint> MemoryMapWalker::root_of_guest(KernelReader &reader) co
                    fs.pointer(kernel_.process.fs_root_dentry)};
 }
 
+bool MemoryMapWalker::is_backing_file(GuestVirtual file, KernelReader &reader) const {
+  if (!layout_.backing_file) {
+    return false;
+  }
+  const Member &mode = layout_.backing_file->mode;
+  ObjectCopy copy({mode.offset, mode.offset + mode.size});
+  return copy.load(reader, file) && (copy.number(mode) & kBackingFile) != 0;
+}
+
 MemoryMapWalker::FileName MemoryMapWalker::name_of_file(GuestVirtual address,
                                                         const std::optional<PathPoint> &root,
                                                         KernelReader &reader) const {
@@ -168,13 +180,22 @@ MemoryMapWalker::FileName MemoryMapWalker::name_of_file(GuestVirtual address,
   if (!file.load(reader, address)) {
     return name;
   }
-  if (inode.load(reader, file.pointer(kernel_.file.inode))) {
+  PathPoint place{file.pointer(kernel_.file.path_mount), file.pointer(kernel_.file.path_dentry)};
+  GuestVirtual inode_at = file.pointer(kernel_.file.inode);
+  if (is_backing_file(address, reader)) {
+    const auto &backing = *layout_.backing_file;
+    const auto pointer = [&](GuestVirtual at) {
+      return reader.pointer(at).value_or(GuestVirtual{});
+    };
+    place = {pointer(address.plus_wrapping(backing.mount)),
+             pointer(address.plus_wrapping(backing.dentry))};
+    inode_at = pointer(place.dentry.plus_wrapping(backing.dentry_inode));
+  }
+  if (inode.load(reader, inode_at)) {
     name.inode = inode.number(layout_.inode_number);
   }
   if (root) {
-    auto path =
-        paths_.read({file.pointer(kernel_.file.path_mount), file.pointer(kernel_.file.path_dentry)},
-                    *root, reader);
+    auto path = paths_.read(place, *root, reader);
     if (path) {
       name.path = std::move(*path);
     }

@@ -17,6 +17,14 @@
 
 namespace outguard::guest {
 
+/// Of a file that an overlay opened in one of its layers: the path and inode that users know it by
+/// (struct backing_file, since 6.5).
+struct BackingFileLayout {
+  Member mode;
+  std::uint32_t mount = 0, dentry = 0; ///< offsets of user_path's members
+  std::uint32_t dentry_inode = 0;      ///< offset of d_inode in struct dentry
+};
+
 struct MemoryMapLayout {
   Extent mm;
   Member count, heap_start, heap_end, stack_start;
@@ -33,6 +41,7 @@ struct MemoryMapLayout {
   std::optional<std::uint32_t> special_name;      ///< offset in vm_special_mapping
   std::optional<std::uint32_t> anonymous_text;    ///< offset in anon_vma_name
   std::optional<GuestVirtual> special_operations; ///< of [vdso] and its like
+  std::optional<BackingFileLayout> backing_file;
 
   [[nodiscard]] static tl::expected<MemoryMapLayout, std::string> bind(const TypeTable &types,
                                                                        const SymbolTable &symbols);
@@ -81,6 +90,7 @@ private:
   [[nodiscard]] Result<Area> read_area(GuestVirtual address, GuestVirtual mm,
                                        KernelReader &reader) const;
   [[nodiscard]] MapSeen describe(const Area &area, Shared &shared, KernelReader &reader) const;
+  [[nodiscard]] bool is_backing_file(GuestVirtual file, KernelReader &reader) const;
   [[nodiscard]] FileName name_of_file(GuestVirtual file, const std::optional<PathPoint> &root,
                                       KernelReader &reader) const;
   /// As the kernel names a mapping without a file; empty: not at all; nullopt: not known.
