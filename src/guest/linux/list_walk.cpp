@@ -52,6 +52,14 @@ bool ListWalk::accept(ListLinks links, Completeness &completeness) {
     mismatch_tolerated_ = true;
   }
   retries_ = 0;
+  if (node_ == checkpoint_) { // again, with a back link that agrees
+    break_off(completeness);
+    return false;
+  }
+  if (++accepted_ == next_checkpoint_) {
+    checkpoint_ = node_;
+    next_checkpoint_ *= 2;
+  }
   from_ = node_;
   node_ = links.next;
   return true;

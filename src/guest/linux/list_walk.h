@@ -1,8 +1,8 @@
 #pragma once
 // One pass along a kernel list. list_head, hlist and hlist_nulls are walked alike: in all three a
 // node is {next, back}, and `back` is the address of the node (or head) before it. That second link
-// is what shows a cycle, a wild pointer or a list that moved under us, without remembering what was
-// visited.
+// is what shows a wild pointer or a list that moved under us, without remembering what was visited;
+// one node remembered, of ever later ones (Brent), shows a cycle whose links agree.
 
 #include <cstdint>
 #include <optional>
@@ -49,6 +49,9 @@ private:
   std::optional<GuestVirtual> end_;
   GuestVirtual from_; ///< the node before node_
   GuestVirtual node_;
+  GuestVirtual checkpoint_; ///< a node that was accepted; null: none yet
+  std::uint64_t accepted_ = 0;
+  std::uint64_t next_checkpoint_ = 1; ///< the one to remember next, counted
   int retries_ = 0;
   bool mismatch_tolerated_ = false;
   bool ended_ = false;

@@ -79,6 +79,17 @@ TEST_F(ListWalkTest, ACycleEndsAndIsReported) {
   EXPECT_EQ(outcome.reason, PartialReason::ListBroken);
 }
 
+TEST_F(ListWalkTest, ACycleWhoseBackLinksAgreeEndsLongBeforeTheBudget) {
+  for (const std::size_t into : {2U, 3U, 5U}) { // of one to four nodes
+    link(5, into);
+    outcome = {};
+    EXPECT_LE(walk(1'000'000).size(), 20U);
+    EXPECT_EQ(outcome.reason, PartialReason::ListBroken);
+    link(5, 0);
+    link(into - 1, into);
+  }
+}
+
 TEST_F(ListWalkTest, ANodeThatPointsToItselfEnds) {
   guest.put_pointer(nodes[2], nodes[2]);
   EXPECT_LE(walk().size(), 4U);

@@ -39,7 +39,7 @@ public:
   /// The `count` next back-end reads work, all later ones are SourceGone.
   void fail_after(std::size_t count) { reads_left_ = count; }
   /// As memory behind a system call.
-  void make_costly() { costly_ = true; }
+  void make_costly(bool is_costly = true) { costly_ = is_costly; }
   [[nodiscard]] bool is_costly() const override { return costly_; }
   /// Called before each back-end read with how many there were: a guest that runs.
   void before_read(std::function<void(std::size_t)> change) { before_read_ = std::move(change); }
