@@ -89,6 +89,7 @@ SelfCheck::Outcome SelfCheck::check_task_list(KernelReader &reader) const {
   const GuestVirtual head = tasks_.init_task().plus_wrapping(offset);
   Fault last{};
   for (int i = 0; i < kTries; ++i) {
+    reader.renew(); // each try looks anew: tasks come and go
     const auto idle = tasks_.read(tasks_.init_task(), reader);
     const auto first = idle.and_then([&](const Task &task) {
       return tasks_.read(task.tasks.next.minus_wrapping(offset), reader);
