@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measures Outguard against its budgets on live guests and prints a table. Never a test: machines are noisy.
 
-    bench/run.py [--only attach,refresh,loop,intel,packets]
+    bench/run.py [--only attach,refresh,growth,mutants,loop,intel,packets]
 
 Quote medians and ratios of one run. A peer stands beside a figure where one is installed; otherwise the line
 says so.
@@ -72,23 +72,57 @@ def bench_attach():
         "\n  neither is in Debian, so neither runs beside.\n")
 
 
+REFRESH = (("refresh", "processes + sockets"), ("sockets", "sockets only"), ("who", "who, cached and checked"))
+
+
+def measure_guest(ram, memfd, processes, each, rounds):
+    with Lab() as lab:
+        guest = lab.guest(kernel="6.1", ram=ram, memfd=memfd)
+        guest.run("crowd", processes, each)
+        done = subprocess.run([BIN / "guest_bench", guest.target, str(rounds)], check=True, text=True,
+                              stdout=subprocess.PIPE)
+        return json.loads(done.stdout)
+
+
 def bench_refresh():
     """Full table (processes and sockets) of 200 processes and 1,000 sockets. Budget 1 ms mapped, 5 ms through process memory."""
     lines = []
     for memfd in (False, True):
-        with Lab() as lab:
-            guest = lab.guest(kernel="6.1", ram=768, memfd=memfd)
-            guest.run("crowd", 200, 5)
-            done = subprocess.run([BIN / "guest_bench", guest.target, "200"], check=True, text=True,
-                                  stdout=subprocess.PIPE)
-            figures = json.loads(done.stdout)
-            for name, label in (("refresh_us", "processes + sockets"), ("sockets_us", "sockets only"),
-                                ("who_us", "who, cached and checked"), ("who_fresh_us", "who, read anew")):
-                samples = figures[name]
-                lines.append([f"{figures['memory']}: {label}", figures["processes"], figures["sockets"],
-                              *([samples[p] for p in ("p50", "p90", "p99")] if samples else ["-"] * 3)])
+        figures = measure_guest(768, memfd, 200, 5, 200)
+        for name, label in (*REFRESH, ("who_fresh", "who, read anew")):
+            samples, processor = figures[f"{name}_us"], figures.get(f"{name}_cpu_us")
+            lines.append([f"{figures['memory']}: {label}", figures["processes"], figures["sockets"],
+                          *([samples[p] for p in ("p50", "p90", "p99")] if samples else ["-"] * 3),
+                          processor["p50"] if processor else "-"])
     say(bench_refresh.__doc__)
-    table(["memory", "processes", "sockets", "p50 us", "p90 us", "p99 us"], lines)
+    table(["memory", "processes", "sockets", "p50 us", "p90 us", "p99 us", "p50 us of processor"], lines)
+
+
+def bench_growth():
+    """The same table as the guest grows; us of processor an element (process or socket): linear when the column stays."""
+    lines = []
+    for memfd in (False, True):
+        for ram, processes, each, rounds in ((768, 200, 5, 100), (1536, 1000, 10, 40), (6144, 5000, 10, 10)):
+            figures = measure_guest(ram, memfd, processes, each, rounds)
+            elements = figures["processes"] + figures["sockets"]
+            lines.append([figures["memory"], figures["processes"], figures["sockets"],
+                          *(cell for name, _ in REFRESH[:2] for cell in
+                            (f"{figures[f'{name}_cpu_us']['p50'] / 1000:.2f}",
+                             f"{figures[f'{name}_cpu_us']['p50'] / elements:.3f}"))])
+    say(bench_growth.__doc__)
+    table(["memory", "processes", "sockets", "all ms", "us each", "sockets ms", "us each"], lines)
+
+
+def bench_mutants():
+    """1,000,000 mutated guest images through every walker. Budget: no crash, no hang, no scan above 50 ms of processor time."""
+    done = subprocess.run([BIN / "guest_campaign", "--images", "1000000", "--seed", "3"], text=True,
+                          stdout=subprocess.PIPE)
+    figures = json.loads(done.stdout)
+    say(bench_mutants.__doc__)
+    table(["images", "minutes", "a second", "crashes", "hangs", "above 50 ms"],
+          [[figures["images"], f"{figures['seconds'] / 60:.1f}", f"{figures['per_second']:.0f}", figures["crashes"],
+            figures["hangs"], figures["slow"]]])
+    table(["call", "worst ms", "image"], [[call, *worst] for call, worst in figures["worst_ms"].items()])
 
 
 def bench_loop():
@@ -145,7 +179,8 @@ def bench_packets():
                       else "Suricata is not installed: 2.1 and 3.8 us/packet with 1M indicators where it was measured") + "\n")
 
 
-PARTS = {"attach": bench_attach, "refresh": bench_refresh, "loop": bench_loop, "intel": bench_intel,
+PARTS = {"attach": bench_attach, "refresh": bench_refresh, "growth": bench_growth,
+         "mutants": bench_mutants, "loop": bench_loop, "intel": bench_intel,
          "packets": bench_packets}
 
 
