@@ -49,7 +49,7 @@ def spread(samples):
 def bench_attach():
     """Attach to a running guest and print its first socket table, nothing cached. Budget 150 ms, no growth with RAM."""
     lines = []
-    for ram in (256, 512, 5120):
+    for ram in (256, 512, 5120, 65536):
         for memfd in (False, True):
             with Lab() as lab:
                 guest = lab.guest(kernel="6.1", ram=ram, memfd=memfd)

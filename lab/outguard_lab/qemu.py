@@ -6,6 +6,7 @@ from .network import GuestNetwork
 from .options import GuestOptions
 
 BINARY = "qemu-system-x86_64"
+MOST_RESERVED = 8192  # MiB
 
 
 def command_line(options: GuestOptions, folder: Path, network: GuestNetwork, kernel: Path, initramfs: Path,
@@ -31,7 +32,9 @@ def command_line(options: GuestOptions, folder: Path, network: GuestNetwork, ker
     if options.balloon:
         command += ["-device", "virtio-balloon-pci"]
     if options.memfd:
-        command += ["-object", f"memory-backend-memfd,id=ram,size={options.ram}M,share=on"]
+        command += ["-object", f"memory-backend-memfd,id=ram,size={options.ram}M,share=on{_reserve(options)}"]
+    elif _reserve(options):
+        command += ["-object", f"memory-backend-ram,id=ram,size={options.ram}M{_reserve(options)}"]
     for card, tap in enumerate(network.taps):
         command += ["-netdev", f"tap,id=net{card},ifname={tap},script=no,downscript=no,vhost=off",
                     "-device", f"virtio-net-pci,netdev=net{card},mac={network.mac(card)},romfile="]
@@ -39,7 +42,12 @@ def command_line(options: GuestOptions, folder: Path, network: GuestNetwork, ker
 
 
 def _machine(options: GuestOptions) -> str:
-    return options.machine + (",memory-backend=ram" if options.memfd else "")
+    return options.machine + (",memory-backend=ram" if options.memfd or _reserve(options) else "")
+
+
+def _reserve(options: GuestOptions) -> str:
+    """More RAM than the host may have is given page by page, as the guest touches it."""
+    return ",reserve=off" if options.ram > MOST_RESERVED else ""
 
 
 def _memory(options: GuestOptions) -> str:

@@ -12,7 +12,7 @@ constexpr std::uint32_t kReleaseBytes = 65; ///< of struct new_utsname
 constexpr std::uint64_t kNetlinkFamily = 16;
 /// jiffies starts at (unsigned int)(-300 * HZ), so that it wraps early (include/linux/jiffies.h);
 /// HZ is 1000 at most.
-constexpr std::uint64_t kFirstJiffies = 0x1'0000'0000 - 300 * 1000;
+constexpr std::uint64_t kFirstJiffies = 0x1'0000'0000 - 300'000;
 
 tl::unexpected<GuestTrouble> failed(std::string_view check, std::string_view why, Fault fault,
                                     GuestState state = GuestState::Unreadable) {
