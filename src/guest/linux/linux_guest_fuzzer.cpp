@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "guest/bytes/byte_cursor.h"
+#include "guest/linux/argument_reader.h"
 #include "guest/linux/linux_guest.h"
 #include "guest/testing/linux_image.h"
 #include "guest/testing/scan_clock.h"
@@ -207,7 +208,7 @@ void Guest::visit(bool is_costly) {
     if (plan && plan->patches.size() > kMaxPatches) {
       __builtin_trap();
     }
-    if (process.cmdline && process.cmdline->size() > 256) {
+    if (process.cmdline && process.cmdline->size() > kMostArguments) {
       __builtin_trap();
     }
   }
