@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measures Outguard against its budgets on live guests and prints a table. Never a test: machines are noisy.
 
-    bench/run.py [--only attach,refresh,growth,mutants,loop,intel,packets]
+    bench/run.py [--only attach,refresh,growth,mutants,loop,intel,packets,who,storm,races,throughput]
 
 Quote medians and ratios of one run. A peer stands beside a figure where one is installed; otherwise the line
 says so.
@@ -22,6 +22,7 @@ BIN = pathlib.Path(os.environ.get("OUTGUARD_BIN", ROOT / "build" / "release" / "
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 
 from support import Lab, Supervisor, rows  # noqa: E402
+import attribution  # noqa: E402
 
 
 def say(text=""):
@@ -78,7 +79,8 @@ REFRESH = (("refresh", "processes + sockets"), ("sockets", "sockets only"), ("wh
 def measure_guest(ram, memfd, processes, each, rounds):
     with Lab() as lab:
         guest = lab.guest(kernel="6.1", ram=ram, memfd=memfd)
-        guest.run("crowd", processes, each)
+        for started in range(0, processes, 250):  # the agent waits for a role only so long
+            guest.run("crowd", min(250, processes - started), each)
         done = subprocess.run([BIN / "guest_bench", guest.target, str(rounds)], check=True, text=True,
                               stdout=subprocess.PIPE)
         return json.loads(done.stdout)
@@ -179,9 +181,19 @@ def bench_packets():
                       else "Suricata is not installed: 2.1 and 3.8 us/packet with 1M indicators where it was measured") + "\n")
 
 
+def bench_attribution(name):
+    """A part of attribution.py: its figures as one JSON object, then as a table."""
+    def run():
+        figures, headings, lines = attribution.PARTS[name]()
+        say(attribution.PARTS[name].__doc__)
+        say("  " + json.dumps({name: figures}))
+        table(headings, lines)
+    return run
+
+
 PARTS = {"attach": bench_attach, "refresh": bench_refresh, "growth": bench_growth,
          "mutants": bench_mutants, "loop": bench_loop, "intel": bench_intel,
-         "packets": bench_packets}
+         "packets": bench_packets, **{name: bench_attribution(name) for name in attribution.PARTS}}
 
 
 def main():

@@ -126,11 +126,11 @@ int churn_again(const Arguments &) {
 // named p (then x) and its pid, and all its sockets have port 20000 + pid.
 int churn(const Arguments &arguments) {
   const long workers = std::min(parse_number(arguments.at(0)), kMostWorkers);
+  ready(); // before there is more than one
   for (long worker = 1; worker < workers; ++worker) {
     if (fork() == 0)
       break;
   }
-  ready();
   int running = 0;
   for (unsigned long number = 0;; ++number) {
     const pid_t child = fork();
