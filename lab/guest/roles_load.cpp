@@ -12,7 +12,7 @@
 namespace lab {
 namespace {
 
-constexpr long kMaxProcesses = 6000;
+constexpr long kMaxProcesses = 2000;
 constexpr long kMaxSockets = 10000; // in one process
 constexpr long kMaxMaps = 60000;    // vm.max_map_count is 65530
 

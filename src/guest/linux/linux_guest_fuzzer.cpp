@@ -193,6 +193,7 @@ void Guest::visit(bool is_costly) {
   static_cast<void>(guest->self_check());
   const auto seen = clock_.time("processes", [&] { return guest->processes(); });
   static_cast<void>(clock_.time("sockets", [&] { return guest->sockets(); }));
+  static_cast<void>(clock_.time("views", [&] { return guest->processes(ViewScope::Kernel); }));
   static_cast<void>(clock_.time("all sockets", [&] { return guest->all_sockets(); }));
   std::size_t asked = 0;
   for (const auto &process : seen.processes) {
