@@ -45,26 +45,29 @@ std::uint64_t low_memory(Chipset chipset, std::uint64_t ram, std::uint64_t most_
   return std::min(low, ram);
 }
 
-/// The runs of plain data of one kind; a mapping may be split where QEMU gave advice for a part.
-std::vector<HostMapping> runs_of_data(std::span<const HostMapping> mappings) {
-  std::vector<HostMapping> runs;
-  for (const auto &mapping : mappings) {
-    if (!mapping.plain_data) {
-      continue;
+bool continues(const HostMapping &last, const HostMapping &next) {
+  return next.plain_data && last.end == next.start && last.inode == next.inode &&
+         last.device == next.device && last.shared == next.shared &&
+         (next.inode == 0 || last.file_offset + (last.end - last.start) == next.file_offset);
+}
+
+/// Where plain data of this size begins: single mappings, or, where there is none, neighbours that
+/// continue each other (QEMU gave the kernel advice for a part). Other data may lie beside it.
+std::vector<std::uint64_t> find_data(std::span<const HostMapping> mappings, std::uint64_t size) {
+  std::vector<std::uint64_t> single;
+  std::vector<std::uint64_t> joined;
+  for (std::size_t first = 0; first < mappings.size(); ++first) {
+    const std::uint64_t start = mappings[first].start;
+    std::size_t last = first;
+    while (mappings[last].end - start < size && last + 1 < mappings.size() &&
+           continues(mappings[last], mappings[last + 1])) {
+      ++last;
     }
-    const auto continues = [&](const HostMapping &last) {
-      return last.end == mapping.start && last.inode == mapping.inode &&
-             last.device == mapping.device && last.shared == mapping.shared &&
-             (mapping.inode == 0 ||
-              last.file_offset + (last.end - last.start) == mapping.file_offset);
-    };
-    if (!runs.empty() && continues(runs.back())) {
-      runs.back().end = mapping.end;
-    } else {
-      runs.push_back(mapping);
+    if (mappings[first].plain_data && mappings[last].end - start == size) {
+      (first == last ? single : joined).push_back(start);
     }
   }
-  return runs;
+  return single.empty() ? joined : single;
 }
 
 } // namespace
@@ -87,12 +90,7 @@ Result<MemoryLayout> infer_layout(const QemuCommandLine &line,
     return tl::unexpected(can.error());
   }
   const std::uint64_t ram = line.memory_bytes.value_or(kDefaultRam);
-  std::vector<std::uint64_t> starts;
-  for (const auto &run : runs_of_data(mappings)) {
-    if (run.end - run.start == ram) {
-      starts.push_back(run.start);
-    }
-  }
+  const auto starts = find_data(mappings, ram);
   if (ram < kMiB || starts.size() != 1) {
     return fail(ErrorCode::InvalidInput,
                 fmt::format("{} mappings of QEMU have the size of its RAM ({} MiB), not one",

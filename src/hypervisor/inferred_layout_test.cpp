@@ -80,11 +80,15 @@ TEST(InferredLayout, RamIsTheOneRunOfItsSize) {
   std::vector<HostMapping> mappings{data(kAt, 16 * kMiB), data(kAt + 16 * kMiB, 48 * kMiB)};
   ASSERT_TRUE(infer_layout(line, mappings));
   EXPECT_EQ(infer_layout(line, mappings)->regions[0].host_address, kAt);
-  // Beside it something else: the run has another size.
+  // Beside it something else.
+  mappings.insert(mappings.begin(), data(kAt - kMiB, kMiB));
   mappings.push_back(data(kAt + 64 * kMiB, kMiB));
-  EXPECT_THAT(infer_layout(line, mappings).error().message, HasSubstr("0 mappings"));
+  ASSERT_TRUE(infer_layout(line, mappings));
+  EXPECT_EQ(infer_layout(line, mappings)->regions[0].host_address, kAt);
   // A file's mapping does not continue the one before; a translation buffer is executable.
-  mappings.back().inode = 7;
+  mappings[1].inode = 7;
+  EXPECT_THAT(infer_layout(line, mappings).error().message, HasSubstr("0 mappings"));
+  mappings[1].inode = 0;
   mappings.push_back(data(2 * kAt, 64 * kMiB));
   mappings.back().plain_data = false;
   EXPECT_TRUE(infer_layout(line, mappings));
