@@ -164,9 +164,12 @@ template <class Row>
 void LinuxSocketWalker::Join::add_holders(std::span<const Holder> more, Row &row) {
   std::vector<Holder> all(table_.holders_of(row).begin(), table_.holders_of(row).end());
   all.insert(all.end(), more.begin(), more.end());
-  std::ranges::sort(all, {}, [this](const Holder &holder) {
+  const auto who = [this](const Holder &holder) {
     return std::tuple(table_.leaders[holder.leader].tgid, holder.hold, holder.fd);
-  });
+  };
+  std::ranges::sort(all, {}, who);
+  const auto repeated = std::ranges::unique(all, {}, who); // a grafted subflow is found both ways
+  all.erase(repeated.begin(), repeated.end());
   row.first_holder = static_cast<std::uint32_t>(table_.holders.size());
   row.holder_count = static_cast<std::uint32_t>(all.size());
   row.owner_status = OwnerStatus::Exact;
