@@ -92,7 +92,10 @@ TEST(InferredLayout, RamIsTheOneRunOfItsSize) {
   mappings.push_back(data(2 * kAt, 64 * kMiB));
   mappings.back().plain_data = false;
   EXPECT_TRUE(infer_layout(line, mappings));
-  mappings.back().plain_data = true;
+  mappings.back().plain_data = true; // one whole mapping rather than joined ones; of two, none
+  ASSERT_TRUE(infer_layout(line, mappings));
+  EXPECT_EQ(infer_layout(line, mappings)->regions[0].host_address, 2 * kAt);
+  mappings.push_back(data(3 * kAt, 64 * kMiB));
   EXPECT_THAT(infer_layout(line, mappings).error().message, HasSubstr("2 mappings"));
 }
 
