@@ -181,9 +181,9 @@ struct SandboxSeen {
 /// Answers AttachMemory; also sent with id 0 when the state changes by itself.
 struct GuestStateSeen {
   GuestState state = GuestState::Starting;
-  std::string reason;        ///< empty when Ready
-  KernelSeen kernel;         ///< meaningful when Ready
-  std::uint64_t walk_ns = 0; ///< first process and socket table, part of the attach
+  std::string reason;         ///< empty when Ready
+  KernelSeen kernel;          ///< meaningful when Ready
+  std::uint64_t walk_ns = 0;  ///< first process and socket table, part of the attach
   bool wants_symbols = false; ///< Unreadable for want of an ISF file; kernel.release says whose
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.state, self.reason, self.kernel, self.walk_ns, self.wants_symbols);
@@ -268,6 +268,16 @@ struct DoubtRaised {
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.doubt); }
 };
 
+/// Sent with id 0 after a MatchSeen that names a process: its executable's hash, when it is known.
+struct ExecutableHashed {
+  std::uint64_t flow_id = 0; ///< of the match
+  ProcessIdentity process;
+  FileHash hash;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.flow_id, self.process, self.hash);
+  }
+};
+
 /// Sent with id 0 now and then while an attach looks through all of memory.
 struct ScanProgress {
   std::uint64_t done = 0, total = 0; ///< bytes
@@ -314,16 +324,6 @@ struct CountersSeen {
   }
 };
 
-/// Sent with id 0 after a MatchSeen that names a process: its executable's hash, when it is known.
-struct ExecutableHashed {
-  std::uint64_t flow_id = 0; ///< of the match
-  ProcessIdentity process;
-  FileHash hash;
-  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.flow_id, self.process, self.hash);
-  }
-};
-
 struct ReplayDone {
   CountersSeen counters;
   std::string problem; ///< empty, or why the file ended early, with the offset
@@ -332,11 +332,11 @@ struct ReplayDone {
   }
 };
 
-using Report = std::variant<Failed, Done, GuestStateSeen, ProcessRows, ProcessDetailed, MapRows,
-                            SocketRows, OtherSocketRows, OwnerFound, PlanMade, FateSeen,
-                            FlowLocated, LookedUp, CountersSeen, ReplayDone, FeedReport,
-                            IntelReport, SandboxSeen, MatchSeen, KernelChecked, DoubtRaised,
-                            ExecutableHashed, ScanProgress>;
+using Report =
+    std::variant<Failed, Done, GuestStateSeen, ProcessRows, ProcessDetailed, MapRows, SocketRows,
+                 OtherSocketRows, OwnerFound, PlanMade, FateSeen, FlowLocated, LookedUp,
+                 CountersSeen, ReplayDone, FeedReport, IntelReport, SandboxSeen, MatchSeen,
+                 KernelChecked, DoubtRaised, ScanProgress, ExecutableHashed>;
 
 // ---- Wire form
 // ------------------------------------------------------------------------------------
