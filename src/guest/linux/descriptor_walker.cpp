@@ -43,10 +43,13 @@ public:
 
   /// How many slots the table has; 0 when it is not there, or cannot be read now.
   [[nodiscard]] std::uint64_t size_of(GuestVirtual files);
-  /// The first look at the table `files` (a files_struct), for that leader.
-  void add(GuestVirtual files, std::uint32_t leader, Completeness &completeness);
+  /// The first look at the table of `user`, that leader's or one of its threads.
+  void add(const Task &user, std::uint32_t leader, Completeness &completeness);
   /// The second look, and a further one at what was not the same.
   void prove(Completeness &completeness);
+  /// A table whose user gave it up since the list was read may be another's, and may have been when
+  /// it was looked at: what was found in it is nobody's.
+  void drop_recycled(Completeness &completeness);
   [[nodiscard]] std::vector<Holder> finish();
   [[nodiscard]] Result<std::optional<Holder>> follow(GuestVirtual file) {
     return resolve(file).map([](const Known *known) { return known->socket; });
@@ -63,6 +66,8 @@ private:
   /// A table that was looked at.
   struct Source {
     GuestVirtual files;
+    GuestVirtual user;        ///< the task that had it,
+    ProcessIdentity identity; ///< and who that was
     Table table;
     std::uint32_t leader = 0;
     std::size_t first_claim = 0, end_of_claims = 0;
@@ -273,8 +278,9 @@ void DescriptorWalker::Pass::scan(std::uint32_t source, Completeness &completene
   }
 }
 
-void DescriptorWalker::Pass::add(GuestVirtual files, std::uint32_t leader,
+void DescriptorWalker::Pass::add(const Task &user, std::uint32_t leader,
                                  Completeness &completeness) {
+  const GuestVirtual files = user.files;
   if (files.is_null()) {
     return; // a kernel thread without, or exiting
   }
@@ -284,7 +290,7 @@ void DescriptorWalker::Pass::add(GuestVirtual files, std::uint32_t leader,
     if (other.leader == leader) {
       return; // another thread of the same process
     }
-    sources_.push_back({files, other.table, leader, 0, 0});
+    sources_.push_back({files, user.address, user.identity(), other.table, leader, 0, 0});
     for (std::size_t at = other.first_claim; at < other.end_of_claims; ++at) {
       Claim claim = claims_[at];
       claim.holder.leader = leader;
@@ -299,7 +305,7 @@ void DescriptorWalker::Pass::add(GuestVirtual files, std::uint32_t leader,
     shared_.erase(files);
     return;
   }
-  sources_.push_back({files, *table, leader, claims_.size(), 0});
+  sources_.push_back({files, user.address, user.identity(), *table, leader, claims_.size(), 0});
   scan(index, completeness);
   sources_[index].end_of_claims = claims_.size();
 }
@@ -390,6 +396,30 @@ void DescriptorWalker::Pass::prove(Completeness &completeness) {
   }
 }
 
+void DescriptorWalker::Pass::drop_recycled(Completeness &completeness) {
+  enum class User : std::uint8_t { NotAsked, Same, Gone };
+  std::vector<User> users(sources_.size(), User::NotAsked);
+  KernelReader reader(reader_->space(), WalkBudget(sources_.size(), kBytesToProve));
+  for (Claim &claim : claims_) {
+    if (claim.proof != Proof::Proved) {
+      continue;
+    }
+    User &user = users[claim.source];
+    if (user == User::NotAsked) {
+      const Source &source = sources_[claim.source];
+      const auto now = walker_.tasks_.read(source.user, reader);
+      const bool is_same = now && now->identity() == source.identity;
+      user = is_same && now->files == source.files ? User::Same : User::Gone;
+      if (is_same && user == User::Gone && !now->files.is_null()) { // it lives, with another table
+        completeness.lost(PartialReason::KeptChanging, {FaultCode::Malformed, source.files.raw()});
+      }
+    }
+    if (user == User::Gone) {
+      claim.proof = Proof::Gone;
+    }
+  }
+}
+
 std::vector<Holder> DescriptorWalker::Pass::finish() {
   std::vector<Holder> found;
   found.reserve(claims_.size());
@@ -416,11 +446,11 @@ bool DescriptorWalker::still_runs(const Task &leader, KernelReader &reader) cons
 void DescriptorWalker::add_process(Pass &pass, const Task &leader, std::uint32_t index,
                                    KernelReader &reader, Completeness &completeness) const {
   Completeness here;
-  pass.add(leader.files, index, here);
+  pass.add(leader, index, here);
   if (!leader.is_alone() && !leader.is_kernel_thread()) {
     for (const Task &thread : tasks_.threads(leader, reader, here)) {
       if (thread.files != leader.files) {
-        pass.add(thread.files, index, here);
+        pass.add(thread, index, here);
       }
     }
   }
@@ -445,6 +475,7 @@ std::vector<Holder> DescriptorWalker::walk(std::span<const Task> leaders, Kernel
     add_process(pass, leaders[index], index, reader, completeness);
   }
   pass.prove(completeness);
+  pass.drop_recycled(completeness);
   return pass.finish();
 }
 

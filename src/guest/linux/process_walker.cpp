@@ -109,6 +109,8 @@ Result<ProcessSeen> LinuxProcessWalker::row(Task task, Shared &shared, KernelRea
   for (int attempt = 0;; ++attempt) {
     const ContextLinks links = context_.links(task.address, reader);
     ProcessSeen seen = read_once(task, links, shared, reader);
+    const Extent &extent = layout_.task.extent; // read after all that hangs on the task
+    reader.renew(task.address.plus_wrapping(extent.begin), extent.size());
     const auto again = tasks_.read(task.address, reader);
     if (!again) {
       return tl::unexpected(again.error());
@@ -126,6 +128,7 @@ Result<ProcessSeen> LinuxProcessWalker::row(Task task, Shared &shared, KernelRea
       return seen;
     }
     shared.context.forget(); // a new object may stand where one that was read has been freed
+    reader.renew();          // likewise
     task = *again;
   }
 }
