@@ -81,14 +81,6 @@ ProcessLayout Binding::process() {
   layout.mm_arg_end = mm.number("arg_end");
   layout.mm = mm.extent();
 
-  auto cred = of("cred");
-  layout.cred_uid = cred.number("uid.val");
-  layout.cred = cred.extent();
-
-  auto nsproxy = of("nsproxy");
-  layout.nsproxy_net = nsproxy.pointer("net_ns");
-  layout.nsproxy = nsproxy.extent();
-
   auto fs = of("fs_struct");
   layout.fs_root_mount = fs.pointer("root.mnt");
   layout.fs_root_dentry = fs.pointer("root.dentry");

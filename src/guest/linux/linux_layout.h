@@ -21,10 +21,6 @@ struct TaskLayout {
 struct ProcessLayout {
   Extent mm;
   Member mm_pgd, mm_exe_file, mm_arg_start, mm_arg_end;
-  Extent cred;
-  Member cred_uid;
-  Extent nsproxy;
-  Member nsproxy_net;
   Extent fs;
   Member fs_root_mount, fs_root_dentry;
 };

@@ -17,12 +17,4 @@ std::optional<std::uint64_t> NamespaceInodes::of_net(GuestVirtual net, KernelRea
   return entry->second;
 }
 
-std::optional<std::uint64_t> NamespaceInodes::of_proxy(GuestVirtual nsproxy, KernelReader &reader) {
-  if (nsproxy.is_null()) {
-    return std::nullopt; // it is exiting, and has left its namespaces
-  }
-  const auto net = reader.pointer(nsproxy.plus_wrapping(layout_.process.nsproxy_net.offset));
-  return net ? of_net(*net, reader) : std::nullopt;
-}
-
 } // namespace outguard::guest

@@ -15,7 +15,6 @@ public:
   explicit NamespaceInodes(const LinuxLayout &layout) : layout_(layout) {}
 
   [[nodiscard]] std::optional<std::uint64_t> of_net(GuestVirtual net, KernelReader &reader);
-  [[nodiscard]] std::optional<std::uint64_t> of_proxy(GuestVirtual nsproxy, KernelReader &reader);
 
 private:
   const LinuxLayout &layout_;
