@@ -45,6 +45,20 @@ TEST(FindKernel, ByRegisters) {
   }
 }
 
+TEST(FindKernel, FarBeyondOneTebibyte) {
+  for (const std::uint64_t lowest : {std::uint64_t{1} << 40, std::uint64_t{5} << 42,
+                                     (std::uint64_t{1} << 52) - (std::uint64_t{1} << 30)}) {
+    for (const auto levels : {PagingLevels::Four, PagingLevels::Five}) {
+      KernelRecipe recipe;
+      recipe.levels = levels;
+      recipe.lowest = GuestPhysical(lowest);
+      KernelBuilder kernel(recipe);
+      expect_whole(find(kernel), "registers");
+      expect_whole(find_kernel(kernel.memory(), {}), "ram-scan");
+    }
+  }
+}
+
 TEST(FindKernel, ByRegistersReadsOnlyTheImage) {
   KernelBuilder kernel;
   kernel.memory().map(GuestPhysical(0x1'0000'0000), 64 << 20);

@@ -27,8 +27,8 @@ std::uint64_t read_entry(FakeMemory &memory, GuestPhysical address) {
 
 } // namespace
 
-GuestImageBuilder::GuestImageBuilder(PagingLevels levels)
-    : levels_(levels),
+GuestImageBuilder::GuestImageBuilder(PagingLevels levels, GuestPhysical lowest)
+    : levels_(levels), next_physical_(lowest),
       next_virtual_(levels == PagingLevels::Five ? 0xff11'0000'0000'0000 : 0xffff'8880'0000'0000),
       root_(new_root()) {}
 

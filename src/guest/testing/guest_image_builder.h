@@ -31,7 +31,9 @@ struct PageRights {
 
 class GuestImageBuilder {
 public:
-  explicit GuestImageBuilder(PagingLevels levels = PagingLevels::Four);
+  /// `lowest`: where its RAM begins.
+  explicit GuestImageBuilder(PagingLevels levels = PagingLevels::Four,
+                             GuestPhysical lowest = GuestPhysical(0x10'0000));
 
   [[nodiscard]] FakeMemory &memory() { return *memory_; }
   [[nodiscard]] GuestPhysical root() const { return root_; }
@@ -74,7 +76,7 @@ private:
 
   std::unique_ptr<FakeMemory> memory_ = std::make_unique<FakeMemory>();
   PagingLevels levels_;
-  GuestPhysical next_physical_{0x10'0000};
+  GuestPhysical next_physical_;
   GuestVirtual next_virtual_;
   GuestPhysical root_;
 };

@@ -32,7 +32,7 @@ std::string hex(std::uint64_t value) {
 } // namespace
 
 KernelBuilder::KernelBuilder(const KernelRecipe &recipe)
-    : guest_(recipe.levels), levels_(recipe.levels),
+    : guest_(recipe.levels, recipe.lowest), levels_(recipe.levels),
       text_frame_(guest_.allocate_physical(kImageBytes, kTextBytes)) {
   guest_.map_page(guest_.root(), kText, text_frame_, PageSize::Large, {false, true});
   map_image(kReadOnly, kReadOnlyBytes, {false, false});

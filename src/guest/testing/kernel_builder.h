@@ -15,6 +15,7 @@ namespace outguard::guest {
 
 struct KernelRecipe {
   PagingLevels levels = PagingLevels::Four;
+  GuestPhysical lowest{0x10'0000}; ///< where RAM begins
   KallsymsForm form{};
   KallsymsBuilder::Flaw kallsyms_flaw = KallsymsBuilder::Flaw::None;
   std::string banner = "Linux version 6.1.0-test (builder) #1 SMP\n";
