@@ -294,12 +294,15 @@ void RequestLoop::send_rows(std::uint32_t id, std::vector<Row> rows,
   }
 }
 
-void RequestLoop::answer(std::uint32_t id, const ListProcesses &, Fds &) {
+void RequestLoop::answer(std::uint32_t id, const ListProcesses &request, Fds &) {
   guest::LinuxGuest *guest = view_.guest();
   if (guest == nullptr) {
     return send(id, Failed{not_ready(), ErrorCode::Unreachable});
   }
-  auto seen = guest->processes();
+  using guest::ViewScope;
+  auto seen = guest->processes(request.scan          ? ViewScope::Memory
+                               : request.cross_views ? ViewScope::Kernel
+                                                     : ViewScope::None);
   send_rows<ProcessRows>(id, std::move(seen.processes), seen.completeness);
 }
 
