@@ -1,7 +1,5 @@
 #include "sensor/executable_hashes.h"
 
-#include <utility>
-
 namespace outguard::sensor {
 
 namespace {
@@ -13,7 +11,7 @@ constexpr std::size_t kMostKnown = 256;
 
 void ExecutableHashes::tell(ExecutableHashed answer, const FileHash &hash) {
   answer.hash = hash;
-  outlet_.publish(std::move(answer));
+  outlet_.publish(answer);
 }
 
 void ExecutableHashes::want(const MatchSeen &match) {
