@@ -15,6 +15,7 @@ constexpr std::uint64_t kMostBytesOfRows = std::uint64_t{256} << 20;
 constexpr WalkBudget kSearchBudget{100'000, std::uint64_t{64} << 20};
 /// Whether a socket is really in no table is asked of so many in one walk.
 constexpr std::size_t kMostDoubts = 1024;
+constexpr std::uint64_t kReadsOfDoubt = 16; ///< two looks, twice, and its holders
 constexpr auto kTcp = static_cast<std::uint8_t>(IpProtocol::Tcp);
 
 auto order_of(const SocketRow &row) {
@@ -97,6 +98,8 @@ private:
   [[nodiscard]] bool is_unlinked(const Sock &sock);
   [[nodiscard]] bool stays_unlisted(const SocketRow &row, bool in_doubt);
   void add_other(GuestVirtual sock);
+  /// A budget for the next step; what the last one could not do is told.
+  void allow(std::uint64_t reads);
 
   const LinuxSocketWalker &walker_;
   const LinuxLayout &layout_;
@@ -176,6 +179,13 @@ void LinuxSocketWalker::Join::add_holders(std::span<const Holder> more, Row &row
   table_.holders.insert(table_.holders.end(), all.begin(), all.end());
 }
 
+void LinuxSocketWalker::Join::allow(std::uint64_t reads) {
+  if (const auto cut = reader_.cut_short()) {
+    table_.completeness.lost(*cut);
+  }
+  reader_.budget() = WalkBudget(reads, kMostBytesOfRows);
+}
+
 std::span<const Holder> LinuxSocketWalker::Join::held_of(GuestVirtual sock) const {
   const auto mine = std::ranges::equal_range(held_, sock, {}, &Holder::sock);
   return {mine.begin(), mine.end()};
@@ -234,6 +244,7 @@ void LinuxSocketWalker::Join::add_held(SocketScope scope) {
   std::ranges::sort(held_, {}, place);
   const auto repeated = std::ranges::unique(held_, {}, place);
   held_.erase(repeated.begin(), repeated.end());
+  allow(kMostReadsOfRow * held_.size());
   std::vector<GuestVirtual> listed;
   for (SocketRow &row : table_.rows) {
     listed.push_back(row.sock.address);
@@ -286,6 +297,7 @@ bool LinuxSocketWalker::Join::stays_unlisted(const SocketRow &row, bool in_doubt
 }
 
 void LinuxSocketWalker::Join::find_hidden(SocketScope scope) {
+  allow(kReadsOfDoubt * kMostDoubts);
   std::vector<SocketRow *> linked_elsewhere;
   std::size_t doubts = 0;
   for (SocketRow &row : table_.rows) {
@@ -353,7 +365,7 @@ void LinuxSocketWalker::Join::add_others() {
   std::ranges::sort(socks);
   const auto repeated = std::ranges::unique(socks);
   socks.erase(repeated.begin(), repeated.end());
-  reader_.budget() = WalkBudget(kMostReadsOfOther * socks.size(), kMostBytesOfRows);
+  allow(kMostReadsOfOther * socks.size());
   reader_.renew();
   for (const GuestVirtual sock : socks) {
     add_other(sock);
