@@ -29,21 +29,25 @@ void name_itself(const std::string &prefix) {
 }
 
 // One line a connection, whole or not at all: PID LOCAL_PORT, port 0 when it failed.
-void connect_once(const Endpoint &destination, int log) {
+void connect_once(const Endpoint &destination, int log, bool reads_answer) {
   const int connection = try_connect(destination);
   const int port = connection < 0 ? 0 : local_port(connection);
   const std::string line = std::to_string(getpid()) + " " + std::to_string(port) + "\n";
   [[maybe_unused]] const ssize_t written = write(log, line.data(), line.size());
-  if (connection >= 0)
-    send_all(connection, "once\n");
+  if (connection >= 0 && send_all(connection, "once\n") && reads_answer) {
+    char answer[16];
+    [[maybe_unused]] const ssize_t count = recv(connection, answer, sizeof answer, 0);
+  }
 }
 
-// DEST COUNT INTERVAL LOG: COUNT connections, each of a process of its own that connects, sends a
-// line, and ends. LOG gets the guest's own record of them, and "end" when all are over.
+// DEST COUNT INTERVAL LOG [tell]: COUNT connections, each of a process of its own that connects,
+// sends a line, reads its echo (with `tell` it does not), and ends. LOG gets the guest's own record
+// of them, and "end" when all are over.
 int forking_clients(const Arguments &arguments) {
   const Endpoint destination = parse_endpoint(arguments.at(0));
   const long count = parse_number(arguments.at(1));
   const Duration interval = parse_seconds(arguments.at(2));
+  const bool reads_answer = arguments.size() < 5 || arguments[4] != "tell";
   const int log =
       open(arguments.at(3).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
   if (log < 0)
@@ -53,7 +57,7 @@ int forking_clients(const Arguments &arguments) {
   for (long number = 0; number < count; ++number) {
     const pid_t child = fork();
     if (child == 0) {
-      connect_once(destination, log);
+      connect_once(destination, log, reads_answer);
       _exit(0);
     }
     while (waitpid(-1, nullptr, WNOHANG) > 0) {
@@ -146,7 +150,7 @@ int churn(const Arguments &arguments) {
 
 std::vector<Role> storm_roles() {
   return {
-      {"forking-clients", "DEST COUNT INTERVAL LOG", forking_clients},
+      {"forking-clients", "DEST COUNT INTERVAL LOG [tell]", forking_clients},
       {"churn", "WORKERS", churn},
       {"churn-again", "PID PARENT", churn_again},
   };

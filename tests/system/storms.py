@@ -32,15 +32,16 @@ def guest_log(guest):
     return owners, over
 
 
-def attribute_storm(guest, folder, connections, interval):
+def attribute_storm(guest, folder, connections, interval, *mode):
     """Forking clients, a connection each, all to a listed address: every connection must become an alert. Counts
-    against the guest's own log how many name the right process, a wrong one, or none."""
+    against the guest's own log how many name the right process, a wrong one, or none. With the mode "tell" a
+    client does not wait for its answer: it is gone a moment after its first packet."""
     feed = pathlib.Path(folder) / "storm.txt"
     feed.write_text(LISTED + "\n")
     with Supervisor(folder, "--intel", str(feed), "--allow-reserved", "--vm", guest.uuid) as supervisor:
         supervisor.wait_for_log(f"{guest.name}: ready")
         start = time.monotonic()
-        guest.run("forking-clients", LISTED + ":4444", connections, interval, LOG)
+        guest.run("forking-clients", LISTED + ":4444", connections, interval, LOG, *mode)
         deadline = start + 60 + connections * max(interval, 0.03)
         while guest.sh(f"tail -n 1 {LOG}")[1].strip() != "end" and time.monotonic() < deadline:
             time.sleep(1)

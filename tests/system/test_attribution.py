@@ -14,7 +14,7 @@ INTERVAL = 0.02  # seconds between forks; bench/run.py storms faster and longer
 @unittest.skipIf(why_not(), why_not())
 class Attribution(unittest.TestCase):
     def test_forking_clients(self):
-        """A fresh process for each connection, gone when it has sent a line: the right pid, never a wrong one."""
+        """A fresh process for each connection, gone when it has its answer: the right pid, never a wrong one."""
         with tempfile.TemporaryDirectory() as folder, Lab() as lab:
             found = attribute_storm(lab.guest(kernel="6.1-cloud", cpus=2), folder, CONNECTIONS, INTERVAL)
         found.pop("latency_us")
