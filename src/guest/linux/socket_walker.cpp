@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint64_t kMostReadsOfRow = 4;    ///< sock, socket or descriptor, and namespace
 constexpr std::uint64_t kMostReadsOfOther = 40; ///< three looks at it, its name and its peer
 constexpr std::uint64_t kMostBytesOfRows = std::uint64_t{256} << 20;
-/// Of one search for holders without a descriptor; twice as much where everything is asked for.
+/// Of one search for holders without a descriptor, or through the tables of other families.
 constexpr WalkBudget kSearchBudget{100'000, std::uint64_t{64} << 20};
 /// Whether a socket is really in no table is asked of so many in one walk.
 constexpr std::size_t kMostDoubts = 1024;
