@@ -9,6 +9,7 @@ namespace outguard::guest {
 namespace {
 
 constexpr std::uint64_t kMostReadsOfRow = 4;    ///< sock, socket or descriptor, and namespace
+constexpr std::uint64_t kReadsAtLeast = 64;     ///< a guest with one socket, and that unlisted
 constexpr std::uint64_t kMostReadsOfOther = 40; ///< three looks at it, its name and its peer
 constexpr std::uint64_t kMostBytesOfRows = std::uint64_t{256} << 20;
 /// Of one search for holders without a descriptor, or through the tables of other families.
@@ -389,7 +390,8 @@ SocketTable LinuxSocketWalker::walk(KernelReader &reader, SocketScope scope) con
   // What was found is read again, however little the walk has left: its size is bounded by now.
   KernelReader again(
       reader.space(),
-      WalkBudget(kMostReadsOfRow * (socks.size() + table.holders.size()), kMostBytesOfRows));
+      WalkBudget(kReadsAtLeast + kMostReadsOfRow * (socks.size() + table.holders.size()),
+                 kMostBytesOfRows));
   Join join(*this, again, table);
   join.add_listed(socks);
   join.add_unlisted();

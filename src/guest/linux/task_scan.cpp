@@ -81,8 +81,19 @@ Result<ScanResult> TaskScan::run(GuestVirtual known, KernelReader &reader) const
       result.bytes += std::min<std::uint64_t>(count, kChunkBytes);
       for (std::uint64_t at = 0; at + size <= count && at < kChunkBytes; at += kAlignment) {
         const std::uint64_t address = direct_map + start.raw() + at;
-        if (has_shape(chunk.data() + at, address) && is_task(GuestVirtual(address), reader)) {
+        if (!has_shape(chunk.data() + at, address)) {
+          continue;
+        }
+        if (is_task(GuestVirtual(address), reader)) {
           result.tasks.emplace_back(address);
+          continue;
+        }
+        // Mapped elsewhere: one without children says itself where it is.
+        const GuestVirtual own(word_at(chunk.data() + at, layout_.children.offset) -
+                               layout_.children.offset);
+        const auto there = reader.space().translate(own);
+        if (there && *there == start.plus_wrapping(at) && is_task(own, reader)) {
+          result.tasks.push_back(own);
         }
       }
     }
