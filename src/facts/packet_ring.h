@@ -21,8 +21,9 @@ struct PacketRing {
   /// tp_frame_size: the kernel only checks it in V3. Must divide block_size, multiple of 16.
   std::uint32_t frame_size = 2048;
   /// tp_retire_blk_tov. It is latency of the first packet and idle timer load of the host at once.
+  /// The shortest there is: a process that connects, sends and ends lives for a few of these.
   /// Kernels before 6.18 round it up to a jiffy (4 ms at HZ=250).
-  std::uint64_t retire_timeout_ns = 2'000'000;
+  std::uint64_t retire_timeout_ns = 1'000'000;
 
   [[nodiscard]] std::uint64_t bytes() const { return std::uint64_t{block_size} * block_count; }
 
