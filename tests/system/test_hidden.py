@@ -1,6 +1,8 @@
 """A real kernel module hides a process and its socket from the guest's own /proc: Outguard finds both, says from
 which views they are missing, and hides nothing where nothing is hidden."""
 import json
+import pathlib
+import tempfile
 import time
 import unittest
 
@@ -131,6 +133,27 @@ class Hidden(unittest.TestCase):
 
     def test_5_10(self):
         self.check_kernel("5.10-cloud")
+
+
+@unittest.skipIf(why_not(), why_not())
+class Response(unittest.TestCase):
+    def test_a_hidden_beacon_is_named_and_killed(self):
+        """Hidden from task list, pid table and /proc/net/tcp: its flow names it, and it dies."""
+        with Lab() as lab, tempfile.TemporaryDirectory() as folder:
+            guest = lab.guest(kernel="6.1-cloud", ram=256, append=QUIET_TIMER)
+            role = guest.run("tcp-client", ECHO, "0.3")
+            feed = pathlib.Path(folder) / "feed.txt"
+            feed.write_text("203.0.113.66\n")
+            module.load(guest, pid=role.pid, task_list=1, pid_table=1, seq_port=PORT)
+            with support.Supervisor(folder, "--intel", str(feed), "--allow-reserved", "--vm", guest.uuid,
+                                    "--enforce") as supervisor:
+                alert = supervisor.wait_for_alert(
+                    lambda found: any(each["action"] == "kill" for each in found.get("response", [])))
+            self.assertEqual(alert["process"]["pid"], role.pid)
+            self.assertIn(("kill", "killed"), [(each["action"], each["status"]) for each in alert["response"]])
+            talked = guest.talk()[role.pid].count
+            time.sleep(1)
+            self.assertEqual(guest.talk()[role.pid].count, talked)
 
 
 @unittest.skipIf(why_not(), why_not())
