@@ -296,9 +296,12 @@ Result<MemoryHandles> open_memory(const VmFound &vm) {
   if (vm.qmp_path.empty()) {
     return infer_memory(vm);
   }
-  if (auto qmp = QmpClient::connect(vm.qmp_path, vm.pid)) {
+  auto qmp = QmpClient::connect(vm.qmp_path, vm.pid);
+  if (qmp) {
     return open_memory(vm, *qmp);
-  } else if (connect_unix(vm.qmp_path, std::chrono::milliseconds(0))) {
+  }
+  const auto listener = connect_unix(vm.qmp_path, std::chrono::milliseconds(0));
+  if (listener || listener.error().code == ErrorCode::Timeout) {
     return tl::unexpected(qmp.error()); // somebody listens, and is busy or somebody else
   }
   return infer_memory(vm);

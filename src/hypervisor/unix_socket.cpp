@@ -65,7 +65,9 @@ Result<UnixPeer> connect_unix(const std::string &path, std::chrono::milliseconds
     }
     if (errno == EAGAIN && monotonic_now() < deadline) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    } else if (errno == EAGAIN || errno == ECONNREFUSED) {
+    } else if (errno == EAGAIN) {
+      return fail(ErrorCode::Timeout, "too many clients wait at " + shown(path));
+    } else if (errno == ECONNREFUSED) {
       return fail(ErrorCode::Unreachable, "nobody answers at " + shown(path));
     } else if (errno != EINTR) {
       return fail_errno("connect to " + shown(path));

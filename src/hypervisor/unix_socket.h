@@ -16,6 +16,8 @@ struct UnixPeer {
   pid_t pid = 0; ///< who called listen()
 };
 
+/// NotFound: no socket; Unreachable: nobody listens; Timeout: somebody listens, and its queue
+/// stayed full.
 [[nodiscard]] Result<UnixPeer> connect_unix(const std::string &path,
                                             std::chrono::milliseconds wait);
 
