@@ -202,7 +202,9 @@ private:
     Frame &frame = frames_.back();
     if (frame.place == Place::Constants) {
       file_.types->add_enumerator(key_, static_cast<std::int64_t>(value));
-    } else if (key_ == "size" || key_ == "offset" || key_ == "address") {
+      return within_limits();
+    }
+    if (key_ == "size" || key_ == "offset" || key_ == "address") {
       frame.number = value;
     } else if (key_ == "count") {
       frame.count = value;
@@ -247,6 +249,10 @@ private:
     default:
       return true;
     }
+    return within_limits();
+  }
+
+  bool within_limits() {
     return (file_.types->check_limits() && file_.symbols->check_limits()) ||
            stop("the file has more types or symbols than any kernel");
   }

@@ -158,6 +158,15 @@ TEST(IsfReader, FilesThatAreTooLongAreRefused) {
             "the file is too long when unpacked");
 }
 
+TEST(IsfReader, OneEnumOfTooManyConstantsEndsTheReading) {
+  std::string json = R"({"enums":{"all":{"constants":{)";
+  for (int i = 0; i <= 1 << 20; ++i) {
+    json += R"("":0,)";
+  }
+  // It does not end properly: whoever waits for the end of the enum finds no JSON.
+  EXPECT_EQ(read_isf(file_of(json)).error(), "the file has more types or symbols than any kernel");
+}
+
 TEST(IsfReader, TypesThatContainThemselvesEnd) {
   Isf isf = small();
   isf.add_struct("loop", 8, {{"u", 0, Isf::composite("loop"), true}});
