@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/problems.h"
+#include "cli/process_table.h"
 #include "cli/target.h"
 #include "launch/describe_process.h"
 #include "store/process_detail_json.h"
@@ -170,12 +171,7 @@ void show_card(const ProcessDetail &detail) {
   show("started", p.start_time_ns
                       ? rfc3339_timestamp(WallTime(std::chrono::nanoseconds(*p.start_time_ns)))
                       : "?");
-  std::string line;
-  for (const auto &ancestor : detail.ancestors) {
-    line += fmt::format("{}{}[{}]", line.empty() ? "" : " <- ", ancestor.comm.printable(),
-                        ancestor.pid);
-  }
-  show("started by", line.empty() ? "(nobody)" : line);
+  show("started by", starters_of(p, detail.ancestors));
   show_credentials(p.credentials);
   show_namespaces(p.namespaces);
   show("cgroup", or_unknown(p.cgroup, "none"));
@@ -183,7 +179,7 @@ void show_card(const ProcessDetail &detail) {
   show("unit", or_unknown(p.unit, "none"));
   for (const auto &thread : detail.threads) {
     show(&thread == &detail.threads.front() ? "threads" : "",
-         fmt::format("{} {} {}", thread.tid, thread.state, thread.comm.printable()));
+         fmt::format("{} {} {}", thread.tid, state_letter(thread.state), thread.comm.printable()));
   }
 }
 

@@ -123,17 +123,31 @@ tree_order(const std::vector<ProcessSeen> &rows) {
 
 } // namespace
 
+char state_letter(char state) {
+  return std::isalpha(static_cast<unsigned char>(state)) != 0 ? state : '?';
+}
+
+std::string starters_of(const ProcessSeen &process, std::span<const Ancestor> ancestors) {
+  if (ancestors.empty()) {
+    return process.ppid == 0 ? "(nobody)" : "?";
+  }
+  std::string line;
+  for (const auto &ancestor : ancestors) {
+    line += (line.empty() ? "" : " <- ") + ancestor.comm.printable() + "[" +
+            std::to_string(ancestor.pid) + "]";
+  }
+  return line;
+}
+
 void print_process_table(const std::vector<ProcessSeen> &rows, bool tree) {
   Table table({"PID", "PPID", "UID", "S", "CONTAINER/UNIT", "EXE", "COMMAND"});
   const auto add = [&](const ProcessSeen &row, std::size_t depth) {
-    table.add(
-        {std::to_string(row.identity.pid), row.ppid ? std::to_string(*row.ppid) : "?",
-         row.credentials ? std::to_string(row.credentials->uid) : "?",
-         std::string(1, std::isalpha(static_cast<unsigned char>(row.state)) != 0 ? row.state : '?'),
-         place_of(row), program_of(row),
-         keep_start(std::string(depth * 2, ' ') + (row.hidden.value_or(false) ? "HIDDEN " : "") +
-                        command_of(row),
-                    kMostCommand)});
+    table.add({std::to_string(row.identity.pid), row.ppid ? std::to_string(*row.ppid) : "?",
+               row.credentials ? std::to_string(row.credentials->uid) : "?",
+               std::string(1, state_letter(row.state)), place_of(row), program_of(row),
+               keep_start(std::string(depth * 2, ' ') +
+                              (row.hidden.value_or(false) ? "HIDDEN " : "") + command_of(row),
+                          kMostCommand)});
   };
   if (tree) {
     for (const auto &[row, depth] : tree_order(rows)) {

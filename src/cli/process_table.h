@@ -1,6 +1,8 @@
 #pragma once
 // Processes as people read them, for every command that shows some.
 
+#include <span>
+#include <string>
 #include <vector>
 
 #include "facts/process_seen.h"
@@ -9,5 +11,11 @@ namespace outguard::cli {
 
 /// `tree`: children below their parents.
 void print_process_table(const std::vector<ProcessSeen> &rows, bool tree);
+
+/// '?' for what is no letter: a sensor may send any byte.
+[[nodiscard]] char state_letter(char state);
+/// "sh[12] <- init[1]"; "(nobody)": it has no parent; "?": the parent could not be read.
+[[nodiscard]] std::string starters_of(const ProcessSeen &process,
+                                      std::span<const Ancestor> ancestors);
 
 } // namespace outguard::cli

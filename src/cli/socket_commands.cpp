@@ -121,11 +121,7 @@ Exit who(const Common &common, const std::string &target, const std::string &pro
                            static_cast<double>(attribution.latency_ns) / 1e3));
     if (!attribution.processes.empty()) {
       print_process_table(attribution.processes, false);
-      std::string line;
-      for (const auto &ancestor : attribution.ancestors) {
-        line += fmt::format(" <- {}[{}]", ancestor.comm.printable(), ancestor.pid);
-      }
-      print_line("started by" + (line.empty() ? std::string(" (nobody)") : line));
+      print_line("started by " + starters_of(attribution.processes.front(), attribution.ancestors));
     }
   }
   return attribution.processes.empty() ? Exit::NotFound : Exit::Ok;
