@@ -15,44 +15,13 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kEventWait{200};  ///< how late an end or a retry may be noticed
-constexpr milliseconds kFirstRetry{250}; ///< for a guest that boots, a QMP socket that is busy
-constexpr milliseconds kLongestRetry{5000};
-constexpr milliseconds kBootRetry{300};
-constexpr std::chrono::minutes kBootTime{2};
+constexpr milliseconds kFirstPause{250}; ///< before a sensor that ended is started again
+constexpr milliseconds kLongestPause{5000};
 constexpr std::chrono::seconds kCountInterval{10}; ///< how often losses are looked for
 constexpr std::chrono::seconds kGoodLife{30}; ///< a sensor that lived this long starts anew at once
-constexpr std::size_t kMostWaiting = 256;     ///< findings whose responses have not begun
+constexpr std::size_t kMostWaiting = 256;     ///< findings, for their responses; and for hashes
 constexpr std::size_t kMostHashes = 256;      ///< of executables, the latest
 constexpr milliseconds kHashWait{500}; ///< an alert waits for a hash, after its responses are done
-
-/// When to attach again to a guest that is not ready. One that boots is tried often for a while, so
-/// that its kernel is found within half a second; one that stays in its firmware, and what cannot
-/// be read for other reasons, ever more rarely.
-class AttachRetry {
-public:
-  explicit AttachRetry(MonotonicTime now) : due_(now + kFirstRetry) {}
-
-  [[nodiscard]] bool is_due(GuestState state, MonotonicTime now) {
-    if (state == GuestState::Ready) {
-      pause_ = kFirstRetry;
-      since_ = {};
-      return false;
-    }
-    since_ = since_ == MonotonicTime{} ? now : since_;
-    if (now < due_) {
-      return false;
-    }
-    const bool boots = state == GuestState::Booting && now - since_ < kBootTime;
-    pause_ = boots ? kBootRetry : std::min(pause_ * 2, kLongestRetry);
-    due_ = now + pause_;
-    return true;
-  }
-
-private:
-  MonotonicTime due_;
-  milliseconds pause_ = kFirstRetry;
-  MonotonicTime since_{}; ///< it was no longer ready; the epoch: it is ready
-};
 
 } // namespace
 
@@ -125,7 +94,7 @@ void VmGuard::set_state(GuestState state, const std::string &reason) {
 // ----------------------------------------------------------------------------------------
 
 void VmGuard::watch() {
-  auto pause = kFirstRetry;
+  auto pause = kFirstPause;
   while (true) {
     const auto started = monotonic_now();
     if (start_sensor()) {
@@ -136,7 +105,7 @@ void VmGuard::watch() {
       sensor_.reset();
     }
     const bool lived = monotonic_now() - started > kGoodLife;
-    pause = lived ? kFirstRetry : std::min(pause * 2, kLongestRetry);
+    pause = lived ? kFirstPause : std::min(pause * 2, kLongestPause);
     if (!sleep_for(pause)) {
       return;
     }
@@ -206,6 +175,9 @@ void VmGuard::take_events() {
     if (*event) {
       take(std::move(**event));
     }
+    if (const auto doubt = doubt_.take(monotonic_now())) {
+      settle(*doubt);
+    }
     GuestState state{};
     {
       const std::lock_guard lock(mutex_);
@@ -230,7 +202,7 @@ void VmGuard::take(Report event) {
   } else if (const auto *state = std::get_if<GuestStateSeen>(&event)) {
     set_state(state->state, state->reason);
   } else if (const auto *raised = std::get_if<DoubtRaised>(&event)) {
-    settle(raised->doubt);
+    doubt_.raise(raised->doubt);
   } else if (auto *hashed = std::get_if<ExecutableHashed>(&event)) {
     {
       const std::lock_guard lock(mutex_);
@@ -248,17 +220,23 @@ void VmGuard::take(Report event) {
 }
 
 void VmGuard::settle(Doubt doubt) {
-  if (doubt == Doubt::ClockStands) {
-    auto cpus = hypervisor::look_at_cpus(vm_);
-    if (!cpus || !cpus->state.running) {
-      return; // paused by somebody; the sensor asks again
+  if (doubt == Doubt::MemoryOutside) {
+    const auto memory = hypervisor::open_memory(vm_);
+    if (!memory || memory->writable == writable_) {
+      return; // it has the memory that it had: a guest can want any address
     }
-    const auto same = launch::check_kernel(*sensor_, std::move(cpus->registers));
-    if (!same || *same) {
-      return; // idle
-    }
-    set_state(GuestState::Booting, "the kernel that ran has ended");
+    return attach_memory();
   }
+  auto cpus = hypervisor::look_at_cpus(vm_);
+  if (cpus && !cpus->state.running) {
+    return; // paused by somebody; the sensor asks again
+  }
+  const auto same =
+      launch::check_kernel(*sensor_, cpus ? std::move(cpus->registers) : std::string());
+  if (!same || *same) {
+    return; // idle
+  }
+  set_state(GuestState::Booting, "the kernel that ran has ended");
   attach_memory();
 }
 
@@ -317,7 +295,7 @@ std::vector<ResponseDone> VmGuard::unanswered(const Finding &finding, const std:
 
 void VmGuard::respond_to_findings() {
   while (true) {
-    record_answered(false);
+    record_answered(answered_.size() >= kMostWaiting);
     std::unique_lock lock(mutex_);
     const auto wakes = [this] {
       return ending_ || !findings_.empty() ||

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "base/fd.h"
+#include "daemon/attach_timing.h"
 #include "daemon/config.h"
 #include "detect/detector.h"
 #include "hypervisor/vm_found.h"
@@ -85,6 +86,7 @@ private:
   detect::Detector detector_;
   respond::Responder responder_;
   std::uint64_t lost_ = 0; ///< told already; watching thread only
+  PendingDoubt doubt_;     ///< watching thread only
   std::map<std::string, std::unique_ptr<respond::TapActions>> taps_; ///< responding thread only
 
   /// A finding whose responses are done, waiting to be recorded.
@@ -101,7 +103,7 @@ private:
   MemoryLayout writable_;
   VmIdentity identity_;
   GuestState state_ = GuestState::Starting;
-  std::deque<Finding> findings_; ///< waiting for their responses
+  std::deque<Finding> findings_;        ///< waiting for their responses
   std::deque<ExecutableHashed> hashes_; ///< the latest
   bool ending_ = false;
 

@@ -15,6 +15,7 @@ struct MemoryRegion {
   std::uint64_t file_offset = 0;  ///< into the file named by file_index
   std::int32_t file_index = -1;   ///< which of the descriptors sent along; -1: through the process
 
+  friend bool operator==(const MemoryRegion &, const MemoryRegion &) = default;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.guest_start, self.length, self.host_address, self.file_offset, self.file_index);
   }
@@ -25,6 +26,7 @@ inline constexpr std::size_t kMaxMemoryRegions = 1024; ///< QEMU makes about 10;
 struct MemoryLayout {
   std::vector<MemoryRegion> regions;
 
+  friend bool operator==(const MemoryLayout &, const MemoryLayout &) = default;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.regions);
   }

@@ -139,7 +139,8 @@ struct LookUp {
 };
 
 /// `registers` as in AttachMemory, read just now: do the CPUs still run the kernel that was found?
-/// Answered by KernelChecked; if they do not, the guest is Booting from then on.
+/// Empty where nobody can ask the CPUs: is that kernel still whole in memory? Answered by
+/// KernelChecked; if not, the guest is Booting from then on.
 struct CheckKernel {
   std::string registers;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {

@@ -24,7 +24,7 @@ public:
   /// nullptr unless the state is Ready.
   [[nodiscard]] guest::LinuxGuest *guest() { return guest_ ? &*guest_ : nullptr; }
   /// Registers read just now: false when the CPUs run another kernel, or none yet. The state is
-  /// then Booting, and whoever asked attaches again.
+  /// then Booting, and whoever asked attaches again. Empty: as KernelPulse::is_run_by().
   [[nodiscard]] bool is_run_by(const std::string &registers);
   /// Call often; cheap. What the privileged side should find out, if anything.
   [[nodiscard]] std::optional<Doubt> doubt(MonotonicTime now);

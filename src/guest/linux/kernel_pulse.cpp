@@ -41,13 +41,13 @@ bool KernelPulse::is_run_by(std::span<const CpuRegisters> registers, KernelReade
   const AddressSpace &own = reader.space();
   const auto here = own.translate(text_);
   const auto roots = page_table_roots(registers);
-  const bool runs =
-      here && std::any_of(roots.begin(), roots.end(), [&](const PageTableRoot &root) {
+  const bool leads_here =
+      registers.empty() || std::any_of(roots.begin(), roots.end(), [&](const PageTableRoot &root) {
         return root.levels == own.levels() &&
                AddressSpace(own.memory(), root.table, root.levels).translate(text_) == here;
       });
-  if (!runs || !banner_) {
-    return runs;
+  if (!here || !leads_here || !banner_) {
+    return here && leads_here;
   }
   std::string now(banner_text_.size(), '\0');
   return reader.read(*banner_, {reinterpret_cast<std::uint8_t *>(now.data()), now.size()}) &&

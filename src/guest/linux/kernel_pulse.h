@@ -30,7 +30,8 @@ public:
 
   /// Do these registers, read just now, lead to the same image at the same place in RAM, and does
   /// it still carry the same banner? An equal kernel booted to the very same place is the same one
-  /// here: all that was learned about it holds.
+  /// here: all that was learned about it holds. Without registers (nobody can ask the CPUs): is the
+  /// kernel still whole in memory? A boot overwrites the one before, sooner or later.
   [[nodiscard]] bool is_run_by(std::span<const CpuRegisters> registers, KernelReader &reader) const;
 
 private:

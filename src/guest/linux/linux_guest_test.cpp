@@ -44,6 +44,27 @@ TEST(LinuxGuest, ASelfCheckThatFails) {
   EXPECT_EQ(unmapped.error().fault.code, FaultCode::Unmapped);
 }
 
+TEST(LinuxGuest, WithoutRegistersItIsThereWhileItsMemoryIs) {
+  LinuxImage image;
+  Kernel kernel = image.kernel();
+  const GuestVirtual banner =
+      image.at(image.init_task(), "task_struct", "comm"); // any text will do
+  kernel.seen.text_base = image.init_task().raw();
+  kernel.seen.banner = GuestText("swapper");
+  auto symbols = std::make_unique<FakeSymbolTable>(image.symbols());
+  symbols->add("linux_banner", banner);
+  kernel.symbols = std::move(symbols);
+  auto guest = LinuxGuest::attach(std::move(kernel)).value();
+  EXPECT_TRUE(guest.is_run_by({}));
+  EXPECT_FALSE(guest.is_run_by(std::vector<CpuRegisters>(1))) << "a CPU without paging";
+  image.builder().put_text(banner, "another");
+  EXPECT_FALSE(guest.is_run_by({}));
+  image.builder().put_text(banner, "swapper");
+  EXPECT_TRUE(guest.is_run_by({}));
+  image.builder().unmap(image.init_task());
+  EXPECT_FALSE(guest.is_run_by({}));
+}
+
 TEST(LinuxGuest, SourceGoneEndsEveryCall) {
   LinuxImage image;
   auto guest = LinuxGuest::attach(image.kernel()).value();
