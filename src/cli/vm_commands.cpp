@@ -92,10 +92,11 @@ void print_vm(const store::VmRow &row) {
                      row.kernel.types_ns / 1000, row.walk_us));
   }
   if (row.state == GuestState::Ready) {
-    line("integrity", row.kernel.integrity.empty()
-                          ? fmt::format("{} pointers and functions lead into the kernel's text",
-                                        row.kernel.integrity_checks)
-                          : joined(row.kernel.integrity));
+    line("integrity", !row.kernel.integrity.empty() ? joined(row.kernel.integrity)
+                      : row.kernel.integrity_checks == 0
+                          ? std::string("not checked: none of its pointers was found")
+                          : fmt::format("{} pointers and functions lead into the kernel's text",
+                                        row.kernel.integrity_checks));
   }
   line("taps", joined(row.taps));
   line("gaps", row.gaps.empty() ? "none" : joined(row.gaps));

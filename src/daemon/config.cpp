@@ -227,7 +227,14 @@ public:
             read_list(value, [&](const auto &item) { config_.intel.push_back(read_feed(item)); });
           }},
          {"eve_file", [&](const auto &value) { config_.eve_file = path_of(value); }},
-         {"symbols", [&](const auto &value) { config_.symbols = path_of(value); }},
+         {"symbols",
+          [&](const auto &value) {
+            config_.symbols = path_of(value);
+            if (std::filesystem::is_regular_file(config_.symbols)) {
+              reject(value,
+                     "symbols is a folder with a file a kernel; one file fits one kernel only");
+            }
+          }},
          {"vms", texts(config_.vms)},
          {"protected_processes", texts(config_.protected_processes)},
          {"protected_networks",

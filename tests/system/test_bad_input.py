@@ -122,6 +122,7 @@ class Files(unittest.TestCase):
                 ("word.yaml", "mode: enforced\n", "1:7: expected one of monitor, enforce"),
                 ("unit.yaml", "rules:\n  - name: a\n    responses:\n      - {action: block_flow, ttl: 10x}\n",
                  "4:35: expected a duration"),
+                ("symbols.yaml", "symbols: unknown.yaml\n", "1:10: symbols is a folder"),
                 ("syntax.yaml", "mode: [\n", ":2:1: ")):
             with self.subTest(name):
                 path = self.file(name, text)
