@@ -59,6 +59,7 @@ store::VmRow examine(const Common &common, const hypervisor::VmFound &vm) {
   if (!attached->state.reason.empty()) {
     row.gaps.push_back(attached->state.reason);
   }
+  row.gaps.insert(row.gaps.end(), attached->state.gaps.begin(), attached->state.gaps.end());
   if (row.kernel.clock == "standing") {
     if (const auto cpus = hypervisor::look_at_cpus(vm); cpus && !cpus->state.running) {
       row.kernel.clock = "paused";

@@ -48,7 +48,7 @@ struct AttachMemory {
   }
 };
 
-/// Descriptor: a bound AF_PACKET TPACKET_V3 socket.
+/// Descriptors: a bound AF_PACKET TPACKET_V3 socket; a plain one that passes openings only.
 struct OpenTap {
   PacketRing ring;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.ring); }
@@ -186,8 +186,9 @@ struct GuestStateSeen {
   KernelSeen kernel;          ///< meaningful when Ready
   std::uint64_t walk_ns = 0;  ///< first process and socket table, part of the attach
   bool wants_symbols = false; ///< Unreadable for want of an ISF file; kernel.release says whose
+  std::vector<std::string> gaps; ///< when Ready: what this kernel cannot be asked for, and why
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.state, self.reason, self.kernel, self.walk_ns, self.wants_symbols);
+    wire(self.state, self.reason, self.kernel, self.walk_ns, self.wants_symbols, self.gaps);
   }
 };
 

@@ -147,8 +147,6 @@ const char *to_string(ProcessView view) {
     return "run_queue";
   case ProcessView::Cgroup:
     return "cgroup";
-  case ProcessView::SocketOwner:
-    return "socket_owner";
   case ProcessView::ParentList:
     return "parent_list";
   case ProcessView::Scan:

@@ -62,11 +62,10 @@ enum class ProcessView : std::uint8_t {
   ThreadList,  ///< signal_struct.thread_head leads to it
   RunQueue,    ///< a CPU runs it or has it queued
   Cgroup,      ///< a css_set's task list has it
-  SocketOwner, ///< a socket's file or wait queue leads to it
   ParentList,  ///< its parent's children
   Scan,        ///< found in RAM by its shape alone, on request
 };
-inline constexpr std::size_t kProcessViews = 8;
+inline constexpr std::size_t kProcessViews = 7;
 /// "task_list", "pid_table", ...
 [[nodiscard]] const char *to_string(ProcessView view);
 

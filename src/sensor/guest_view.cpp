@@ -124,6 +124,7 @@ tl::expected<void, guest::GuestTrouble> GuestView::open(const AttachMemory &requ
   }
   state_.state = GuestState::Ready;
   state_.kernel = guest_->kernel();
+  state_.gaps = guest_->gaps();
   auto integrity = guest_->integrity();
   state_.kernel.integrity = std::move(integrity.broken);
   state_.kernel.integrity_checks = integrity.checked;

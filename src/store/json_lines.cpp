@@ -314,7 +314,7 @@ std::string process_json(const GuestText &vm_name, const ProcessSeen &seen) {
               {"state", text(std::string(1, seen.state))},
               {"torn", seen.torn},
               {"namespace_pid", or_null(seen.namespace_pid)},
-              {"threads", or_null(seen.threads)},
+              {"thread_count", or_null(seen.threads)},
               {"unit", or_null(seen.unit)},
               {"cgroup", or_null(seen.cgroup)},
               {"namespaces", namespaces(seen.namespaces)},

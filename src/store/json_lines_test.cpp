@@ -223,7 +223,7 @@ TEST(ProcessJson, IsTheContractsRow) {
             R"("cmdline":["beacon","-q x"],"uid":1000,)"
             R"("start_time":"2025-08-21T18:00:00.017359123Z","netns":4026531840,)"
             R"("container":"0123abcd","kernel_thread":false,"exe_deleted":false,"hidden":null,)"
-            R"("state":"?","torn":false,"namespace_pid":null,"threads":null,"unit":"",)"
+            R"("state":"?","torn":false,"namespace_pid":null,"thread_count":null,"unit":"",)"
             R"("cgroup":null,"namespaces":{"mnt":null,"pid":null,"net":4026531840,"ipc":null,)"
             R"("uts":null,"user":null,"cgroup":null,"time":null},"cmdline_cut":false,)"
             R"("views":null,"uids":{"real":1000,"effective":0,"saved":0,"fs":0},)"
@@ -240,7 +240,7 @@ TEST(ProcessJson, IsTheContractsRow) {
             R"({"vm":"web1","pid":2,"ppid":null,"comm":"kthreadd","exe":null,"cmdline":[],)"
             R"("uid":null,"start_time":null,"netns":null,"container":null,)"
             R"("kernel_thread":true,"exe_deleted":null,"hidden":null,"state":"?","torn":false,)"
-            R"("namespace_pid":null,"threads":null,"unit":null,"cgroup":null,)"
+            R"("namespace_pid":null,"thread_count":null,"unit":null,"cgroup":null,)"
             R"("namespaces":{"mnt":null,"pid":null,"net":null,"ipc":null,"uts":null,"user":null,)"
             R"("cgroup":null,"time":null},"cmdline_cut":false,"views":null,"uids":null,"gids":null,)"
             R"("capabilities":null})");

@@ -79,7 +79,8 @@ def expected_processes(truth):
             "netns": process["netns"],
             "kernel_thread": process["kernel_thread"],
             "start_ticks": process["start_ticks"],
-            **{name: process[name] for name in ("threads", "namespaces", "capabilities")},
+            "thread_count": process["threads"],
+            **{name: process[name] for name in ("namespaces", "capabilities")},
             "uids": dict(zip(ID_NAMES, process["uids"])),
             "gids": dict(zip(ID_NAMES, process["gids"])),
             "namespace_pid": process["namespace_pids"][-1],
@@ -95,7 +96,7 @@ def seen_processes(rows_of_ps, truth):
     for row in rows_of_ps:
         assert row["pid"] not in table, f"pid {row['pid']} stands twice"
         fields = {name: row[name] for name in
-                  ("ppid", "comm", "exe", "exe_deleted", "cmdline", "uid", "netns", "kernel_thread", "threads",
+                  ("ppid", "comm", "exe", "exe_deleted", "cmdline", "uid", "netns", "kernel_thread", "thread_count",
                    "namespaces", "capabilities", "uids", "gids", "namespace_pid", "cgroup", "torn")}
         fields["start_ticks"] = ticks_of(row["start_time"], truth)
         table[row["pid"]] = fields

@@ -1,6 +1,7 @@
 #include "guest/linux/attribution_engine.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace outguard::guest {
@@ -34,6 +35,12 @@ bool awaits_accept(const SocketRow &row) {
 
 bool is_connected(const SocketRow &row) {
   return !row.sock.remote.address.is_unspecified();
+}
+
+/// An IPv6 socket, for a flow of IPv4, of which nobody knows whether it serves that.
+bool may_be_of_another_family(const SocketRow &row, const FlowTuple &flow) {
+  return flow.local.address.family == IpFamily::V4 && row.sock.family == IpFamily::V6 &&
+         row.sock.local.address.is_unspecified() && !row.sock.ipv6_only;
 }
 
 bool is_held(const SocketRow *row) {
@@ -119,12 +126,24 @@ AttributionEngine::Rows AttributionEngine::bound_to(const FlowTuple &flow,
     }
     if (sock.local.address.unmapped() == flow.local.address) {
       exact.push_back(&row);
-    } else if (is_v4 ? sock.local.address.unmapped().is_unspecified() && !sock.ipv6_only
+    } else if (is_v4 ? sock.local.address.unmapped().is_unspecified() &&
+                           !(sock.ipv6_only && *sock.ipv6_only)
                      : sock.family == IpFamily::V6 && sock.local.address.is_unspecified()) {
       wildcard.push_back(&row);
     }
   }
-  return exact.empty() ? wildcard : exact;
+  if (exact.empty()) {
+    return wildcard;
+  }
+  if (flow.protocol != kTcp) {
+    std::set<GuestVirtual> namespaces;
+    for (const SocketRow *row : exact) {
+      namespaces.insert(row->sock.net);
+    }
+    std::ranges::copy_if(wildcard, std::back_inserter(exact),
+                         [&](const SocketRow *row) { return namespaces.contains(row->sock.net); });
+  }
+  return exact;
 }
 
 bool AttributionEngine::have_same_owners(const Rows &rows, const SocketTable &table) {
@@ -169,7 +188,10 @@ AttributionEngine::Match AttributionEngine::match(const FlowTuple &flow, const I
       std::ranges::any_of(result.rows, [](const auto *row) { return awaits_accept(*row); })) {
     Rows bound = bound_to(flow, in.table);
     if (std::ranges::any_of(bound, is_held)) {
-      const bool is_sender = flow.protocol != kTcp && have_same_owners(bound, in.table);
+      const bool is_sender = flow.protocol != kTcp && have_same_owners(bound, in.table) &&
+                             std::ranges::none_of(bound, [&](const SocketRow *row) {
+                               return may_be_of_another_family(*row, flow);
+                             });
       return {is_sender ? AttributionStatus::Exact : AttributionStatus::Listener, std::move(bound)};
     }
   }

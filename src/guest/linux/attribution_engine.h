@@ -66,7 +66,8 @@ private:
                                                            KernelReader &reader) const;
   [[nodiscard]] Attribution without_owner(const FlowTuple &flow, const Rows &rows,
                                           KernelReader &reader) const;
-  /// Sockets bound to the flow's local end and to no remote one, the most specific ones only.
+  /// Sockets bound to the flow's local end and to no remote one. Of listeners the most specific
+  /// ones only; what is sent may come from a socket of all addresses as well (SO_REUSEADDR).
   [[nodiscard]] static Rows bound_to(const FlowTuple &flow, const SocketTable &table);
   /// All in one namespace, and held by the same processes?
   [[nodiscard]] static bool have_same_owners(const Rows &rows, const SocketTable &table);

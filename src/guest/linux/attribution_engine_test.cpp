@@ -205,6 +205,16 @@ TEST_F(AttributionTest, AnUnconnectedSender) {
   expect_pids(shared, {80, 90});
 }
 
+TEST_F(AttributionTest, TheMoreSpecificSenderIsNotTheOnlyOne) {
+  bind(web, 3, 17, "10.0.0.1:5353");
+  bind(web, 4, 17, "0.0.0.0:5353");
+  EXPECT_EQ(ask(udp("10.0.0.1:5353", "203.0.113.53:53")).status, AttributionStatus::Exact);
+  bind(image.add_process({.pid = 90}), 3, 17, "0.0.0.0:5353"); // SO_REUSEADDR
+  const auto shared = ask(udp("10.0.0.1:5353", "203.0.113.53:53"));
+  EXPECT_EQ(shared.status, AttributionStatus::Listener);
+  expect_pids(shared, {80, 90});
+}
+
 TEST_F(AttributionTest, SeveralSendersOfOneProcess) {
   bind(web, 3, 17, "0.0.0.0:5353");
   bind(web, 4, 17, "0.0.0.0:5353");
@@ -236,6 +246,15 @@ TEST_F(AttributionTest, AnIpv6SocketMayServeIpv4) {
   EXPECT_EQ(ask(udp("[2001:db8::1]:6666", "[2001:db8::2]:1")).status, AttributionStatus::Exact);
   EXPECT_EQ(ask(udp("10.0.0.1:7777", "10.0.0.2:1")).status, AttributionStatus::Exact);
   EXPECT_EQ(ask(udp("[2001:db8::1]:7777", "[2001:db8::2]:1")).status, AttributionStatus::NotFound);
+}
+
+TEST_F(AttributionTest, WhetherAnIpv6SocketServesIpv4MayBeUnknown) {
+  image.types().remove_member("sock_common", "skc_ipv6only");
+  bind(web, 3, 17, "[::]:5353");
+  EXPECT_EQ(ask(udp("10.0.0.1:5353", "10.0.0.2:1")).status, AttributionStatus::Listener);
+  EXPECT_EQ(ask(udp("[2001:db8::1]:5353", "[2001:db8::2]:1")).status, AttributionStatus::Exact);
+  connect(web, 4, "[::ffff:10.0.0.1]:50000", "[::ffff:10.0.0.2]:80");
+  EXPECT_EQ(ask(tcp("10.0.0.1:50000", "10.0.0.2:80")).status, AttributionStatus::Exact);
 }
 
 TEST_F(AttributionTest, ARawSocketByItsProtocol) {

@@ -21,8 +21,8 @@ constexpr std::array kTellingViews = {ProcessView::TaskList, ProcessView::PidTab
                                       ProcessView::ThreadList, ProcessView::ParentList,
                                       ProcessView::Cgroup};
 constexpr std::array kAllViews = {
-    ProcessView::TaskList, ProcessView::PidTable,    ProcessView::ThreadList, ProcessView::RunQueue,
-    ProcessView::Cgroup,   ProcessView::SocketOwner, ProcessView::ParentList, ProcessView::Scan};
+    ProcessView::TaskList, ProcessView::PidTable,   ProcessView::ThreadList, ProcessView::RunQueue,
+    ProcessView::Cgroup,   ProcessView::ParentList, ProcessView::Scan};
 
 } // namespace
 
@@ -281,20 +281,21 @@ CrossViews::CrossViews(const TypeTable &types, const SymbolTable &symbols, Guest
   bind("cgroup", sets_, [&](auto &missing) { return CssSets::bind(types, symbols, missing); });
   for (const auto &[lock, type] :
        {std::pair("tasklist_lock", "qrwlock"), std::pair("css_set_lock", "qspinlock")}) {
-    if (const auto word = symbols.find(lock); word && types.size_of(type)) {
+    const auto word = symbols.find(lock);
+    if (word && types.size_of(type)) {
       locks_.push_back(*word);
+    } else {
+      lacking_.push_back(std::string("hidden: the kernel lacks ") + (word ? type : lock));
+      may_tell_ = false; // nor could a half-done change be told from a hidden process
     }
   }
 }
 
 bool CrossViews::is_changing(KernelReader &reader) const {
-  for (const GuestVirtual lock : locks_) {
+  return !may_tell_ || std::ranges::any_of(locks_, [&](GuestVirtual lock) {
     const auto word = reader.pointer(lock);
-    if (word && (word->raw() & kHeldMask) != 0) {
-      return true;
-    }
-  }
-  return false;
+    return !word || (word->raw() & kHeldMask) != 0;
+  });
 }
 
 /// Is in neither look where it must be.
@@ -344,6 +345,9 @@ ViewsCompared CrossViews::compare(const Leads &leads, KernelReader &reader) cons
       break;
     }
     before = settled ? result.processes : std::map<GuestVirtual, ViewsOfProcess>{};
+  }
+  if (const auto cut = reader.cut_short()) {
+    result.completeness.lost(*cut); // perhaps before the first look
   }
   return result;
 }

@@ -42,7 +42,7 @@ public:
 
   [[nodiscard]] ViewsCompared compare(const Leads &leads, KernelReader &reader) const;
 
-  /// Views that this kernel cannot be asked for, each with the member or symbol that it lacks.
+  /// What this kernel cannot be asked for, each with the type, member or symbol that it lacks.
   [[nodiscard]] const std::vector<std::string> &lacking() const { return lacking_; }
   [[nodiscard]] const std::optional<ViewLayout> &layout() const { return layout_; }
   [[nodiscard]] const std::optional<PidTable> &pids() const { return pids_; }
@@ -51,7 +51,7 @@ private:
   class Pass;
   [[nodiscard]] static bool is_missed_twice(const ViewsOfProcess &now,
                                             const ViewsOfProcess &before);
-  /// Somebody holds a lock under which the lists change.
+  /// Somebody holds a lock under which the lists change, or may do.
   [[nodiscard]] bool is_changing(KernelReader &reader) const;
 
   GuestVirtual init_task_;
@@ -60,6 +60,7 @@ private:
   std::optional<RunQueues> queues_;
   std::optional<CssSets> sets_;
   std::vector<GuestVirtual> locks_;
+  bool may_tell_ = true; ///< false: a lock is not known, so nobody is called hidden
   std::vector<std::string> lacking_;
 };
 

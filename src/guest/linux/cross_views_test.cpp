@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "guest/linux/linux_guest.h"
@@ -188,6 +189,37 @@ TEST_F(CrossViewsTest, WhileTheListsAreLockedNobodyIsAccused) {
   EXPECT_FALSE(row->hidden);
   image.builder().put(views().tasklist_lock(), std::uint64_t{0x300}); // readers only
   EXPECT_EQ(row_in(look(), evil)->hidden, true);
+}
+
+TEST_F(CrossViewsTest, WhereALockIsNotKnownNobodyIsAccused) {
+  views().unlink(evil, "tasks");
+  image.types().remove_type("qrwlock"); // as with PREEMPT_RT
+  const auto seen = look();
+  ASSERT_NE(row_in(seen, evil), nullptr);
+  EXPECT_FALSE(row_in(seen, evil)->hidden);
+  EXPECT_THAT(LinuxGuest::attach(image.kernel())->gaps(),
+              testing::Contains("hidden: the kernel lacks qrwlock"));
+}
+
+TEST_F(CrossViewsTest, NotComparedForWantOfABudgetIsSaid) {
+  static_cast<void>(views());
+  const auto seen = LinuxGuest::attach(image.kernel(), {3, 1U << 20})->processes(ViewScope::Kernel);
+  EXPECT_FALSE(seen.completeness.complete());
+}
+
+TEST_F(CrossViewsTest, RamFullOfFalseTasksEndsTheScanAlone) {
+  static_cast<void>(views());
+  constexpr std::size_t kPages = 64; // with a candidate in every 64 bytes
+  const GuestVirtual decoys = image.builder().allocate(kPages * 4096);
+  for (std::size_t word = 0; word < kPages * 512; ++word) {
+    image.builder().put_pointer(decoys.plus_wrapping(word * 8), decoys);
+  }
+  const auto seen =
+      LinuxGuest::attach(image.kernel(), {3000, 64U << 20})->processes(ViewScope::Memory);
+  EXPECT_EQ(seen.completeness.reason, PartialReason::BudgetExhausted);
+  const ProcessSeen *row = row_in(seen, shell);
+  ASSERT_NE(row, nullptr);
+  EXPECT_EQ(row->hidden, false); // compared all the same
 }
 
 TEST_F(CrossViewsTest, ABrokenViewAccusesNobody) {

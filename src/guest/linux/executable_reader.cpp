@@ -46,8 +46,8 @@ Result<CachedFile> ExecutableReader::find(const Task &task, KernelReader &reader
     return fault(FaultCode::NotFound, task.mm.raw());
   }
   const auto layer = behind(mapped, reader);
-  if (layer && (layer->is_overlay() || layer->bytes != file->bytes)) {
-    return fault(FaultCode::NotFound, task.mm.raw()); // something else is mapped there now
+  if (layer && !layer->can_stand_behind(*file)) {
+    return fault(FaultCode::NotFound, task.mm.raw()); // the process has mapped something else there
   }
   return layer;
 }

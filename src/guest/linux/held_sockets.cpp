@@ -30,9 +30,12 @@ constexpr std::uint64_t kFileMask = ~std::uint64_t{7};
 
 HoldingLayout HoldingLayout::bind(const TypeTable &types) {
   HoldingLayout result;
-  const auto when_whole = [](const std::string &missing, auto &into, const auto &layout) {
+  const auto when_whole = [&](const char *form, const std::string &missing, auto &into,
+                              const auto &layout) {
     if (missing.empty()) {
       into = layout;
+    } else {
+      result.lacking.push_back(std::string(form) + ": the kernel lacks " + missing);
     }
   };
   {
@@ -53,9 +56,9 @@ HoldingLayout HoldingLayout::bind(const TypeTable &types) {
     layout.file_count = files.number("count");
     layout.file_slots = files.place("fp");
     layout.files = files.extent();
-    when_whole(missing, result.messages, layout);
+    when_whole("sockets in messages", missing, result.messages, layout);
   }
-  {
+  if (types.size_of("io_ring_ctx")) {
     std::string missing;
     Ring layout;
     StructBinder ring(types, "io_ring_ctx", missing);
@@ -70,16 +73,18 @@ HoldingLayout HoldingLayout::bind(const TypeTable &types) {
       static_cast<void>(StructBinder(types, "io_fixed_file", missing).number("file_ptr"));
     }
     layout.ring = ring.extent();
-    when_whole(missing, result.ring, layout);
+    when_whole("sockets in io_urings", missing, result.ring, layout);
   }
   {
     std::string missing;
     TaskRings layout;
     layout.of_task = StructBinder(types, "task_struct", missing).pointer("io_uring");
     layout.slots = StructBinder(types, "io_uring_task", missing).place("registered_rings");
-    when_whole(missing, result.task_rings, layout);
+    if (missing.empty()) { // else before 5.18: there is nothing to miss
+      result.task_rings = layout;
+    }
   }
-  {
+  if (types.size_of("mptcp_sock")) {
     std::string missing;
     Multipath layout;
     layout.subflows = StructBinder(types, "mptcp_sock", missing).bytes("conn_list", kListLinkBytes);
@@ -87,7 +92,7 @@ HoldingLayout HoldingLayout::bind(const TypeTable &types) {
     layout.node = context.bytes("node", kListLinkBytes);
     layout.sock = context.pointer("tcp_sock");
     layout.context = context.extent();
-    when_whole(missing, result.multipath, layout);
+    when_whole("MPTCP subflows", missing, result.multipath, layout);
   }
   return result;
 }
@@ -294,7 +299,11 @@ void HeldSockets::Search::add_files(GuestVirtual first, std::uint64_t count, Hol
     if (file != 0 && hold == Hold::IoUring && holding_.ring && holding_.ring->node_file) {
       slot = GuestVirtual(file).plus_wrapping(holding_.ring->node_file->offset);
       const auto inside = reader_.pointer(slot);
-      file = inside ? inside->raw() : 0;
+      if (!inside) {
+        completeness_.lost(inside.error());
+        continue;
+      }
+      file = inside->raw();
     }
     if ((file & kFileMask) != 0) {
       add_file(slot, GuestVirtual(file & kFileMask), hold, held);
@@ -323,7 +332,11 @@ void HeldSockets::Search::add_file(GuestVirtual slot, GuestVirtual file, Hold ho
 void HeldSockets::Search::follow_rings_of(const Task &task, std::uint32_t leader, Member of_task,
                                           Member slots) {
   const auto used = reader_.pointer(task.address.plus_wrapping(of_task.offset));
-  if (!used || used->is_null()) {
+  if (!used) {
+    completeness_.lost(used.error());
+    return;
+  }
+  if (used->is_null()) {
     return;
   }
   Held rings;

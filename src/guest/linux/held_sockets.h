@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "guest/linux/completeness.h"
@@ -46,6 +47,8 @@ struct HoldingLayout {
   std::optional<Ring> ring;
   std::optional<TaskRings> task_rings;
   std::optional<Multipath> multipath;
+  /// Of these what the kernel has in a form not known, each with the member that it lacks.
+  std::vector<std::string> lacking;
 
   [[nodiscard]] static HoldingLayout bind(const TypeTable &types);
 };

@@ -146,7 +146,6 @@ void KernelIntegrity::check_entries(KernelReader &reader, Findings &findings) co
       } else if (!is_text(*patch->target)) {
         findings.broken.push_back(entry.name + " is patched to lead outside the kernel's text");
       }
-      break;
     }
   }
 }

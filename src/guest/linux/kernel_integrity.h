@@ -23,6 +23,8 @@ public:
     std::uint32_t unreadable = 0;
   };
   [[nodiscard]] Findings check(KernelReader &reader) const;
+  /// False: this kernel does not say where its text lies.
+  [[nodiscard]] bool can_check() const { return !text_.is_null(); }
 
 private:
   struct Pointer {

@@ -66,6 +66,14 @@ TEST_F(KernelIntegrityTest, AFunctionThatBeginsElsewhere) {
   EXPECT_THAT(broken(), ElementsAre("filldir64 begins with an indirect jump"));
 }
 
+TEST_F(KernelIntegrityTest, ATracedFunctionHidesNoOther) {
+  const GuestVirtual traced = text.plus_wrapping(1024);
+  image.symbols().add("tcp4_seq_show", traced); // looked at before filldir64
+  image.builder().write(traced, std::vector<std::uint8_t>{0xe8, 0x00, 0x01, 0x00, 0x00});
+  begin_with({0xe9, 0x00, 0x00, 0x00, 0x20});
+  EXPECT_THAT(broken(), ElementsAre("filldir64 is patched to lead outside the kernel's text"));
+}
+
 TEST_F(KernelIntegrityTest, BytesThatOnlyLookLikeAJump) {
   begin_with({0x55, 0x48, 0x89, 0xe5, 0xe9, 0x00, 0x00, 0x00, 0x20}); // no mark in front
   EXPECT_THAT(broken(), IsEmpty());

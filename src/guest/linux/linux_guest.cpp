@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "guest/linux/attribution_engine.h"
+#include "guest/linux/feature_gaps.h"
 #include "guest/linux/kill_planner.h"
 #include "guest/linux/pending_signal_bit.h"
 #include "guest/linux/process_files.h"
@@ -40,7 +41,8 @@ struct LinuxGuest::Parts {
         killer(layout, tasks, pending_bit()),
         files(*kernel.types, *kernel.symbols, layout, tasks),
         views(*kernel.types, *kernel.symbols, tasks, processes),
-        integrity(*kernel.types, *kernel.symbols) {
+        integrity(*kernel.types, *kernel.symbols),
+        gaps(feature_gaps(*kernel.types, *kernel.symbols, layout)) {
     tasks.also_find(&unlisted);
   }
   Parts(const Parts &) = delete;
@@ -72,6 +74,7 @@ struct LinuxGuest::Parts {
   ProcessFiles files;
   ProcessViews views;
   KernelIntegrity integrity;
+  std::vector<std::string> gaps;
 };
 
 LinuxGuest::LinuxGuest(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -98,6 +101,10 @@ tl::expected<LinuxGuest, GuestTrouble> LinuxGuest::attach(Kernel kernel, WalkBud
 
 const KernelSeen &LinuxGuest::kernel() const {
   return parts_->kernel.seen;
+}
+
+const std::vector<std::string> &LinuxGuest::gaps() const {
+  return parts_->gaps;
 }
 
 tl::expected<void, GuestTrouble> LinuxGuest::self_check() {

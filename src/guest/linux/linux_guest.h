@@ -45,6 +45,8 @@ public:
   ~LinuxGuest();
 
   [[nodiscard]] const KernelSeen &kernel() const;
+  /// What this guest cannot be asked for, and why; see feature_gaps.h.
+  [[nodiscard]] const std::vector<std::string> &gaps() const;
 
   /// Does memory read as this kernel says it should? See self_check.h; cheap, ask again after trouble.
   [[nodiscard]] tl::expected<void, GuestTrouble> self_check();

@@ -60,6 +60,13 @@ TaskLayout Binding::task() {
   layout.real_parent = task.pointer("real_parent");
   layout.signal = task.pointer("signal");
   layout.sighand = task.pointer("sighand");
+  layout.thread_pid = task.optional_place("thread_pid", sizeof(std::uint64_t));
+  layout.css_set = task.optional_place("cgroups", sizeof(std::uint64_t));
+  for (const auto &member : {layout.thread_pid, layout.css_set}) {
+    if (member) {
+      task.include(*member);
+    }
+  }
   layout.extent = task.extent();
   layout.thread_flags = task.place("thread_info.flags");
   layout.pending = task.place("pending.signal.sig");
@@ -172,7 +179,10 @@ SocketLayout Binding::socket() {
   layout.local_v6 = common.bytes("skc_v6_rcv_saddr", 16);
   layout.remote_v6 = common.bytes("skc_v6_daddr", 16);
   layout.net = common.pointer("skc_net.net");
-  layout.ipv6_only = common.number("skc_ipv6only");
+  layout.ipv6_only = common.optional_place("skc_ipv6only");
+  if (layout.ipv6_only) {
+    common.include(*layout.ipv6_only);
+  }
 
   auto timewait = of("inet_timewait_sock");
   layout.timewait_substate = timewait.number("tw_substate");

@@ -14,6 +14,7 @@ struct TaskLayout {
   Extent extent;
   Member state, exit_state, flags, tasks, thread_node, pid, tgid, start_boottime, comm;
   Member mm, files, fs, nsproxy, real_cred, real_parent, signal, sighand;
+  std::optional<Member> thread_pid, css_set;
   Member thread_flags, pending; ///< outside the extent: only a kill needs them
   Extent identity;              ///< pid, tgid, start_boottime and mm alone
 };
@@ -60,7 +61,7 @@ struct SocketLayout {
   Member protocol, type, socket_of_sock;
   Member node, family, state, local_port, remote_port, local_v4, remote_v4, local_v6, remote_v6,
       net;
-  Member ipv6_only;
+  std::optional<Member> ipv6_only;                ///< of sock_common
   std::optional<Member> uid;                      ///< sk_uid
   std::optional<Member> lock_word, lock_is_owned; ///< of sk_lock: not 0 while it changes its state
   Member timewait_substate; ///< of inet_timewait_sock, relative to the same address

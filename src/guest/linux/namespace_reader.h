@@ -5,6 +5,7 @@
 
 #include <array>
 #include <optional>
+#include <string>
 
 #include "facts/process_seen.h"
 #include "guest/linux/kernel_reader.h"
@@ -24,6 +25,8 @@ public:
   /// All but `pid` and `user`, which do not hang on nsproxy (its pid_ns_for_children is another's).
   [[nodiscard]] NamespacesSeen of_proxy(GuestVirtual nsproxy, KernelReader &reader) const;
   [[nodiscard]] std::optional<PidFound> innermost(GuestVirtual pid, KernelReader &reader) const;
+  /// What innermost() lacks, "upid.nr"; empty: all is there.
+  [[nodiscard]] const std::string &missing() const { return pid_missing_; }
   /// Of a struct user_namespace and of a struct pid_namespace.
   [[nodiscard]] std::optional<std::uint64_t> user_inode(GuestVirtual space,
                                                         KernelReader &reader) const {

@@ -38,6 +38,15 @@ static_assert(sizeof(VsockAddress) == 16);
 
 OtherSocketReader::OtherSocketReader(const LinuxLayout &layout, const TypeTable &types)
     : layout_(layout), sock_size_(types.size_of("sock").value_or(0)) {
+  const auto when_whole = [&](const char *family, const std::string &missing, auto &into,
+                              const auto &found) {
+    if (missing.empty()) {
+      into = found;
+    } else {
+      lacking_.push_back(std::string("addresses of ") + family + " sockets: the kernel lacks " +
+                         missing);
+    }
+  };
   if (std::string missing; true) {
     Unix found;
     StructBinder sock(types, "unix_sock", missing), address(types, "unix_address", missing);
@@ -47,7 +56,7 @@ OtherSocketReader::OtherSocketReader(const LinuxLayout &layout, const TypeTable 
     found.length = address.number("len");
     found.name = address.place("name").offset;
     found.unix_address = address.extent();
-    unix_ = missing.empty() ? std::optional(found) : std::nullopt;
+    when_whole("unix", missing, unix_, found);
   }
   if (std::string missing; true) {
     Netlink found;
@@ -56,7 +65,7 @@ OtherSocketReader::OtherSocketReader(const LinuxLayout &layout, const TypeTable 
     found.group_count = sock.number("ngroups");
     found.groups = sock.pointer("groups");
     found.sock = sock.extent();
-    netlink_ = missing.empty() ? std::optional(found) : std::nullopt;
+    when_whole("netlink", missing, netlink_, found);
   }
   if (std::string missing; true) {
     Packet found;
@@ -65,7 +74,7 @@ OtherSocketReader::OtherSocketReader(const LinuxLayout &layout, const TypeTable 
     found.device = sock.pointer("prot_hook.dev");
     found.sock = sock.extent();
     found.device_name = StructBinder(types, "net_device", missing).place("name").offset;
-    packet_ = missing.empty() ? std::optional(found) : std::nullopt;
+    when_whole("packet", missing, packet_, found);
   }
 }
 

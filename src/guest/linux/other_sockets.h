@@ -5,6 +5,7 @@
 // bound by themselves: a kernel that lacks them loses that family's addresses, or its table.
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "facts/socket_seen.h"
@@ -28,6 +29,8 @@ public:
 
   /// NotFound: an IP socket that SockReader reads.
   [[nodiscard]] Result<OtherSocket> read(GuestVirtual sock, KernelReader &reader) const;
+  /// Families whose addresses this kernel's types do not tell, each with the member that it lacks.
+  [[nodiscard]] const std::vector<std::string> &lacking() const { return lacking_; }
 
 private:
   struct Unix {
@@ -64,6 +67,7 @@ private:
   std::optional<Unix> unix_;
   std::optional<Netlink> netlink_;
   std::optional<Packet> packet_;
+  std::vector<std::string> lacking_;
 };
 
 class OtherSocketTables {

@@ -16,7 +16,8 @@ constexpr std::uint64_t kTypeMask = 0170000, kRegular = 0100000; ///< S_IFMT, S_
 constexpr std::uint64_t kMostFileBytes = INT64_MAX;
 
 // include/uapi/linux/magic.h
-constexpr std::uint64_t kTmpfs = 0x01021994, kRamfs = 0x858458f6, kOverlay = 0x794c7630;
+constexpr std::uint64_t kTmpfs = 0x01021994, kRamfs = 0x858458f6, kOverlay = 0x794c7630,
+                        kHugePages = 0x958458f6; ///< its indexes count huge pages until 6.7
 
 /// Not the page's fault, and true of all that would be read after it.
 bool is_final(Fault why) {
@@ -99,6 +100,13 @@ bool CachedFile::is_overlay() const {
   return magic == kOverlay;
 }
 
+bool CachedFile::can_stand_behind(const CachedFile &front) const {
+  return !is_overlay() && bytes == front.bytes && modified_seconds == front.modified_seconds &&
+         modified_nanoseconds == front.modified_nanoseconds &&
+         changed_seconds == front.changed_seconds &&
+         changed_nanoseconds == front.changed_nanoseconds;
+}
+
 Result<CachedFile> PageCacheReader::file_of(GuestVirtual mapping, KernelReader &reader) const {
   ObjectCopy space(layout_.mapping);
   ObjectCopy inode(layout_.inode);
@@ -120,7 +128,8 @@ Result<CachedFile> PageCacheReader::file_of(GuestVirtual mapping, KernelReader &
   file.changed_seconds = inode.number(layout_.changed_seconds);
   file.changed_nanoseconds = inode.number(layout_.changed_nanoseconds);
   file.magic = superblock.number(layout_.magic);
-  if ((inode.number(layout_.mode) & kTypeMask) != kRegular || file.bytes > kMostFileBytes) {
+  if ((inode.number(layout_.mode) & kTypeMask) != kRegular || file.bytes > kMostFileBytes ||
+      file.magic == kHugePages) {
     return fault(FaultCode::Malformed, inode.address().raw());
   }
   return file;
@@ -300,9 +309,11 @@ Result<PageCacheReader::Pass::Checked> PageCacheReader::Pass::check_folio(const 
   }
   const Checked checked{state_of(first, first.index),
                         entry.plus_wrapping(inside * layout_.page_bytes)};
-  if (checked.state != State::Resident || (inside == 0 && run.count == 1) ||
-      !layout_.compound_head) {
+  if (checked.state != State::Resident || (inside == 0 && run.count == 1)) {
     return checked;
+  }
+  if (!layout_.compound_head) {
+    return Checked{}; // nothing says which pages belong to the folio
   }
   const auto pages = load(checked.page, run.count);
   if (!pages) {

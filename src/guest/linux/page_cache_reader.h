@@ -51,6 +51,9 @@ struct CachedFile {
   [[nodiscard]] bool is_memory_only() const;
   /// Its bytes are in another file's page cache.
   [[nodiscard]] bool is_overlay() const;
+  /// It may be the layer's file of `front`, a file on an overlay: that shows the size and the times
+  /// of what is behind it (ovl_copyattr), and no program can choose a file's time of change.
+  [[nodiscard]] bool can_stand_behind(const CachedFile &front) const;
 };
 
 class PageCacheReader {
@@ -61,7 +64,7 @@ public:
 
   explicit PageCacheReader(const PageCacheLayout &layout) : layout_(layout) {}
 
-  /// The file whose page cache is `mapping`. Malformed: no regular file's.
+  /// The file whose page cache is `mapping`. Malformed: no regular file's, or on hugetlbfs.
   [[nodiscard]] Result<CachedFile> file_of(GuestVirtual mapping, KernelReader &reader) const;
 
   /// Copies pages from index `first` on into `out`, whose size is a multiple of the page's; tells

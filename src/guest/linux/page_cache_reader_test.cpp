@@ -119,6 +119,38 @@ TEST_F(PageCacheTest, TailsThatBelongToAnotherFolioAreNotTaken) {
   expect_partial(1);
 }
 
+TEST_F(PageCacheTest, TailsOfWhichNothingSaysWhoseTheyAreAreNotTaken) {
+  image.make_file(8 * 4096);
+  image.store_folio_with_siblings(0, 8);
+  image.types().remove_member("page", "compound_head");
+  const auto blind = PageCacheLayout::bind(image.types(), image.symbols()).value();
+  const PageCacheReader reads(blind);
+  FileHasher hasher(reads, file(), 1U << 20);
+  auto each = reader();
+  while (hasher.step(each)) {
+  }
+  EXPECT_EQ(hasher.result().status, FileHash::Status::Partial);
+}
+
+TEST_F(PageCacheTest, HugePagesAreNotRead) {
+  image.make_file(8 * 4096);
+  image.store_pages(8, 1);
+  image.set_magic(0x958458f6);
+  auto once = reader();
+  EXPECT_EQ(pages.file_of(image.mapping(), once).error().code, FaultCode::Malformed);
+}
+
+TEST_F(PageCacheTest, AFileBehindAnOverlayHasItsSizeAndTimes) {
+  image.make_file(1000);
+  const CachedFile layer = file();
+  CachedFile front = layer;
+  front.magic = 0x794c7630; // overlayfs
+  EXPECT_TRUE(layer.can_stand_behind(front));
+  EXPECT_FALSE(front.can_stand_behind(front));
+  front.changed_nanoseconds += 1; // of the same size, and another
+  EXPECT_FALSE(layer.can_stand_behind(front));
+}
+
 TEST_F(PageCacheTest, EvictedAndSwappedPagesMakeItPartial) {
   image.make_file(10 * 4096);
   image.store_pages(10, 1);

@@ -22,7 +22,14 @@ Result<CachedFile> ProcessFiles::executable(const ProcessIdentity &process,
     return fault(FaultCode::NotFound);
   }
   const auto task = tasks_.find(process, reader);
-  return task ? executables_->find(*task, reader) : tl::unexpected(task.error());
+  if (!task) {
+    return tl::unexpected(task.error());
+  }
+  auto file = executables_->find(*task, reader);
+  if (!is_unchanged(*task, reader, layout_.task)) {
+    return fault(FaultCode::NotFound, task->address.raw()); // its mm may be another's by now
+  }
+  return file;
 }
 
 FileHasher ProcessFiles::hasher(const CachedFile &file, std::uint64_t most_bytes) const {

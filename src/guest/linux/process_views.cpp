@@ -22,7 +22,8 @@ void ProcessViews::search_memory(ProcessesSeen &seen, CrossViews::Leads &leads,
     return;
   }
   const TaskScan scan(*views_.layout(), *views_.pids());
-  const auto found = scan.run(GuestVirtual(seen.processes.front().identity.task), reader);
+  KernelReader own(reader.space(), reader.budget()); // RAM full of false tasks costs the scan alone
+  const auto found = scan.run(GuestVirtual(seen.processes.front().identity.task), own);
   if (!found) {
     seen.completeness.lost(found.error());
     return;

@@ -42,7 +42,9 @@ Result<Sock> SockReader::decode(const ObjectCopy &copy, bool is_full) {
   }
   sock.family = family == kFamilyInet ? IpFamily::V4 : IpFamily::V6;
   sock.net = copy.pointer(layout_.net);
-  sock.ipv6_only = copy.number(layout_.ipv6_only) != 0;
+  if (layout_.ipv6_only) {
+    sock.ipv6_only = copy.number(*layout_.ipv6_only) != 0;
+  }
   std::tie(sock.local, sock.remote) = ends_of(copy, sock.family, layout_);
 
   // A minisock is recognised before anything that only a whole sock has is looked at.

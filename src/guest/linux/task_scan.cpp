@@ -69,7 +69,7 @@ Result<ScanResult> TaskScan::run(GuestVirtual known, KernelReader &reader) const
   for (const PhysicalRange &range : memory.ranges()) {
     for (std::uint64_t done = 0; done < range.length; done += kChunkBytes) {
       const auto count = std::min<std::uint64_t>(chunk.size(), range.length - done);
-      if (result.bytes > kMostBytes || result.tasks.size() >= kMostTasks) {
+      if (result.bytes > kMostBytes || result.tasks.size() >= kMostTasks || reader.cut_short()) {
         result.whole = false;
         return result;
       }
@@ -98,6 +98,7 @@ Result<ScanResult> TaskScan::run(GuestVirtual known, KernelReader &reader) const
       }
     }
   }
+  result.whole = result.whole && !reader.cut_short();
   return result;
 }
 

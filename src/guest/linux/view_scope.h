@@ -8,7 +8,7 @@ namespace outguard::guest {
 enum class ViewScope : std::uint8_t {
   None,
   Kernel, ///< all that the kernel keeps; cheap
-  Memory, ///< also who waits for a socket, and all of RAM for what has a task's shape
+  Memory, ///< also all of RAM, for what has a task's shape
 };
 
 } // namespace outguard::guest

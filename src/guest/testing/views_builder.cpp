@@ -46,6 +46,7 @@ ViewsBuilder::ViewsBuilder(LinuxImage &image) : image_(image) {
 
   tasklist_lock_ = memory.allocate(8);
   image_.symbols().add("tasklist_lock", tasklist_lock_);
+  image_.symbols().add("css_set_lock", memory.allocate(8));
   set_table_ = memory.allocate(128 * 8);
   image_.symbols().add("css_set_table", set_table_);
 
