@@ -152,6 +152,44 @@ TEST_P(GenerationsTest, AProcessThatEndedIsNotToldWithAnothersProgram) {
   }
 }
 
+TEST_P(GenerationsTest, AProgramsFileThatWasGivenUpIsNotToldUnderItsNextName) {
+  for (std::size_t moment = 0;; ++moment) {
+    LinuxImage image;
+    if (GetParam() == Memory::Costly) {
+      image.builder().memory().make_costly();
+    }
+    const GuestVirtual task = image.add_process({.pid = 80, .exe = "/bin/old"});
+    const GuestVirtual mm(image.get(task, "task_struct", "mm"));
+    const GuestVirtual file(image.get(mm, "mm_struct", "exe_file"));
+    const GuestVirtual next = image.open_file("/bin/new");
+    const GuestVirtual others = image.dentry("/bin/others");
+    auto guest = LinuxGuest::attach(image.kernel());
+    FakeMemory &memory = image.builder().memory();
+    memory.clear_calls();
+    bool changed = false;
+    memory.before_read([&](std::size_t number) {
+      if (number == moment && !changed) { // prctl(PR_SET_MM_EXE_FILE), and the file is another's
+        changed = true;
+        memory.before_read({});
+        image.set(mm, "mm_struct", "exe_file", next.raw());
+        image.set(file, "file", "f_path.dentry", others.raw());
+      }
+    });
+    const auto seen = guest->processes();
+    memory.before_read({});
+    for (const ProcessSeen &row : seen.processes) {
+      if (row.identity.pid == 80) {
+        ASSERT_TRUE(row.exe);
+        EXPECT_TRUE(row.exe->raw() == "/bin/old" || row.exe->raw() == "/bin/new")
+            << row.exe->raw() << " when it changed at read " << moment;
+      }
+    }
+    if (!changed) {
+      break;
+    }
+  }
+}
+
 TEST_P(GenerationsTest, AListThatMovesIsWalkedAgainOverFreshBytes) {
   for (std::size_t moment = 0;; ++moment) {
     LinuxImage image;

@@ -1,14 +1,22 @@
 #include "guest/linux/kernel_reader.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace outguard::guest {
 
 template <class Source, class Address>
 Result<void> KernelReader::charged_read(Source &source, Address address,
                                         std::span<std::uint8_t> out) {
-  if (!budget_.step() || !budget_.take_bytes(out.size())) {
+  if (!budget_.step()) {
+    return fault(FaultCode::LimitReached, address.raw());
+  }
+  return counted_read(source, address, out);
+}
+
+template <class Source, class Address>
+Result<void> KernelReader::counted_read(Source &source, Address address,
+                                        std::span<std::uint8_t> out) {
+  if (!budget_.take_bytes(out.size())) {
     return fault(FaultCode::LimitReached, address.raw());
   }
   const auto done = source.read(address, out);
@@ -37,6 +45,24 @@ Result<void> KernelReader::read(GuestVirtual address, std::span<std::uint8_t> ou
   return charged_read(space_, address, out);
 }
 
+Result<void> KernelReader::read(GuestVirtual object, const Extent &extent,
+                                std::span<std::uint8_t> out) {
+  if (extent.part_count <= 1) {
+    return read(object.plus_wrapping(extent.begin), out);
+  }
+  if (!budget_.step()) {
+    return fault(FaultCode::LimitReached, object.raw());
+  }
+  for (const Extent::Part &part : std::span(extent.parts).first(extent.part_count)) {
+    const auto done = counted_read(space_, object.plus_wrapping(part.begin),
+                                   out.subspan(part.begin - extent.begin, part.end - part.begin));
+    if (!done) {
+      return done;
+    }
+  }
+  return {};
+}
+
 Result<void> KernelReader::read_physical(GuestPhysical address, std::span<std::uint8_t> out) {
   return charged_read(space_.memory(), address, out);
 }
@@ -59,18 +85,8 @@ Result<GuestVirtual> KernelReader::pointer(GuestVirtual address) {
 
 Result<void> ObjectCopy::load(KernelReader &reader, GuestVirtual address) {
   address_ = address;
-  return reader.read(address.plus_wrapping(extent_.begin), bytes_);
-}
-
-std::uint64_t ObjectCopy::number(const Member &member) const {
-  const auto field = bytes(member);
-  std::uint64_t value = 0;
-  std::memcpy(&value, field.data(), field.size()); // at most 8: StructBinder saw to it
-  if (member.bit_size != 0) {
-    value >>= member.bit_offset;
-    value &= (std::uint64_t{1} << member.bit_size) - 1;
-  }
-  return value;
+  return reader.read(address, extent_,
+                     {large_.empty() ? small_.data() : large_.data(), extent_.size()});
 }
 
 } // namespace outguard::guest

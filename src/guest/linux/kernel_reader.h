@@ -9,7 +9,10 @@
 // generation, renew() the next. What reads the same in two generations held at the moment between
 // them.
 
+#include <array>
+#include <cassert>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <vector>
@@ -27,6 +30,9 @@ public:
   }
 
   [[nodiscard]] Result<void> read(GuestVirtual address, std::span<std::uint8_t> out);
+  /// The extent's parts, each to its place in `out`, which has the whole extent's size: one step.
+  [[nodiscard]] Result<void> read(GuestVirtual object, const Extent &extent,
+                                  std::span<std::uint8_t> out);
   [[nodiscard]] Result<void> read_physical(GuestPhysical address, std::span<std::uint8_t> out);
   [[nodiscard]] Result<GuestVirtual> pointer(GuestVirtual address);
   /// Call once an element that costs no read; false: the walk must end.
@@ -47,6 +53,9 @@ private:
   template <class Source, class Address>
   [[nodiscard]] Result<void> charged_read(Source &source, Address address,
                                           std::span<std::uint8_t> out);
+  template <class Source, class Address> // by its bytes alone
+  [[nodiscard]] Result<void> counted_read(Source &source, Address address,
+                                          std::span<std::uint8_t> out);
 
   const AddressSpace &space_;
   WalkBudget budget_;
@@ -55,7 +64,8 @@ private:
 
 class ObjectCopy {
 public:
-  explicit ObjectCopy(Extent extent) : extent_(extent), bytes_(extent.size()) {}
+  explicit ObjectCopy(const Extent &extent)
+      : extent_(extent), large_(extent.size() > kSmall ? extent.size() + kWord : 0) {}
 
   /// Copies the structure at `address`; on failure the copy is unspecified.
   [[nodiscard]] Result<void> load(KernelReader &reader, GuestVirtual address);
@@ -70,13 +80,35 @@ public:
     return GuestVirtual(number(member));
   }
   [[nodiscard]] std::span<const std::uint8_t> bytes(const Member &member) const {
-    return std::span(bytes_).subspan(member.offset - extent_.begin, member.size);
+    assert(extent_.is_copied(member));
+    return std::span(data(), extent_.size()).subspan(member.offset - extent_.begin, member.size);
   }
 
 private:
+  /// Nearly every object fits: task_struct's bound members lie within 3 to 4 KiB.
+  static constexpr std::size_t kSmall = 4096;
+  static constexpr std::size_t kWord = 8; ///< behind the last member: see number()
+  [[nodiscard]] const std::uint8_t *data() const {
+    return large_.empty() ? small_.data() : large_.data();
+  }
+
   Extent extent_;
-  std::vector<std::uint8_t> bytes_;
   GuestVirtual address_;
+  std::vector<std::uint8_t> large_;
+  std::array<std::uint8_t, kSmall + kWord>
+      small_; ///< not initialised: load() fills what members lie in
 };
+
+inline std::uint64_t ObjectCopy::number(const Member &member) const {
+  std::uint64_t value = 0; // little-endian; bytes() has at least eight from here on
+  std::memcpy(&value, bytes(member).data(), sizeof value);
+  assert(member.size >= 1 && member.size <= sizeof value); // StructBinder saw to it
+  const unsigned above = (64 - member.size * 8) & 63;
+  value = value << above >> above;
+  if (member.bit_size != 0) {
+    value = value >> member.bit_offset & ((std::uint64_t{1} << member.bit_size) - 1);
+  }
+  return value;
+}
 
 } // namespace outguard::guest

@@ -23,7 +23,7 @@ std::optional<GuestVirtual> ListWalk::node(Completeness &completeness) {
     break_off(completeness);
     return std::nullopt;
   }
-  if (reader_.budget().exhausted() || !reader_.step()) {
+  if (reader_->budget().exhausted() || !reader_->step()) {
     give_up({FaultCode::LimitReached, node_.raw()}, completeness);
     return std::nullopt;
   }
@@ -34,8 +34,8 @@ bool ListWalk::accept(ListLinks links, Completeness &completeness) {
   if (links.back != from_) {
     if (retries_ < kMostRetries) {
       ++retries_;
-      reader_.renew();
-      const auto again = reader_.pointer(from_);
+      reader_->renew();
+      const auto again = reader_->pointer(from_);
       if (!again) {
         give_up(again.error(), completeness);
       } else {
@@ -67,13 +67,13 @@ bool ListWalk::accept(ListLinks links, Completeness &completeness) {
 
 void ListWalk::break_off(Completeness &completeness) {
   ended_ = true;
-  reader_.renew(); // for who walks it again
+  reader_->renew(); // for who walks it again
   completeness.lost(PartialReason::ListBroken, {FaultCode::Malformed, node_.raw()});
 }
 
 void ListWalk::give_up(Fault where, Completeness &completeness) {
   ended_ = true;
-  reader_.renew();
+  reader_->renew();
   completeness.lost(where);
 }
 

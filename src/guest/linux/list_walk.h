@@ -29,10 +29,12 @@ public:
   /// another chain under us). nullopt: the marker is not known, null and any odd value will do.
   ListWalk(KernelReader &reader, GuestVirtual head, GuestVirtual first,
            std::optional<GuestVirtual> end)
-      : reader_(reader), end_(end), from_(head), node_(first) {}
+      : reader_(&reader), end_(end), from_(head), node_(first) {}
 
   /// The node to copy now; nullopt at the end, or when the walk was given up (see completeness).
   [[nodiscard]] std::optional<GuestVirtual> node(Completeness &completeness);
+  /// Where it stands, an address or a marker.
+  [[nodiscard]] GuestVirtual position() const { return node_; }
   /// Null or odd: no node is there.
   [[nodiscard]] static bool is_marker(GuestVirtual value) {
     return value.is_null() || (value.raw() & 1) != 0;
@@ -45,7 +47,7 @@ public:
 private:
   void break_off(Completeness &completeness);
 
-  KernelReader &reader_;
+  KernelReader *reader_;
   std::optional<GuestVirtual> end_;
   GuestVirtual from_; ///< the node before node_
   GuestVirtual node_;

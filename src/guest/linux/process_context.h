@@ -14,13 +14,6 @@
 
 namespace outguard::guest {
 
-/// Members of task_struct beside those of Task that lead to the context. Null: unknown.
-struct ContextLinks {
-  GuestVirtual thread_pid; ///< struct pid
-  GuestVirtual css_set;
-  friend bool operator==(const ContextLinks &, const ContextLinks &) = default;
-};
-
 class ContextMemo {
 public:
   /// A task that changed may hold new objects at addresses seen before.
@@ -43,18 +36,15 @@ private:
 
 class ContextReader {
 public:
-  explicit ContextReader(const TypeTable &types);
+  explicit ContextReader(const TypeTable &types)
+      : credentials_(types), namespaces_(types), cgroups_(types) {}
 
-  [[nodiscard]] ContextLinks links(GuestVirtual task, KernelReader &reader) const;
-  void read(const Task &task, const ContextLinks &links, ContextMemo &memo, KernelReader &reader,
-            ProcessSeen &seen) const;
+  void read(const Task &task, ContextMemo &memo, KernelReader &reader, ProcessSeen &seen) const;
 
 private:
   CredentialsReader credentials_;
   NamespaceReader namespaces_;
   CgroupReader cgroups_;
-  Extent task_;
-  std::optional<Member> thread_pid_, css_set_; ///< of task_struct
 };
 
 } // namespace outguard::guest

@@ -1,6 +1,7 @@
 #include "guest/linux/process_walker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "guest/linux/argument_reader.h"
 
@@ -12,11 +13,11 @@ constexpr std::size_t kMostAncestors = 64; ///< deeper trees exist only to be fu
 constexpr std::size_t kMostThreads = 2048; ///< told of one process: they fit one message
 constexpr std::int32_t kInitPid = 1;
 
-/// All that was followed for a row still leads to the same objects, so none of them was freed.
 bool is_led_alike(const Task &now, const Task &before) {
   return now.identity() == before.identity() && now.pid == before.pid && now.mm == before.mm &&
          now.parent == before.parent && now.cred == before.cred && now.nsproxy == before.nsproxy &&
-         now.signal == before.signal;
+         now.signal == before.signal && now.thread_pid == before.thread_pid &&
+         now.css_set == before.css_set;
 }
 
 } // namespace
@@ -44,11 +45,12 @@ LinuxProcessWalker::Shared LinuxProcessWalker::shared_of_walk(KernelReader &read
   return shared;
 }
 
-bool LinuxProcessWalker::read_program(const Task &task, const Shared &shared, KernelReader &reader,
-                                      ProcessSeen &seen) const {
+void LinuxProcessWalker::read_program(Shared &shared, KernelReader &reader, Draft &draft) const {
+  ProcessSeen &seen = draft.seen;
   ObjectCopy mm(layout_.process.mm);
-  if (!mm.load(reader, task.mm)) {
-    return false;
+  if (!mm.load(reader, draft.task.mm)) {
+    seen.torn = true;
+    return;
   }
   auto arguments =
       read_arguments(mm.pointer(layout_.process.mm_pgd), mm.pointer(layout_.process.mm_arg_start),
@@ -57,10 +59,10 @@ bool LinuxProcessWalker::read_program(const Task &task, const Shared &shared, Ke
     seen.cmdline = std::move(arguments->words);
     seen.cmdline_cut = arguments->cut;
   }
+  draft.exe = mm.pointer(layout_.process.mm_exe_file);
   ObjectCopy file(layout_.file.file);
-  const GuestVirtual exe = mm.pointer(layout_.process.mm_exe_file);
-  if (!shared.root || exe.is_null() || !file.load(reader, exe)) {
-    return true;
+  if (!shared.root || draft.exe.is_null() || !file.load(reader, draft.exe)) {
+    return;
   }
   auto path =
       paths_.read({file.pointer(layout_.file.path_mount), file.pointer(layout_.file.path_dentry)},
@@ -69,14 +71,12 @@ bool LinuxProcessWalker::read_program(const Task &task, const Shared &shared, Ke
     seen.exe = std::move(path->path);
     seen.exe_deleted = path->deleted;
   }
-  const auto exe_now =
-      reader.pointer(task.mm.plus_wrapping(layout_.process.mm_exe_file.offset)); // prctl can set it
-  return exe_now && *exe_now == exe;
 }
 
-ProcessSeen LinuxProcessWalker::read_once(const Task &task, const ContextLinks &links,
-                                          Shared &shared, KernelReader &reader) const {
-  ProcessSeen seen;
+LinuxProcessWalker::Draft LinuxProcessWalker::read_once(const Task &task, Shared &shared,
+                                                        KernelReader &reader) const {
+  Draft draft{task, {}, {}};
+  ProcessSeen &seen = draft.seen;
   seen.identity = task.identity();
   seen.comm = task.name();
   seen.kernel_thread = task.is_kernel_thread();
@@ -96,40 +96,52 @@ ProcessSeen LinuxProcessWalker::read_once(const Task &task, const ContextLinks &
   if (signal.load(reader, task.signal)) {
     seen.threads = static_cast<std::uint32_t>(signal.number(layout_.signal.nr_threads));
   }
-  context_.read(task, links, shared.context, reader, seen);
+  context_.read(task, shared.context, reader, seen);
   if (seen.kernel_thread || task.mm.is_null()) {
     seen.cmdline.emplace(); // as /proc has it: there, and empty
-  } else if (!read_program(task, shared, reader, seen)) {
-    seen.torn = true;
+  } else {
+    read_program(shared, reader, draft);
   }
-  return seen;
+  return draft;
+}
+
+Result<bool> LinuxProcessWalker::still_holds(Draft &draft, KernelReader &reader) const {
+  const auto now = tasks_.read(draft.task.address, reader);
+  if (!now) {
+    return tl::unexpected(now.error());
+  }
+  const Task before = std::exchange(draft.task, *now);
+  if (now->identity() != before.identity()) {
+    return fault(FaultCode::NotFound, now->address.raw());
+  }
+  if (draft.seen.torn || !is_led_alike(*now, before)) {
+    return false;
+  }
+  if (draft.exe.is_null()) {
+    return true;
+  }
+  const auto exe = reader.pointer( // prctl can set it
+      now->mm.plus_wrapping(layout_.process.mm_exe_file.offset));
+  return exe && *exe == draft.exe;
 }
 
 Result<ProcessSeen> LinuxProcessWalker::row(Task task, Shared &shared, KernelReader &reader) const {
   for (int attempt = 0;; ++attempt) {
-    const ContextLinks links = context_.links(task.address, reader);
-    ProcessSeen seen = read_once(task, links, shared, reader);
-    const Extent &extent = layout_.task.extent; // read after all that hangs on the task
-    reader.renew(task.address.plus_wrapping(extent.begin), extent.size());
-    const auto again = tasks_.read(task.address, reader);
-    if (!again) {
-      return tl::unexpected(again.error());
+    Draft draft = read_once(task, shared, reader);
+    reader.renew(task.address.plus_wrapping(layout_.task.extent.begin), layout_.task.extent.size());
+    reader.renew(task.mm.plus_wrapping(layout_.process.mm_exe_file.offset), sizeof(std::uint64_t));
+    const auto holds = still_holds(draft, reader);
+    if (!holds) {
+      return tl::unexpected(holds.error());
     }
-    const bool is_same =
-        is_led_alike(*again, task) && context_.links(task.address, reader) == links;
-    if (is_same && !seen.torn) {
-      return seen;
+    if (!*holds && attempt < kMostRetries) {
+      shared.context.forget(); // a new object may stand where one that was read has been freed
+      reader.renew();          // likewise
+      task = draft.task;
+      continue;
     }
-    if (again->identity() != task.identity()) {
-      return fault(FaultCode::NotFound, task.address.raw());
-    }
-    if (attempt == kMostRetries) {
-      seen.torn = true;
-      return seen;
-    }
-    shared.context.forget(); // a new object may stand where one that was read has been freed
-    reader.renew();          // likewise
-    task = *again;
+    draft.seen.torn = !*holds;
+    return std::move(draft.seen);
   }
 }
 
@@ -177,14 +189,34 @@ Result<ProcessDetail> LinuxProcessWalker::detail(std::int32_t pid, KernelReader 
   return detail;
 }
 
+/// All are read once, then all are looked at again: two generations of memory for everybody, not
+/// for each. Who changed in between is read anew by itself.
 ProcessesSeen LinuxProcessWalker::walk(KernelReader &reader) const {
   ProcessesSeen seen;
   Shared shared = shared_of_walk(reader);
-  for (const Task &task : tasks_.leaders(reader, seen.completeness)) {
-    if (auto process = row(task, shared, reader)) {
+  const auto leaders = tasks_.leaders(reader, seen.completeness);
+  std::vector<Draft> drafts;
+  drafts.reserve(leaders.size());
+  for (const Task &task : leaders) {
+    drafts.push_back(read_once(task, shared, reader));
+  }
+  reader.renew();
+  std::vector<Result<bool>> looks;
+  looks.reserve(drafts.size());
+  for (Draft &draft : drafts) {
+    looks.push_back(still_holds(draft, reader));
+  }
+  shared.context.forget();
+  seen.processes.reserve(drafts.size());
+  for (std::size_t index = 0; index < drafts.size(); ++index) {
+    Draft &draft = drafts[index];
+    auto process = looks[index].and_then([&](bool holds) -> Result<ProcessSeen> {
+      return holds ? std::move(draft.seen) : row(draft.task, shared, reader);
+    });
+    if (process) {
       if (process->torn) {
         seen.completeness.lost(PartialReason::KeptChanging,
-                               {FaultCode::NotFound, task.address.raw()});
+                               {FaultCode::NotFound, draft.task.address.raw()});
       }
       seen.processes.push_back(std::move(*process));
     } else if (process.error().code != FaultCode::NotFound) {

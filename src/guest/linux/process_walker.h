@@ -41,13 +41,19 @@ private:
     ContextMemo context;
   };
   [[nodiscard]] Shared shared_of_walk(KernelReader &reader) const;
+  /// What was read once, and what led there.
+  struct Draft {
+    Task task;
+    GuestVirtual exe; ///< struct file
+    ProcessSeen seen;
+  };
   /// NotFound: the process ended, its task is another's now. Other faults tell nothing about it.
   [[nodiscard]] Result<ProcessSeen> row(Task task, Shared &shared, KernelReader &reader) const;
-  [[nodiscard]] ProcessSeen read_once(const Task &task, const ContextLinks &links, Shared &shared,
-                                      KernelReader &reader) const;
-  /// False: it runs another program by now.
-  [[nodiscard]] bool read_program(const Task &task, const Shared &shared, KernelReader &reader,
-                                  ProcessSeen &seen) const;
+  [[nodiscard]] Draft read_once(const Task &task, Shared &shared, KernelReader &reader) const;
+  void read_program(Shared &shared, KernelReader &reader, Draft &draft) const;
+  /// The second look, of a later generation than the first: does all that was followed still lead
+  /// to the same objects, so that none of them was freed? Else the task as it is now is in `draft`.
+  [[nodiscard]] Result<bool> still_holds(Draft &draft, KernelReader &reader) const;
   [[nodiscard]] std::optional<PathPoint> root_of(const Task &task, KernelReader &reader) const;
 
   const LinuxLayout &layout_;

@@ -9,10 +9,12 @@ namespace {
 /// The kernel makes at most 512 Ki buckets by itself; thash_entries= may ask for more.
 constexpr std::uint64_t kMostBuckets = std::uint64_t{1} << 22;
 constexpr std::size_t kChunkBytes = 65536;
-constexpr std::size_t kMostSocks = std::size_t{1} << 17; ///< in one walk: 20 MiB
+constexpr std::size_t kMostSocks = std::size_t{1} << 17;  ///< in one walk: 20 MiB
+constexpr std::size_t kMostChains = std::size_t{1} << 16; ///< side by side: 10 MiB
 constexpr std::uint32_t kPointerBytes = 8;
-constexpr std::uint32_t kMostBroken = 64; ///< chains; a table with more is no table
-constexpr int kMostRetries = 3;           ///< of a chain that changed into nonsense under the walk
+constexpr std::uint32_t kMostBroken = 64;     ///< chains; a table with more is no table
+constexpr std::uint32_t kMostSuspects = 1024; ///< likewise, before any of them is walked again
+constexpr int kMostRetries = 3; ///< of a chain that changed into nonsense under the walk
 
 /// What the chains of one table end with: null, or (number of the bucket + something) * 2 + 1. Any
 /// empty bucket tells it (include/linux/list_nulls.h, INIT_HLIST_NULLS_HEAD).
@@ -44,7 +46,11 @@ public:
       : reader(use_reader), completeness(use_completeness), socks_(layout.socket),
         node_(layout.socket.node) {}
 
-  void follow(const Buckets &buckets);
+  /// Gathers the chains of one table.
+  void add(const Buckets &buckets);
+  /// Follows all that were gathered, side by side and in the order of addresses: a page that holds
+  /// socks of many chains is then fetched once a step, however large the tables.
+  void follow();
   [[nodiscard]] std::vector<Sock> finish();
   /// True the first time that this table is named.
   [[nodiscard]] bool is_new(GuestVirtual table) { return seen_.emplace(table, true).second; }
@@ -55,63 +61,113 @@ public:
 private:
   using End = std::optional<GuestVirtual>;
 
-  void follow_chain(GuestVirtual head, GuestVirtual first, End end);
-  [[nodiscard]] Completeness follow_once(GuestVirtual head, GuestVirtual first, End end);
+  struct Chain {
+    GuestVirtual head;
+    End end;
+    std::uint32_t table = 0;
+    ListWalk walk;
+    Completeness outcome;
+  };
+  /// How many chains of a table did not end well.
+  struct Trouble {
+    std::uint32_t suspects = 0; ///< the first time
+    std::uint32_t broken = 0;   ///< nor later
+  };
+  /// One sock of it; false when it ends.
+  [[nodiscard]] bool step(Chain &chain);
+  /// Again, one that changed into nonsense under the walk.
+  void retry(Chain &chain);
 
   SockReader socks_;
   Member node_;
   std::map<GuestVirtual, bool> seen_;
+  std::vector<Chain> chains_;
+  std::vector<Trouble> troubles_; ///< of each table
   std::vector<Sock> found_;
 };
 
-Completeness SocketTables::Pass::follow_once(GuestVirtual head, GuestVirtual first, End end) {
-  Completeness outcome;
-  ListWalk walk(reader, head, first, end);
-  while (const auto node = walk.node(outcome)) {
-    const auto sock = socks_.read(node->minus_wrapping(node_.offset), reader);
-    if (!sock && sock.error().code != FaultCode::NotFound) {
-      walk.give_up(sock.error(), outcome);
-    } else if (found_.size() == kMostSocks) {
-      walk.give_up({FaultCode::LimitReached, node->raw()}, outcome);
-    } else if (walk.accept(socks_.links(), outcome) && sock) {
-      found_.push_back(*sock);
-    }
+bool SocketTables::Pass::step(Chain &chain) {
+  const auto node = chain.walk.node(chain.outcome);
+  if (!node) {
+    return false;
   }
-  return outcome;
+  const auto sock = socks_.read(node->minus_wrapping(node_.offset), reader);
+  if (!sock && sock.error().code != FaultCode::NotFound) {
+    chain.walk.give_up(sock.error(), chain.outcome);
+  } else if (found_.size() == kMostSocks) {
+    chain.walk.give_up({FaultCode::LimitReached, node->raw()}, chain.outcome);
+  } else if (chain.walk.accept(socks_.links(), chain.outcome) && sock) {
+    found_.push_back(*sock);
+  }
+  return true;
 }
 
-void SocketTables::Pass::follow_chain(GuestVirtual head, GuestVirtual first, End end) {
-  Completeness outcome = follow_once(head, first, end);
-  for (int retry = 0; retry < kMostRetries && !outcome.complete(); ++retry) {
-    const auto again = reader.pointer(head);
-    if (!again) {
+void SocketTables::Pass::retry(Chain &chain) {
+  for (int attempt = 0; attempt < kMostRetries && !chain.outcome.complete(); ++attempt) {
+    const auto first = reader.pointer(chain.head);
+    if (!first) {
       break;
     }
-    outcome = follow_once(head, *again, end); // what is found twice is dropped in the end
+    chain.walk = ListWalk(reader, chain.head, *first, chain.end);
+    chain.outcome = {};
+    while (step(chain)) { // what is found twice is dropped in the end
+    }
   }
-  if (!outcome.complete()) {
-    completeness.lost(outcome.reason, outcome.fault);
+  if (!chain.outcome.complete()) {
+    ++troubles_[chain.table].broken;
+    completeness.lost(chain.outcome.reason, chain.outcome.fault);
   }
 }
 
-void SocketTables::Pass::follow(const Buckets &buckets) {
+void SocketTables::Pass::follow() {
+  using Next = std::pair<GuestVirtual, std::uint32_t>; // node, and whose
+  std::vector<Next> open, going_on;
+  for (const Chain &chain : chains_) {
+    open.emplace_back(chain.walk.position(), static_cast<std::uint32_t>(open.size()));
+  }
+  for (; !open.empty(); open.swap(going_on)) {
+    std::ranges::sort(open);
+    going_on.clear();
+    for (const auto &[node, number] : open) {
+      Chain &chain = chains_[number];
+      Trouble &trouble = troubles_[chain.table];
+      if (trouble.suspects > kMostSuspects) {
+        chain.outcome.lost(PartialReason::ListBroken, {FaultCode::Malformed, node.raw()});
+      } else if (step(chain)) {
+        if (const GuestVirtual next = chain.walk.position(); next != chain.end) {
+          going_on.emplace_back(next, number);
+        }
+      } else if (!chain.outcome.complete()) {
+        ++trouble.suspects;
+      }
+    }
+  }
+  for (Chain &chain : chains_) {
+    if (!chain.outcome.complete() && troubles_[chain.table].broken <= kMostBroken) {
+      retry(chain);
+    }
+  }
+  chains_.clear();
+}
+
+void SocketTables::Pass::add(const Buckets &buckets) {
   if (buckets.count > kMostBuckets) {
     completeness.lost(PartialReason::BudgetExhausted,
                       {FaultCode::LimitReached, buckets.first.raw()});
   }
   const std::uint64_t count = std::min(buckets.count, kMostBuckets);
   const std::uint64_t per_chunk = std::max<std::uint64_t>(kChunkBytes / buckets.stride, 1);
+  const auto table = static_cast<std::uint32_t>(troubles_.size());
+  troubles_.emplace_back();
   std::vector<std::uint8_t> chunk;
   ChainEnds ends;
-  const std::uint32_t broken_before = completeness.left_out;
-  for (std::uint64_t done = 0; done < count; done += per_chunk) {
-    if (completeness.left_out - broken_before > kMostBroken) {
-      return;
-    }
+  for (std::uint64_t done = 0; done < count && troubles_[table].broken <= kMostBroken;
+       done += per_chunk) {
     const GuestVirtual start = buckets.first.plus_wrapping(done * buckets.stride);
     const std::uint64_t here = std::min(per_chunk, count - done);
     chunk.resize(here * buckets.stride);
     if (const auto read = reader.read(start, chunk); !read) {
+      ++troubles_[table].broken;
       completeness.lost(read.error());
       continue;
     }
@@ -126,19 +182,33 @@ void SocketTables::Pass::follow(const Buckets &buckets) {
     for (std::uint64_t index = 0; index < here; ++index) {
       const GuestVirtual first = head_of(index);
       const auto end = ends.of(done + index);
-      if (first != end && completeness.left_out - broken_before <= kMostBroken) {
-        follow_chain(start.plus_wrapping(index * buckets.stride + buckets.head), first, end);
+      if (first == end) {
+        continue;
+      }
+      const GuestVirtual head = start.plus_wrapping(index * buckets.stride + buckets.head);
+      chains_.push_back({head, end, table, ListWalk(reader, head, first, end), {}});
+      if (chains_.size() == kMostChains) {
+        follow();
       }
     }
   }
 }
 
 std::vector<Sock> SocketTables::Pass::finish() {
-  std::ranges::sort(found_, {}, &Sock::address);
-  found_.erase(std::unique(found_.begin(), found_.end(),
-                           [](const Sock &a, const Sock &b) { return a.address == b.address; }),
-               found_.end());
-  return std::move(found_);
+  std::vector<std::pair<GuestVirtual, std::uint32_t>> order; // socks are long, and sorted by little
+  order.reserve(found_.size());
+  for (const Sock &sock : found_) {
+    order.emplace_back(sock.address, static_cast<std::uint32_t>(order.size()));
+  }
+  std::ranges::sort(order);
+  std::vector<Sock> sorted;
+  sorted.reserve(order.size());
+  for (const auto &[address, index] : order) {
+    if (sorted.empty() || sorted.back().address != address) {
+      sorted.push_back(found_[index]);
+    }
+  }
+  return sorted;
 }
 
 SocketTables::SocketTables(const LinuxLayout &layout, const SymbolTable &symbols)
@@ -160,19 +230,19 @@ void SocketTables::find_tcp(GuestVirtual hashinfo, Pass &pass) const {
   }
   const GuestVirtual established = copy.pointer(layout.established);
   if (pass.is_new(established)) {
-    pass.follow(
+    pass.add(
         {established, copy.number(layout.established_mask) + 1, layout.established_bucket_size, 0});
   }
   if (layout.listening) {
-    pass.follow({hashinfo.plus_wrapping(layout.listening->offset),
-                 layout.listening->size / layout.listen_bucket_size, layout.listen_bucket_size,
-                 layout.listen_bucket_head});
+    pass.add({hashinfo.plus_wrapping(layout.listening->offset),
+              layout.listening->size / layout.listen_bucket_size, layout.listen_bucket_size,
+              layout.listen_bucket_head});
     return;
   }
   const GuestVirtual listening = copy.pointer(layout.listening2);
   if (pass.is_new(listening)) {
-    pass.follow({listening, copy.number(layout.listening2_mask) + 1, layout.listen_bucket_size,
-                 layout.listen_bucket_head});
+    pass.add({listening, copy.number(layout.listening2_mask) + 1, layout.listen_bucket_size,
+              layout.listen_bucket_head});
   }
 }
 
@@ -186,8 +256,8 @@ void SocketTables::find_udp(GuestVirtual table, Pass &pass) const {
     pass.completeness.lost(loaded.error());
     return;
   }
-  pass.follow({copy.pointer(layout.udp_slots), copy.number(layout.udp_mask) + 1,
-               layout.udp_slot_size, layout.udp_slot_head});
+  pass.add({copy.pointer(layout.udp_slots), copy.number(layout.udp_mask) + 1, layout.udp_slot_size,
+            layout.udp_slot_head});
 }
 
 void SocketTables::find_namespaces(Pass &pass) const {
@@ -246,7 +316,7 @@ std::vector<Sock> SocketTables::walk(KernelReader &reader, Completeness &complet
     find_udp(*udplite_, pass);
   }
   const auto heads_inside = [&](GuestVirtual table, const Member &heads) {
-    pass.follow({table.plus_wrapping(heads.offset), heads.size / kPointerBytes, kPointerBytes, 0});
+    pass.add({table.plus_wrapping(heads.offset), heads.size / kPointerBytes, kPointerBytes, 0});
   };
   if (raw_v4_) {
     heads_inside(*raw_v4_, layout_.table.raw_slots);
@@ -259,6 +329,7 @@ std::vector<Sock> SocketTables::walk(KernelReader &reader, Completeness &complet
   if (ping_ && layout_.table.ping_slots) {
     heads_inside(*ping_, *layout_.table.ping_slots);
   }
+  pass.follow();
   return pass.finish();
 }
 

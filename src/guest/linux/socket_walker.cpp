@@ -5,6 +5,8 @@
 #include <tuple>
 #include <utility>
 
+#include "guest/linux/socket_order.h"
+
 namespace outguard::guest {
 namespace {
 
@@ -18,11 +20,6 @@ constexpr WalkBudget kSearchBudget{100'000, std::uint64_t{64} << 20};
 constexpr std::size_t kMostDoubts = 1024;
 constexpr std::uint64_t kReadsOfDoubt = 16; ///< two looks, twice, and its holders
 constexpr auto kTcp = static_cast<std::uint8_t>(IpProtocol::Tcp);
-
-auto order_of(const SocketRow &row) {
-  return std::tie(row.sock.protocol, row.sock.raw, row.sock.family, row.sock.local, row.sock.remote,
-                  row.sock.net, row.sock.address);
-}
 
 /// Does a sock of this kind stand in one of the tables that SocketTables walks, at all times but
 /// the moments when the kernel has it locked? (TCP: net/ipv4/tcp.c, tcp_set_state; UDP and ping:
@@ -377,8 +374,7 @@ void LinuxSocketWalker::Join::finish() {
   std::ranges::sort(table_.others, {}, [](const OtherRow &row) {
     return std::tuple(row.other.seen.family, row.netns, row.inode, row.other.seen.sock);
   });
-  std::ranges::sort(table_.rows,
-                    [](const auto &a, const auto &b) { return order_of(a) < order_of(b); });
+  table_.rows = in_order(table_.rows);
 }
 
 SocketTable LinuxSocketWalker::walk(KernelReader &reader, SocketScope scope) const {

@@ -6,6 +6,8 @@ namespace outguard::guest {
 namespace {
 
 constexpr std::uint32_t kPointerBytes = 8;
+/// Members nearer to one another than this are one part: four cache lines cost no more than a read.
+constexpr std::uint32_t kWorthSkipping = 256;
 
 bool is_integer_size(std::uint32_t size) {
   return size == 1 || size == 2 || size == 4 || size == kPointerBytes;
@@ -28,13 +30,33 @@ void StructBinder::miss(std::string_view path) {
   }
 }
 
+bool Extent::is_copied(const Member &member) const {
+  const auto holds = [&member](const auto &stretch) {
+    return stretch.begin <= member.offset && member.offset + member.size <= stretch.end;
+  };
+  return holds(*this) &&
+         (part_count == 0 || std::any_of(parts.begin(), parts.begin() + part_count, holds));
+}
+
 void StructBinder::include(const Member &member) {
-  if (extent_.size() == 0) {
-    extent_ = {member.offset, member.offset + member.size};
-  } else {
-    extent_.begin = std::min(extent_.begin, member.offset);
-    extent_.end = std::max(extent_.end, member.offset + member.size);
+  included_.push_back({member.offset, member.offset + member.size});
+}
+
+Extent StructBinder::extent() const {
+  std::vector<Extent::Part> sorted = included_;
+  std::ranges::sort(sorted, {}, &Extent::Part::begin);
+  Extent extent;
+  for (const Extent::Part &part : sorted) {
+    const bool is_first = extent.part_count == 0;
+    if (is_first || (part.begin > extent.end && part.begin - extent.end >= kWorthSkipping &&
+                     extent.part_count < Extent::kMostParts)) {
+      extent.parts.at(extent.part_count++) = part;
+    }
+    extent.begin = is_first ? part.begin : extent.begin;
+    extent.end = std::max(extent.end, part.end);
+    extent.parts.at(extent.part_count - 1).end = extent.end;
   }
+  return extent;
 }
 
 Member StructBinder::number(std::initializer_list<std::string_view> paths) {

@@ -3,21 +3,33 @@
 // structure is worth copying. The first member that this kernel lacks is remembered by name.
 // Borrows the type table. Types come from the guest: an implausible offset counts as missing.
 
+#include <array>
 #include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "guest/symbols/type_table.h"
 
 namespace outguard::guest {
 
-/// The bytes [begin, end) of a structure that hold all its bound members: fetched by one read.
+/// The bytes [begin, end) of a structure that hold all its bound members. Where those lie far
+/// apart, as in task_struct, only the parts that hold some are copied.
 struct Extent {
+  struct Part {
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+  };
+  static constexpr std::size_t kMostParts = 6;
+
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
+  std::array<Part, kMostParts> parts{}; ///< in order, apart from one another
+  std::uint32_t part_count = 0;         ///< 0: all of it is one part
 
   [[nodiscard]] std::uint32_t size() const { return end - begin; }
+  [[nodiscard]] bool is_copied(const Member &member) const;
 };
 
 /// The largest structure bound is struct net, about 5 KiB (task_struct: 9 KiB, its first 4 KiB
@@ -43,7 +55,7 @@ public:
 
   /// Makes a member part of the extent.
   void include(const Member &member);
-  [[nodiscard]] Extent extent() const { return extent_; }
+  [[nodiscard]] Extent extent() const;
 
 private:
   [[nodiscard]] std::optional<Member> find(std::string_view path) const;
@@ -52,7 +64,7 @@ private:
   const TypeTable &types_;
   std::string_view type_;
   std::string &missing_;
-  Extent extent_;
+  std::vector<Extent::Part> included_;
 };
 
 } // namespace outguard::guest

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "guest/linux/kernel_reader.h"
 #include "guest/linux/linux_layout.h"
 #include "guest/linux/struct_binder.h"
 #include "guest/testing/linux_image.h"
@@ -20,6 +21,38 @@ TEST(StructBinder, ExtentCoversWhatWasBound) {
   EXPECT_EQ(binder.extent().begin, 16U);
   EXPECT_EQ(binder.extent().end, 108U);
   EXPECT_TRUE(missing.empty());
+}
+
+TEST(StructBinder, MembersFarApartAreCopiedInParts) {
+  GuestImageBuilder image;
+  const GuestVirtual object = image.allocate(8192);
+  image.put<std::uint64_t>(object.plus_wrapping(24), 24);
+  image.put<std::uint64_t>(object.plus_wrapping(300), 300);
+  image.put<std::uint64_t>(object.plus_wrapping(6000), 6000);
+  FakeTypeTable types;
+  types.add_member("thing", "low", {24, 8, 0, 0});
+  types.add_member("thing", "near", {150, 8, 0, 0});
+  types.add_member("thing", "middle", {300, 8, 0, 0});
+  types.add_member("thing", "far", {6000, 8, 0, 0});
+  types.add_member("thing", "unbound", {3000, 8, 0, 0});
+  std::string missing;
+  StructBinder binder(types, "thing", missing);
+  const Member far = binder.pointer("far"); // in no order
+  const Member low = binder.pointer("low");
+  static_cast<void>(binder.pointer("near"));
+  const Member middle = binder.pointer("middle");
+  const Extent extent = binder.extent();
+  EXPECT_EQ(extent.size(), 6008U - 24U);
+  EXPECT_EQ(extent.part_count, 2U) << "what lies near is one part";
+  EXPECT_FALSE(extent.is_copied(binder.place("unbound")));
+  const AddressSpace space = image.space();
+  KernelReader reader(space, {2, 1000});
+  ObjectCopy copy(extent);
+  ASSERT_TRUE(copy.load(reader, object)) << "not its 6 KB, and one step";
+  EXPECT_EQ(copy.number(low), 24U);
+  EXPECT_EQ(copy.number(middle), 300U);
+  EXPECT_EQ(copy.number(far), 6000U);
+  EXPECT_EQ(reader.budget().steps_left(), 1U);
 }
 
 TEST(StructBinder, TakesTheFirstNameThatExists) {

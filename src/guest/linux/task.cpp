@@ -52,6 +52,8 @@ Task decode_task(const ObjectCopy &copy, const TaskLayout &layout) {
   task.parent = copy.pointer(layout.real_parent);
   task.signal = copy.pointer(layout.signal);
   task.sighand = copy.pointer(layout.sighand);
+  task.thread_pid = layout.thread_pid ? copy.pointer(*layout.thread_pid) : GuestVirtual{};
+  task.css_set = layout.css_set ? copy.pointer(*layout.css_set) : GuestVirtual{};
   task.tasks = links_of(copy, layout.tasks);
   task.threads = links_of(copy, layout.thread_node);
   return task;

@@ -23,8 +23,9 @@ struct Task {
   std::uint64_t flags = 0;
   std::array<char, 16> comm{};
   GuestVirtual mm, files, fs, nsproxy, cred, parent, signal, sighand;
-  ListLinks tasks;   ///< among thread-group leaders
-  ListLinks threads; ///< among the threads of the group
+  GuestVirtual thread_pid, css_set; ///< null also where this kernel's types lack them
+  ListLinks tasks;                  ///< among thread-group leaders
+  ListLinks threads;                ///< among the threads of the group
 
   [[nodiscard]] bool is_kernel_thread() const;
   /// No other thread is left in the group: both links lead to the list's head.

@@ -1,7 +1,8 @@
 #include "guest/linux/unlisted_processes.h"
 
+#include <algorithm>
 #include <map>
-#include <set>
+#include <utility>
 
 #include "guest/linux/list_walk.h"
 
@@ -53,12 +54,8 @@ class UnlistedProcesses::Search {
 public:
   Search(const UnlistedProcesses &from, KernelReader &reader) : from_(from), reader_(reader) {}
 
-  void know(GuestVirtual task) {
-    if (const auto kin = from_.read(task, reader_)) {
-      numbers_.insert(kin->number);
-      known_.emplace(task, *kin);
-    }
-  }
+  /// Those that are listed, all at once.
+  void know(std::span<const Task> listed);
   void ask_parents();
   void ask_numbers();
   [[nodiscard]] std::vector<GuestVirtual> finish() { return std::move(found_); }
@@ -70,48 +67,83 @@ private:
     return foreign_ < kMostForeign && found_.size() < kMostFound && !reader_.budget().exhausted();
   }
 
+  struct Known {
+    GuestVirtual task;
+    Kin kin;
+    bool is_child = false; ///< somebody's list of children has led to it
+  };
+  [[nodiscard]] Known *find(GuestVirtual task);
+
   const UnlistedProcesses &from_;
   KernelReader &reader_;
-  std::map<GuestVirtual, Kin> known_;
-  std::set<GuestVirtual> numbers_; ///< struct pids of the known
+  std::vector<Known> listed_;         ///< sorted by task
+  std::vector<GuestVirtual> numbers_; ///< sorted: their struct pids
+  std::map<GuestVirtual, Known> met_; ///< nearly always none
   std::vector<GuestVirtual> found_;
   std::size_t foreign_ = 0;
 };
 
+void UnlistedProcesses::Search::know(std::span<const Task> listed) {
+  const auto add = [this](GuestVirtual task) {
+    if (const auto kin = from_.read(task, reader_)) {
+      listed_.push_back({task, *kin});
+      numbers_.push_back(kin->number);
+    }
+  };
+  listed_.reserve(listed.size() + 1);
+  numbers_.reserve(listed.size() + 1);
+  add(from_.init_task_);
+  std::ranges::for_each(listed, add, &Task::address);
+  std::ranges::sort(listed_, {}, &Known::task);
+  std::ranges::sort(numbers_);
+}
+
+UnlistedProcesses::Search::Known *UnlistedProcesses::Search::find(GuestVirtual task) {
+  const auto at = std::ranges::lower_bound(listed_, task, {}, &Known::task);
+  if (at != listed_.end() && at->task == task) {
+    return &*at;
+  }
+  const auto met = met_.find(task);
+  return met != met_.end() ? &met->second : nullptr;
+}
+
 void UnlistedProcesses::Search::meet(GuestVirtual task) {
   ++foreign_;
-  know(task);
-  const auto met = known_.find(task);
-  if (met != known_.end() && met->second.lives && met->second.leader == task &&
-      from_.is_attached(task, reader_)) {
+  const auto kin = from_.read(task, reader_);
+  if (!kin || !met_.try_emplace(task, Known{task, *kin}).second) {
+    return;
+  }
+  if (kin->lives && kin->leader == task && from_.is_attached(task, reader_)) {
     found_.push_back(task);
   }
 }
 
 void UnlistedProcesses::Search::ask_parents() {
-  std::vector<GuestVirtual> parents;
-  for (const auto &[task, kin] : known_) {
-    parents.push_back(task);
+  std::vector<const Known *> parents; // what they point to stays: listed_ grows no more
+  for (const Known &known : listed_) {
+    parents.push_back(&known);
   }
-  std::set<GuestVirtual> children;
+  for (const auto &[task, known] : met_) {
+    parents.push_back(&known);
+  }
   for (std::size_t next = 0; next < parents.size() && has_room(); ++next) { // grows
-    const GuestVirtual head = parents[next].plus_wrapping(from_.children_.offset);
-    GuestVirtual node = known_.at(parents[next]).first_child;
+    const GuestVirtual head = parents[next]->task.plus_wrapping(from_.children_.offset);
+    GuestVirtual node = parents[next]->kin.first_child;
     while (node != head && has_room()) {
-      const GuestVirtual child = node.minus_wrapping(from_.sibling_.offset);
-      if (!children.insert(child).second) {
-        break; // another's list, or a circle
-      }
-      if (!known_.contains(child)) {
-        meet(child);
+      const GuestVirtual task = node.minus_wrapping(from_.sibling_.offset);
+      Known *child = find(task);
+      if (child == nullptr) {
+        meet(task);
+        child = find(task);
+        if (child == nullptr) {
+          break; // cannot be read
+        }
         parents.push_back(child);
       }
-      const auto kin = known_.find(child);
-      if (kin == known_.end()) {
-        parents.pop_back(); // cannot be read
-        break;
+      if (std::exchange(child->is_child, true)) {
+        break; // another's list, or a circle
       }
-      node = kin->second.next_sibling;
+      node = child->kin.next_sibling;
     }
   }
 }
@@ -122,12 +154,12 @@ void UnlistedProcesses::Search::ask_numbers() {
   }
   Completeness unused; // who is listed was found; this only adds
   for (const GuestVirtual number : from_.pids_->slots(reader_, unused)) {
-    if (numbers_.contains(number) || !has_room()) {
+    if (std::ranges::binary_search(numbers_, number) || !has_room()) {
       continue;
     }
     ++foreign_;
     const auto pid = from_.pids_->read(number, reader_);
-    if (pid && !pid->leader.is_null() && !known_.contains(pid->leader)) {
+    if (pid && !pid->leader.is_null() && find(pid->leader) == nullptr) {
       meet(pid->leader);
     }
   }
@@ -139,10 +171,7 @@ std::vector<GuestVirtual> UnlistedProcesses::find(std::span<const Task> listed,
     return {};
   }
   Search search(*this, reader);
-  search.know(init_task_);
-  for (const Task &task : listed) {
-    search.know(task.address);
-  }
+  search.know(listed);
   search.ask_numbers();
   search.ask_parents();
   return search.finish();

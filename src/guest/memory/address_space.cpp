@@ -16,7 +16,6 @@ constexpr std::uint64_t kFrame = 0x000f'ffff'ffff'f000;
 
 constexpr std::uint64_t kPageShift = 12;
 constexpr std::uint64_t kPageBytes = 1U << kPageShift;
-constexpr std::uint64_t kLargeShift = 21;
 constexpr int kTableLevel = 1;   ///< entries map 4 KiB
 constexpr int kLargestLevel = 3; ///< entries may map 1 GiB
 
@@ -30,11 +29,16 @@ GuestPhysical entry_address(GuestPhysical table, GuestVirtual address, int level
 
 } // namespace
 
-AddressSpace::AddressSpace(MemoryReader &memory, GuestPhysical root, PagingLevels levels)
-    : memory_(&memory), root_(GuestPhysical(root.raw() & kFrame)), levels_(levels) {}
+AddressSpace::AddressSpace(MemoryReader &memory, GuestPhysical root, PagingLevels levels,
+                           Remember remember)
+    : memory_(&memory), root_(GuestPhysical(root.raw() & kFrame)), levels_(levels),
+      remembered_(static_cast<std::size_t>(remember)) {}
 
 void AddressSpace::forget() {
-  remembered_.fill({});
+  if ((++epoch_ & kRegionMask) == 0) { // from here on tags would repeat
+    std::ranges::fill(remembered_, Upper{});
+    ++epoch_;
+  }
 }
 
 bool AddressSpace::is_canonical(GuestVirtual address) const {
@@ -45,8 +49,7 @@ bool AddressSpace::is_canonical(GuestVirtual address) const {
 
 Result<AddressSpace::Upper> AddressSpace::walk_upper(GuestVirtual address,
                                                      std::uint64_t &absent) const {
-  Upper upper{address.raw() >> kLargeShift, root_, 0, true, true};
-  ++upper.tag;
+  Upper upper{tag_of(address), root_, 0, true, true};
   for (int level = static_cast<int>(levels_); level > kTableLevel; --level) {
     const std::uint64_t block = std::uint64_t{1} << shift_of(level);
     absent = block;
@@ -69,7 +72,7 @@ Result<AddressSpace::Upper> AddressSpace::walk_upper(GuestVirtual address,
     }
     // Bit 12 is PAT here; the address bits below the page size are not part of the frame. The base
     // kept is that of the 2 MiB that hold the address, also inside a 1 GiB page.
-    const std::uint64_t inside = address.raw() & (block - 1) & ~((1U << kLargeShift) - 1);
+    const std::uint64_t inside = address.raw() & (block - 1) & ~kRegionMask;
     upper.base = GuestPhysical((entry & kFrame & ~(block - 1)) | inside);
     upper.page_end = address.raw() | (block - 1);
     return upper;
@@ -82,9 +85,8 @@ Result<Translation> AddressSpace::walk(GuestVirtual address, std::uint64_t &abse
   if (!is_canonical(address)) {
     return fault(FaultCode::Unmapped, address.raw());
   }
-  const std::uint64_t region = address.raw() >> kLargeShift;
-  Upper &slot = remembered_[region % kRemembered];
-  if (slot.tag != region + 1) {
+  Upper &slot = slot_of(address);
+  if (slot.tag != tag_of(address)) {
     const auto found = walk_upper(address, absent);
     if (!found) {
       return tl::unexpected(found.error());
@@ -92,7 +94,7 @@ Result<Translation> AddressSpace::walk(GuestVirtual address, std::uint64_t &abse
     slot = *found;
   }
   if (slot.page_end != 0) {
-    const std::uint64_t inside = address.raw() & ((1U << kLargeShift) - 1);
+    const std::uint64_t inside = address.raw() & kRegionMask;
     return Translation{slot.base.plus_wrapping(inside), slot.page_end - address.raw() + 1,
                        slot.writable, slot.executable};
   }
@@ -143,7 +145,7 @@ Result<MappedPage> AddressSpace::next_mapped(GuestVirtual from, GuestVirtual end
   return fault(FaultCode::NotFound, from.raw());
 }
 
-Result<void> AddressSpace::read(GuestVirtual address, std::span<std::uint8_t> out) const {
+Result<void> AddressSpace::read_by_pages(GuestVirtual address, std::span<std::uint8_t> out) const {
   Result<Translation> found = locate(address);
   while (!out.empty()) {
     if (!found) {

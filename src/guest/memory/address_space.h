@@ -5,9 +5,9 @@
 // the guest runs and may change them, so forget before each scan. Does not own the reader. One
 // thread at a time.
 
-#include <array>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "guest/bytes/address.h"
 #include "guest/bytes/fault.h"
@@ -33,7 +33,13 @@ struct MappedPage {
 
 class AddressSpace {
 public:
-  AddressSpace(MemoryReader &memory, GuestPhysical root, PagingLevels levels);
+  /// How many 2 MiB regions are remembered; a power of two.
+  enum class Remember : std::uint16_t {
+    Few = 2,    ///< for a look or two into a process
+    Many = 512, ///< 1 GiB of the kernel's direct map, in 16 KiB
+  };
+  AddressSpace(MemoryReader &memory, GuestPhysical root, PagingLevels levels,
+               Remember remember = Remember::Many);
 
   [[nodiscard]] Result<GuestPhysical> translate(GuestVirtual address) const;
   [[nodiscard]] Result<Translation> locate(GuestVirtual address) const;
@@ -43,7 +49,14 @@ public:
                                                WalkBudget &budget) const;
 
   /// Fills all of `out` or fails; crosses pages.
-  [[nodiscard]] Result<void> read(GuestVirtual address, std::span<std::uint8_t> out) const;
+  [[nodiscard]] Result<void> read(GuestVirtual address, std::span<std::uint8_t> out) const {
+    const Upper &slot = slot_of(address);
+    if (slot.tag == tag_of(address) && slot.page_end != 0 &&
+        slot.page_end - address.raw() >= out.size()) { // in a large page, as nearly all is
+      return memory_->read(slot.base.plus_wrapping(address.raw() & kRegionMask), out);
+    }
+    return read_by_pages(address, out);
+  }
 
   template <class T> [[nodiscard]] Result<Untrusted<T>> read(GuestVirtual address) const {
     static_assert(std::is_trivially_copyable_v<T>);
@@ -71,13 +84,23 @@ private:
   /// A walk stopped above the last level: the 2 MiB around an address are one page, part of a 1 GiB
   /// page, or a table of 4 KiB pages. The kernel's direct map then costs no read at all.
   struct Upper {
-    std::uint64_t tag = 0;      ///< address / 2 MiB, plus 1; 0: empty
+    std::uint64_t tag = 0;      ///< see tag_of()
     GuestPhysical base;         ///< of the 2 MiB, or of the table
     std::uint64_t page_end = 0; ///< virtual, the last byte of the page; 0: base is a table
     bool writable = false;
     bool executable = false;
   };
-  static constexpr std::size_t kRemembered = 128; ///< 256 MiB of direct map, in 5 KiB
+  static constexpr unsigned kRegionShift = 21;
+  static constexpr std::uint64_t kRegionMask = (std::uint64_t{1} << kRegionShift) - 1;
+
+  [[nodiscard]] Upper &slot_of(GuestVirtual address) const {
+    return remembered_[address.raw() >> kRegionShift & (remembered_.size() - 1)];
+  }
+  /// Of the region in this epoch: never that of an empty slot or of one from before a forget().
+  [[nodiscard]] std::uint64_t tag_of(GuestVirtual address) const {
+    return (address.raw() & ~kRegionMask) | (epoch_ & kRegionMask);
+  }
+  [[nodiscard]] Result<void> read_by_pages(GuestVirtual address, std::span<std::uint8_t> out) const;
 
   /// `absent` tells, when nothing is mapped, the size of the aligned block that is missing as a
   /// whole.
@@ -88,7 +111,8 @@ private:
   MemoryReader *memory_;
   GuestPhysical root_;
   PagingLevels levels_;
-  mutable std::array<Upper, kRemembered> remembered_{};
+  std::uint64_t epoch_ = 1;
+  mutable std::vector<Upper> remembered_;
 };
 
 } // namespace outguard::guest

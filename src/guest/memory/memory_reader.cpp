@@ -2,7 +2,7 @@
 
 namespace outguard::guest {
 
-Result<void> MemoryReader::read(GuestPhysical address, std::span<std::uint8_t> out) {
+Result<void> MemoryReader::read_loop(GuestPhysical address, std::span<std::uint8_t> out) {
   GuestPhysical at = address;
   while (!out.empty()) {
     const auto count = read_some(at, out);

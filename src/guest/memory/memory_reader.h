@@ -4,6 +4,7 @@
 // Read-only by construction: nothing in guest/ can name a write. One thread at a time.
 
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -28,7 +29,15 @@ public:
   virtual ~MemoryReader() = default;
 
   /// Fills all of `out`, or tells why not (then `out` is unspecified). May cross range borders.
-  [[nodiscard]] Result<void> read(GuestPhysical address, std::span<std::uint8_t> out);
+  [[nodiscard]] Result<void> read(GuestPhysical address, std::span<std::uint8_t> out) {
+    const std::uint64_t inside = address.raw() - window_.start.raw();
+    if (out.size() <= window_.most && inside < window_.length &&
+        out.size() <= window_.length - inside) {
+      std::memcpy(out.data(), window_.bytes + inside, out.size());
+      return {};
+    }
+    return read_loop(address, out);
+  }
 
   template <class T> [[nodiscard]] Result<Untrusted<T>> read(GuestPhysical address) {
     static_assert(std::is_trivially_copyable_v<T>);
@@ -53,12 +62,24 @@ public:
   /// The guest's RAM. Stable for the life of the reader.
   [[nodiscard]] virtual std::span<const PhysicalRange> ranges() const = 0;
 
+protected:
+  /// RAM that is mapped here: reads inside need not ask the back end.
+  struct Window {
+    GuestPhysical start;
+    std::uint64_t length = 0; ///< bytes
+    std::size_t most = 0;     ///< longer reads ask all the same
+    const std::uint8_t *bytes = nullptr;
+  };
+  void look_through(const Window &window) { window_ = window; }
+
 private:
+  [[nodiscard]] Result<void> read_loop(GuestPhysical address, std::span<std::uint8_t> out);
   /// Reads up to out.size() bytes starting at `address`; returns how many (at least 1), Unmapped
   /// when no RAM is there, SourceGone when the operating system failed.
   [[nodiscard]] virtual Result<std::size_t> read_some(GuestPhysical address,
                                                       std::span<std::uint8_t> out) = 0;
 
+  Window window_;
   std::uint64_t outside_ = 0;
 };
 

@@ -80,6 +80,7 @@ PageStore::Run PageStore::run_around(std::uint64_t page) {
 }
 
 Result<void> PageStore::fetch(const Run &run) {
+  look_through({}); // its page may make room
   if (next_ + run.count > kPages) {
     next_ = 0;
   }
@@ -115,12 +116,19 @@ Result<std::size_t> PageStore::read_some(GuestPhysical address, std::span<std::u
     }
     kept = find(page);
   }
+  look_through({GuestPhysical(page * kPageBytes), kPageBytes, kPageBytes, kept});
   const std::size_t count = std::min<std::uint64_t>(out.size(), kPageBytes - inside);
   std::memcpy(out.data(), kept + inside, count);
   return count;
 }
 
+void PageStore::renew() {
+  ++generation_;
+  look_through({});
+}
+
 void PageStore::renew(GuestPhysical address, std::size_t length) {
+  look_through({});
   const std::uint64_t last = address.plus_wrapping(length - 1).raw() / kPageBytes;
   for (std::uint64_t page = address.raw() / kPageBytes; page <= last && length != 0; ++page) {
     if (Slot &slot = slots_[index_of(page)]; slot.page == page) {

@@ -24,7 +24,7 @@ public:
 
   [[nodiscard]] std::span<const PhysicalRange> ranges() const override { return source_.ranges(); }
   [[nodiscard]] bool is_costly() const override { return source_.is_costly(); }
-  void renew() override { ++generation_; }
+  void renew() override;
   void renew(GuestPhysical address, std::size_t length) override;
 
 private:

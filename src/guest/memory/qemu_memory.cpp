@@ -113,6 +113,8 @@ Result<std::size_t> QemuMemory::read_some(GuestPhysical address, std::span<std::
   const std::uint64_t inside = address.raw() - region.where.guest_start;
   const std::size_t want = std::min<std::uint64_t>(out.size(), region.where.length - inside);
   if (region.mapped != nullptr && want < kBulkBytes) {
+    look_through({GuestPhysical(region.where.guest_start), region.where.length, kBulkBytes - 1,
+                  region.mapped});
     std::memcpy(out.data(), region.mapped + inside, want);
     return want;
   }
