@@ -1,18 +1,19 @@
-// A valid guest with tasks, threads, sockets, paths and tables; the input is a list of changes to
-// it: pointers that lead back, elsewhere or nowhere, lying sizes, pages taken away. Whatever the
-// guest looks like then, every call must end, and within its budget.
-#include <algorithm>
+// Guests with at least one of everything, in two forms; the input is a list of changes to them:
+// pointers that lead back, elsewhere or nowhere, lying sizes, pages taken away, also while they are
+// read. Whatever the guest looks like then, every call must end, and within its budget.
+//
+// Input: two bytes that choose the guest and what is asked, then changes (ImageMutator).
 #include <array>
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "guest/bytes/byte_cursor.h"
 #include "guest/linux/argument_reader.h"
 #include "guest/linux/linux_guest.h"
-#include "guest/testing/linux_image.h"
+#include "guest/testing/full_image.h"
+#include "guest/testing/image_mutator.h"
 #include "guest/testing/scan_clock.h"
 
 namespace {
@@ -21,263 +22,170 @@ using namespace outguard;
 using namespace outguard::guest;
 
 constexpr std::size_t kMostChanges = 64;
-constexpr std::size_t kMostAsked = 16; ///< processes
-enum Change : std::uint8_t {
-  ToObject, ///< cycles, and objects taken for another kind
-  ToItself,
-  ToWord,
-  ToSmall, ///< lengths, counts, states
-  ToPower, ///< lengths and masks beyond all reason
-  FlipByte,
-  Swap, ///< with another object's word
-  Unmap,
-  UnmapTail ///< the page where the object ends
-};
-constexpr std::uint8_t kChanges = UnmapTail + 1;
+constexpr std::size_t kMostAsked = 6; ///< processes; a list made longer has the same few behind it
+constexpr std::uint64_t kMostHashed = std::uint64_t{4} << 20;
+constexpr std::size_t kMostCalls = 20'000'000; ///< reads: some budgets, with page tables
 
-Endpoint end(std::string_view text) {
-  return Endpoint::parse(text).value();
+ScanClock &the_clock() {
+  static ScanClock clock;
+  return clock;
 }
 
-/// One of everything.
-class Guest {
-public:
-  Guest() {
-    const GuestVirtual net = image_.add_namespace(4026532118);
-    image_.mount_at("/srv");
-    const GuestVirtual web = image_.add_process({.pid = 80, .exe = "/srv/bin/web"});
-    const GuestVirtual child = image_.add_process({.pid = 81, .parent = web, .net = net});
-    image_.add_process({.pid = 3, .exe = "", .flags = 0x200000});
-    image_.add_process({.pid = 82, .exe = "", .exit_state = 0x20});
-    const GuestVirtual thread = image_.add_thread(web, 83, true);
-    image_.add_thread(web, 84);
-    image_.grow_descriptors(child, 1024);
-    image_.hold_plain_file(web, 0);
-    for (std::uint16_t port = 1; port <= 4; ++port) {
-      const auto made = image_.add_socket({.local = {end("10.0.0.1:0").address, port},
-                                           .remote = end("203.0.113.66:4444"),
-                                           .net = port == 4 ? net : GuestVirtual{}});
-      image_.hold(port % 2 == 0 ? web : thread, port, made);
-      image_.hold(child, port * 200U, made);
-    }
-    image_.hold(
-        web, 10,
-        image_.add_socket({.state = 10, .local = end("[::]:443"), .remote = end("[::]:0")}));
-    image_.hold(web, 11,
-                image_.add_socket({.protocol = 17,
-                                   .type = 2,
-                                   .state = 7,
-                                   .local = end("0.0.0.0:53"),
-                                   .remote = end("0.0.0.0:0")}));
-    image_.hold(web, 12,
-                image_.add_socket({.protocol = 1,
-                                   .type = 3,
-                                   .state = 7,
-                                   .local = end("0.0.0.0:1"),
-                                   .remote = end("0.0.0.0:0")}));
-    image_.add_minisock(6, end("10.0.0.1:9"), end("203.0.113.66:4444"));
-    image_.add_minisock(12, end("10.0.0.1:443"), end("203.0.113.66:4444"));
-  }
+/// What one input chooses beside its changes.
+struct Choice {
+  Choice(std::uint8_t first, std::uint8_t second)
+      : form(first % 2 == 0 ? FullImage::Form::Lists : FullImage::Form::Trees),
+        is_costly(first / 2 % 32 == 0), is_known(first / 64 == 0), searches(second % 8 == 0),
+        hashes(second / 8 % 2 == 0) {}
 
-  void change(ByteCursor &input);
-  void visit(bool is_costly);
-  void restore();
-  [[nodiscard]] ScanClock &clock() { return clock_; }
+  FullImage::Form form;
+  bool is_costly; ///< through a PageStore, which takes long to make
+  bool is_known;  ///< attached to, and read, while it was honest
+  bool searches;  ///< all RAM for tasks
+  bool hashes;
+};
+
+class FuzzedGuest {
+public:
+  explicit FuzzedGuest(FullImage::Form form) : image_(form) {}
+
+  void run(const Choice &choice, ByteCursor &input) {
+    FakeMemory &memory = image_.builder().memory();
+    memory.make_costly(choice.is_costly);
+    std::optional<LinuxGuest> guest;
+    if (choice.is_known) {
+      guest = attach();
+      learn(*guest);
+    }
+    for (std::size_t count = 0; count < kMostChanges && mutator_.change(input); ++count) {
+    }
+    memory.clear_calls();
+    if (!guest) {
+      guest = attach();
+    }
+    if (guest) {
+      visit(*guest, choice);
+    }
+    mutator_.restore();
+    if (memory.calls().size() > kMostCalls) {
+      __builtin_trap();
+    }
+  }
 
 private:
-  void set(GuestVirtual at, std::uint64_t value) {
-    if (const auto old = image_.builder().space().read<std::uint64_t>(at)) {
-      words_.push_back({at, old->any_value()});
-      image_.builder().put(at, value);
-    }
+  template <class Call> static auto timed(const char *name, Call call) {
+    return the_clock().time(name, call);
   }
-  [[nodiscard]] GuestVirtual object(std::uint16_t index) const {
-    return image_.objects()[index % image_.objects().size()].address;
+  [[nodiscard]] std::optional<LinuxGuest> attach() {
+    auto guest = timed("attach", [&] { return LinuxGuest::attach(image_.kernel()); });
+    return guest ? std::optional(std::move(*guest)) : std::nullopt;
   }
+  void learn(LinuxGuest &guest) {
+    static_cast<void>(guest.processes());
+    static_cast<void>(guest.sockets());
+  }
+  void visit(LinuxGuest &guest, const Choice &choice);
+  void ask_of_kernel(LinuxGuest &guest, const Choice &choice);
+  void ask_of_process(LinuxGuest &guest, const ProcessSeen &process, const Choice &choice);
+  void hash(LinuxGuest &guest, const ProcessIdentity &process);
 
-  struct Word {
-    GuestVirtual at;
-    std::uint64_t value;
-  };
-  struct Page {
-    GuestVirtual at;
-    GuestPhysical frame;
-  };
-  [[nodiscard]] GuestVirtual word_of(const LinuxImage::Object &object, std::uint8_t choice);
-  void unmap(GuestVirtual at);
-
-  LinuxImage image_;
-  ScanClock clock_;
-  std::vector<Word> words_;
-  std::vector<Page> pages_;
+  FullImage image_;
+  ImageMutator mutator_{image_.builder(), image_.objects()};
 };
 
-/// Of the object's words that say something, the one that `choice` means.
-GuestVirtual Guest::word_of(const LinuxImage::Object &object, std::uint8_t choice) {
-  std::vector<std::uint64_t> words(object.size / sizeof(std::uint64_t));
-  const auto read =
-      image_.builder().space().read(object.address, {reinterpret_cast<std::uint8_t *>(words.data()),
-                                                     words.size() * sizeof(std::uint64_t)});
-  std::vector<std::size_t> used;
-  for (std::size_t index = 0; read && index < words.size(); ++index) {
-    if (words[index] != 0) {
-      used.push_back(index);
-    }
-  }
-  // One in eight changes a word that is zero.
-  const std::size_t index = used.empty() || choice % 8 == 7
-                                ? choice % std::max<std::size_t>(words.size(), 1)
-                                : used[choice / 8 % used.size()];
-  return object.address.plus_wrapping(index * sizeof(std::uint64_t));
-}
-
-void Guest::unmap(GuestVirtual at) {
-  const GuestVirtual page(at.raw() & ~0xfffULL);
-  if (const auto frame = image_.builder().space().translate(page)) {
-    pages_.push_back({page, *frame});
-    image_.builder().unmap(page);
+void FuzzedGuest::ask_of_kernel(LinuxGuest &guest, const Choice &choice) {
+  static_cast<void>(timed("self_check", [&] { return guest.self_check(); }));
+  static_cast<void>(timed("pulse", [&] { return guest.pulse(); }));
+  static_cast<void>(timed("is_run_by", [&] { return guest.is_run_by(image_.registers()); }));
+  static_cast<void>(timed("integrity", [&] { return guest.integrity(); }));
+  static_cast<void>(timed("sockets", [&] { return guest.sockets(); }));
+  static_cast<void>(timed("all_sockets", [&] { return guest.all_sockets(); }));
+  static_cast<void>(timed("views", [&] { return guest.processes(ViewScope::Kernel); }));
+  if (choice.searches) {
+    static_cast<void>(timed("views_scan", [&] { return guest.processes(ViewScope::Memory); }));
   }
 }
 
-void Guest::change(ByteCursor &input) {
-  const auto kind = input.u8();
-  const auto index = input.le16();
-  const auto word = input.u8();
-  const auto payload = input.le16();
-  if (!kind || !index || !word || !payload) {
+void FuzzedGuest::hash(LinuxGuest &guest, const ProcessIdentity &process) {
+  const auto file = timed("executable", [&] { return guest.executable(process); });
+  if (!file) {
     return;
   }
-  const auto &target = image_.objects()[*index % image_.objects().size()];
-  const GuestVirtual at = word_of(target, *word);
-  const auto old = image_.builder().space().read<std::uint64_t>(at);
-  if (!old) {
-    return;
-  }
-  switch (*kind % kChanges) {
-  case ToObject:
-    return set(at, object(*payload).raw() + (std::uint64_t{*payload} >> 10) * 8);
-  case ToItself:
-    return set(at, at.raw());
-  case ToWord:
-    return set(at, input.le64().value_or(0));
-  case ToSmall:
-    return set(at, *payload);
-  case ToPower:
-    return set(at, (std::uint64_t{1} << *payload % 64U) - (*payload >> 15));
-  case FlipByte:
-    return set(at, old->any_value() ^ std::uint64_t{*payload} << (*word % 7U * 8U));
-  case Swap: {
-    const auto &partner = image_.objects()[*payload % image_.objects().size()];
-    const GuestVirtual there = word_of(partner, static_cast<std::uint8_t>(*payload >> 8));
-    if (const auto other = image_.builder().space().read<std::uint64_t>(there)) {
-      set(at, other->any_value());
-      set(there, old->any_value());
-    }
-    return;
-  }
-  case Unmap:
-    return unmap(at);
-  default:
-    return unmap(target.address.plus_wrapping(target.size - 1));
+  FileHasher hasher = guest.hasher(*file, kMostHashed);
+  while (timed("hash_step", [&] { return guest.step(hasher); })) {
   }
 }
 
-void Guest::visit(bool is_costly) {
-  FakeMemory &memory = image_.builder().memory();
-  memory.clear_calls();
-  memory.make_costly(is_costly);
-  auto guest = LinuxGuest::attach(image_.kernel());
-  if (!guest) {
-    return;
+void FuzzedGuest::ask_of_process(LinuxGuest &guest, const ProcessSeen &process,
+                                 const Choice &choice) {
+  const ProcessIdentity &identity = process.identity;
+  static_cast<void>(timed("ancestors", [&] { return guest.ancestors(identity); }));
+  static_cast<void>(timed("fate", [&] { return guest.fate(identity); }));
+  static_cast<void>(timed("describe", [&] { return guest.describe(identity.pid); }));
+  static_cast<void>(timed("maps", [&] { return guest.maps(identity); }));
+  if (choice.hashes) {
+    hash(guest, identity);
   }
-  static_cast<void>(guest->self_check());
-  const auto seen = clock_.time("processes", [&] { return guest->processes(); });
-  static_cast<void>(clock_.time("sockets", [&] { return guest->sockets(); }));
-  static_cast<void>(clock_.time("views", [&] { return guest->processes(ViewScope::Kernel); }));
-  static_cast<void>(clock_.time("all sockets", [&] { return guest->all_sockets(); }));
-  std::size_t asked = 0;
-  for (const auto &process : seen.processes) {
-    if (++asked > kMostAsked) { // a list that was made longer has the same few behind it
-      break;
-    }
-    static_cast<void>(clock_.time("ancestors", [&] { return guest->ancestors(process.identity); }));
-    static_cast<void>(clock_.time("fate", [&] { return guest->fate(process.identity); }));
-    static_cast<void>(
-        clock_.time("describe", [&] { return guest->describe(process.identity.pid); }));
-    static_cast<void>(clock_.time("maps", [&] { return guest->maps(process.identity); }));
-    const auto plan = clock_.time("plan_kill", [&] { return guest->plan_kill(process.identity); });
-    if (plan && plan->patches.size() > kMaxPatches) {
-      __builtin_trap();
-    }
-    if (process.cmdline && process.cmdline->size() > kMostArguments) {
-      __builtin_trap();
-    }
+  const auto plan = timed("plan_kill", [&] { return guest.plan_kill(identity); });
+  if (plan && plan->patches.size() > kMaxPatches) {
+    __builtin_trap();
   }
-  for (const auto &flow : {FlowTuple{6, end("10.0.0.1:2"), end("203.0.113.66:4444")},
-                           FlowTuple{17, end("10.0.0.1:53"), end("203.0.113.66:9")}}) {
-    for (const WallTime when : {WallTime{}, wall_now()}) {
-      static_cast<void>(clock_.time("attribute", [&] { return guest->attribute(flow, when); }));
-    }
-  }
-  constexpr std::size_t kMostCalls = 20'000'000; // some budgets, with page tables
-  if (memory.calls().size() > kMostCalls) {
+  if (process.cmdline && process.cmdline->size() > kMostArguments) {
     __builtin_trap();
   }
 }
 
-void Guest::restore() {
-  for (; !pages_.empty(); pages_.pop_back()) {
-    image_.builder().map_page(image_.builder().root(), pages_.back().at, pages_.back().frame);
+void FuzzedGuest::visit(LinuxGuest &guest, const Choice &choice) {
+  const auto seen = timed("processes", [&] { return guest.processes(); });
+  ask_of_kernel(guest, choice);
+  std::size_t asked = 0;
+  for (const auto &process : seen.processes) {
+    if (++asked > kMostAsked) {
+      break;
+    }
+    ask_of_process(guest, process, choice);
   }
-  for (; !words_.empty(); words_.pop_back()) {
-    image_.builder().put(words_.back().at, words_.back().value);
+  for (const FlowTuple &flow : image_.flows()) {
+    static_cast<void>(timed("attribute", [&] { return guest.attribute(flow, wall_now()); }));
   }
 }
 
-} // namespace
-
-namespace {
-
-Guest &the_guest() {
-  static Guest guest;
-  return guest;
+FuzzedGuest &guest_of(FullImage::Form form) {
+  static FuzzedGuest lists(FullImage::Form::Lists), trees(FullImage::Form::Trees);
+  return form == FullImage::Form::Lists ? lists : trees;
 }
 
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-  Guest &guest = the_guest();
   ByteCursor input({data, size});
-  // One in 32 through a PageStore, which takes long to make.
-  const bool is_costly = input.u8().value_or(1) % 32 == 0;
-  for (std::size_t count = 0; count < kMostChanges && !input.at_end(); ++count) {
-    const std::size_t before = input.position();
-    guest.change(input);
-    if (input.position() == before) {
-      break;
-    }
-  }
-  guest.visit(is_costly);
-  guest.restore();
+  const std::uint8_t first = input.u8().value_or(2), second = input.u8().value_or(0);
+  const Choice choice(first, second);
+  guest_of(choice.form).run(choice, input);
   return 0;
 }
 
 /// For the campaign (tests/fuzz/campaign_main.cpp).
 std::map<std::string, std::uint64_t> take_scan_times();
 std::map<std::string, std::uint64_t> take_scan_times() {
-  return the_guest().clock().take();
+  return the_clock().take();
 }
 
 std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   std::vector<std::vector<std::uint8_t>> seeds(1);
-  for (std::uint8_t kind = 0; kind < kChanges; ++kind) {
-    std::vector<std::uint8_t> seed(1, kind); // the first one through a PageStore
-    for (std::uint8_t number = 0; number < 12; ++number) {
-      const std::array<std::uint8_t, 6> change = {kind,   static_cast<std::uint8_t>(number * 21),
-                                                  0,      static_cast<std::uint8_t>(number * 3),
-                                                  number, 0};
+  for (std::uint8_t kind = 0; kind < ImageMutator::kKinds; ++kind) {
+    std::vector<std::uint8_t> seed{kind, kind};
+    for (std::uint8_t number = 0; number < 8; ++number) {
+      const bool is_late = number % 4 == 3;
+      const std::array<std::uint8_t, 6> change = {
+          static_cast<std::uint8_t>(kind | (is_late ? ImageMutator::kLate : 0)),
+          static_cast<std::uint8_t>(number * 31 + kind * 7),
+          static_cast<std::uint8_t>(number % 2),
+          static_cast<std::uint8_t>(number * 24),
+          static_cast<std::uint8_t>(number * 3),
+          number};
       seed.insert(seed.end(), change.begin(), change.end());
-      if (kind == ToWord) {
+      if (kind == ImageMutator::ToWord) {
         seed.insert(seed.end(), 8, number % 2 == 0 ? 0xff : number);
       }
     }

@@ -10,13 +10,31 @@ void FakeMemory::map(GuestPhysical start, std::uint64_t length) {
   }
   const std::uint64_t last = (start.raw() + length - 1) / kPageBytes;
   for (std::uint64_t page = start.raw() / kPageBytes; page <= last; ++page) {
-    pages_.try_emplace(page);
+    if (find(page) == nullptr) {
+      Page &made = pages_[page];
+      if (page < kNearPages) {
+        near_.resize(std::max<std::size_t>(near_.size(), page + 1));
+        near_[page] = &made;
+      }
+      ranges_.clear();
+    }
   }
-  ranges_.clear();
+}
+
+FakeMemory::Page *FakeMemory::find(std::uint64_t page) {
+  if (page < kNearPages) {
+    return page < near_.size() ? near_[page] : nullptr;
+  }
+  const auto found = pages_.find(page);
+  return found == pages_.end() ? nullptr : &found->second;
 }
 
 void FakeMemory::unmap(GuestPhysical address) {
-  pages_.erase(address.raw() / kPageBytes);
+  const std::uint64_t page = address.raw() / kPageBytes;
+  pages_.erase(page);
+  if (page < near_.size()) {
+    near_[page] = nullptr;
+  }
   ranges_.clear();
 }
 
@@ -26,7 +44,7 @@ void FakeMemory::write(GuestPhysical address, std::span<const std::uint8_t> byte
   while (!bytes.empty()) {
     const std::uint64_t inside = at % kPageBytes;
     const auto count = std::min<std::size_t>(bytes.size(), kPageBytes - inside);
-    std::copy_n(bytes.begin(), count, pages_[at / kPageBytes].data() + inside);
+    std::copy_n(bytes.begin(), count, find(at / kPageBytes)->data() + inside);
     bytes = bytes.subspan(count);
     at += count;
   }
@@ -42,14 +60,14 @@ Result<std::size_t> FakeMemory::read_some(GuestPhysical address, std::span<std::
     reads_left_ = 0;
     return fault(FaultCode::SourceGone, address.raw());
   }
-  const auto page = pages_.find(address.raw() / kPageBytes);
-  if (page == pages_.end()) {
+  const Page *const page = find(address.raw() / kPageBytes);
+  if (page == nullptr) {
     return fault(FaultCode::Unmapped, address.raw());
   }
   const std::uint64_t inside = address.raw() % kPageBytes;
   const auto count = std::min<std::size_t>(
       {out.size(), static_cast<std::size_t>(kPageBytes - inside), most_per_read_});
-  std::copy_n(page->second.data() + inside, count, out.data());
+  std::copy_n(page->data() + inside, count, out.data());
   return count;
 }
 

@@ -55,7 +55,12 @@ private:
   [[nodiscard]] Result<std::size_t> read_some(GuestPhysical address,
                                               std::span<std::uint8_t> out) override;
 
-  std::map<std::uint64_t, Page> pages_;       ///< by page number
+  /// Null: no RAM there.
+  [[nodiscard]] Page *find(std::uint64_t page);
+
+  static constexpr std::uint64_t kNearPages = 65536; ///< found without a search
+  std::map<std::uint64_t, Page> pages_;              ///< by page number
+  std::vector<Page *> near_;
   mutable std::vector<PhysicalRange> ranges_; ///< empty: to be made from pages_
   std::vector<Call> calls_;
   std::size_t most_per_read_ = SIZE_MAX;

@@ -44,6 +44,7 @@ GuestVirtual GuestImageBuilder::allocate(std::uint64_t length, std::uint64_t ali
   const GuestVirtual start(align_up(next_virtual_.raw(), alignment));
   next_virtual_ = start.plus_wrapping(length + kGap);
   map(start, length + kGap);
+  objects_.push_back({start, length});
   return start;
 }
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "guest/memory/address_space.h"
 #include "guest/testing/fake_memory.h"
@@ -57,6 +58,12 @@ public:
   /// levels 0xff11000000000000), every object a gap apart, so that an overrun reads zeros and not a
   /// neighbour.
   [[nodiscard]] GuestVirtual allocate(std::uint64_t length, std::uint64_t alignment = 64);
+  struct Object {
+    GuestVirtual address;
+    std::uint64_t size = 0; ///< bytes
+  };
+  /// All that was allocated so far, by address.
+  [[nodiscard]] const std::vector<Object> &objects() const { return objects_; }
   /// Zeroed physical memory, mapped nowhere.
   [[nodiscard]] GuestPhysical allocate_physical(std::uint64_t length, std::uint64_t alignment = 64);
 
@@ -78,6 +85,7 @@ private:
   PagingLevels levels_;
   GuestPhysical next_physical_;
   GuestVirtual next_virtual_;
+  std::vector<Object> objects_;
   GuestPhysical root_;
 };
 

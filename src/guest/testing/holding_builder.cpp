@@ -9,20 +9,12 @@ constexpr std::uint32_t kMessageFiles = 253; // SCM_MAX_FD
 
 } // namespace
 
-void HoldingBuilder::grow(std::string_view type, std::string_view member, std::uint32_t size) {
-  FakeTypeTable &types = image_.types();
-  const std::string name(type);
-  const std::uint32_t at = (types.size_of(type).value_or(0) + 7) / 8 * 8;
-  types.add_member(name, std::string(member), {at, size, 0, 0});
-  types.add_type(name, at + size);
-}
-
 HoldingBuilder::HoldingBuilder(LinuxImage &image) : image_(image) {
-  grow("sock", "sk_receive_queue.next", 8);
-  grow("sock", "sk_receive_queue.prev", 8);
-  grow("sock", "sk_uid.val", 4);
-  grow("sock", "sk_lock.slock.rlock.raw_lock.val.counter", 4);
-  grow("sock", "sk_lock.owned", 4);
+  image_.grow("sock", "sk_receive_queue.next", 8);
+  image_.grow("sock", "sk_receive_queue.prev", 8);
+  image_.grow("sock", "sk_uid.val", 4);
+  image_.grow("sock", "sk_lock.slock.rlock.raw_lock.val.counter", 4);
+  image_.grow("sock", "sk_lock.owned", 4);
   // Of every family, since LinuxImage makes a socket with the size of struct sock.
   for (const auto &[type, member] :
        std::vector<std::pair<std::string, std::string>>{{"unix_sock", "addr"},
@@ -33,26 +25,26 @@ HoldingBuilder::HoldingBuilder(LinuxImage &image) : image_(image) {
                                                         {"netlink_sock", "node"},
                                                         {"packet_sock", "num"},
                                                         {"packet_sock", "prot_hook.dev"}}) {
-    grow("sock", type + "." + member, 8);
+    image_.grow("sock", type + "." + member, 8);
     const std::uint32_t size = member == "num" ? 2 : 8;
     image_.types().add_member(
         type, member, {image_.types().member("sock", type + "." + member)->offset, size, 0, 0});
   }
-  grow("sk_buff", "next", 8);
-  grow("sk_buff", "prev", 8);
-  grow("sk_buff", "sk", 8);
-  grow("sk_buff", "cb", 48);
+  image_.grow("sk_buff", "next", 8);
+  image_.grow("sk_buff", "prev", 8);
+  image_.grow("sk_buff", "sk", 8);
+  image_.grow("sk_buff", "cb", 48);
   image_.types().add_member("unix_skb_parms", "fp", {16, 8, 0, 0});
-  grow("scm_fp_list", "count", 2);
-  grow("scm_fp_list", "fp", kMessageFiles * 8);
-  grow("io_ring_ctx", "file_table.files", 8);
-  grow("io_ring_ctx", "nr_user_files", 4);
-  grow("io_fixed_file", "file_ptr", 8);
-  grow("unix_address", "len", 4);
-  grow("unix_address", "name", 0);
-  grow("net_device", "name", 16);
+  image_.grow("scm_fp_list", "count", 2);
+  image_.grow("scm_fp_list", "fp", kMessageFiles * 8);
+  image_.grow("io_ring_ctx", "file_table.files", 8);
+  image_.grow("io_ring_ctx", "nr_user_files", 4);
+  image_.grow("io_fixed_file", "file_ptr", 8);
+  image_.grow("unix_address", "len", 4);
+  image_.grow("unix_address", "name", 0);
+  image_.grow("net_device", "name", 16);
   // The first namespace is made already: what lies behind an object is a gap.
-  grow("net", "packet.sklist.first", 8);
+  image_.grow("net", "packet.sklist.first", 8);
   ring_operations_ = image_.builder().allocate(64);
   image_.symbols().add("io_uring_fops", ring_operations_);
 }

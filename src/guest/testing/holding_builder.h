@@ -31,9 +31,6 @@ public:
   SocketObjects add_packet(std::uint64_t inode, std::uint16_t ether_type, std::string_view device);
 
 private:
-  /// Grows the type by a member at its end.
-  void grow(std::string_view type, std::string_view member, std::uint32_t size);
-
   LinuxImage &image_;
   GuestVirtual ring_operations_;
 };

@@ -200,10 +200,20 @@ std::uint64_t LinuxImage::get(GuestVirtual object, std::string_view type, std::s
   return done ? value : 0;
 }
 
+void LinuxImage::grow(std::string_view type, std::string_view member, std::uint32_t size) {
+  const std::string name(type);
+  const std::uint32_t end = (types_.size_of(type).value_or(0) + 7) / 8 * 8;
+  types_.add_member(name, std::string(member), {end, size, 0, 0});
+  types_.add_type(name, end + size);
+}
+
+void LinuxImage::shrink_established(std::uint32_t buckets) {
+  buckets_ = buckets;
+  set(symbols_.find("tcp_hashinfo").value(), "inet_hashinfo", "ehash_mask", buckets - 1);
+}
+
 GuestVirtual LinuxImage::make(std::string_view type) {
-  const std::uint32_t size = types_.size_of(type).value();
-  objects_.push_back({builder_.allocate(size), size});
-  return objects_.back().address;
+  return builder_.allocate(types_.size_of(type).value());
 }
 
 /// list_add_tail(); a head that is still zero is made first.
@@ -386,7 +396,7 @@ void LinuxImage::put_in_table(GuestVirtual sock, const SocketSpec &spec) {
   } else if (spec.state == 10) {
     push(element(listening_, spec.local.port % 32U, 16).plus_wrapping(8), node);
   } else { // two to a bucket, so that chains are walked
-    push(element(established_, next_bucket_ / 2 % kEstablishedBuckets, 8), node);
+    push(element(established_, next_bucket_ / 2 % buckets_, 8), node);
     ++next_bucket_;
   }
 }

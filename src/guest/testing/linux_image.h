@@ -94,15 +94,9 @@ public:
   [[nodiscard]] GuestVirtual init_net() const { return init_net_; }
   [[nodiscard]] GuestVirtual established_table() const { return established_; }
   [[nodiscard]] GuestImageBuilder &builder() { return builder_; }
+  [[nodiscard]] const GuestImageBuilder &builder() const { return builder_; }
   [[nodiscard]] FakeTypeTable &types() { return types_; }
   [[nodiscard]] FakeSymbolTable &symbols() { return symbols_; }
-
-  /// All that was made so far.
-  struct Object {
-    GuestVirtual address;
-    std::uint32_t size = 0; ///< bytes
-  };
-  [[nodiscard]] const std::vector<Object> &objects() const { return objects_; }
 
   /// Where a member lies; 0 when the type has none of that name.
   [[nodiscard]] GuestVirtual at(GuestVirtual object, std::string_view type,
@@ -112,6 +106,10 @@ public:
            std::uint64_t value);
   [[nodiscard]] std::uint64_t get(GuestVirtual object, std::string_view type,
                                   std::string_view member);
+  /// Adds a member behind all others. Objects made before have zeros there: a gap follows each.
+  void grow(std::string_view type, std::string_view member, std::uint32_t size);
+  /// A table of the first `buckets`, a power of two; with one, every hash names the right bucket.
+  void shrink_established(std::uint32_t buckets);
   /// The dentry of a path, made where there is none.
   GuestVirtual dentry(std::string_view path);
   [[nodiscard]] GuestVirtual root_mount() const { return root_mount_; }
@@ -152,9 +150,8 @@ private:
   std::map<std::string, GuestVirtual, std::less<>> dentries_;
   std::map<std::string, GuestVirtual, std::less<>> mounts_;
   std::map<GuestVirtual, GuestVirtual> files_of_sockets_;
-  std::vector<Object> objects_;
   std::uint64_t next_start_ns_ = 1'000'000'000;
-  std::uint32_t next_bucket_ = 0;
+  std::uint32_t next_bucket_ = 0, buckets_ = kEstablishedBuckets;
 };
 
 } // namespace outguard::guest
