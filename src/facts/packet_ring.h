@@ -8,6 +8,9 @@
 
 namespace outguard {
 
+/// Of a frame on the socket of openings: Ethernet, a tag, the longest IPv4 and TCP headers.
+inline constexpr std::uint32_t kMaxOpeningBytes = 14 + 4 + 60 + 60;
+
 struct PacketRing {
   std::string interface; ///< tap it is bound to
   /// A block must hold one whole frame, and a frame on a tap is up to 64 KiB and headers: larger
@@ -20,10 +23,10 @@ struct PacketRing {
   std::uint32_t block_count = 32;
   /// tp_frame_size: the kernel only checks it in V3. Must divide block_size, multiple of 16.
   std::uint32_t frame_size = 2048;
-  /// tp_retire_blk_tov. It is latency of the first packet and idle timer load of the host at once.
-  /// The shortest there is: a process that connects, sends and ends lives for a few of these.
+  /// tp_retire_blk_tov: latency of a match, idle timer load of the host, and with block_count how
+  /// late the sensor may be: 128 ms. Who opened a connection does not wait for it (openings).
   /// Kernels before 6.18 round it up to a jiffy (4 ms at HZ=250).
-  std::uint64_t retire_timeout_ns = 1'000'000;
+  std::uint64_t retire_timeout_ns = 4'000'000;
 
   [[nodiscard]] std::uint64_t bytes() const { return std::uint64_t{block_size} * block_count; }
 

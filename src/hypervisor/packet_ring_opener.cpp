@@ -7,25 +7,18 @@
 #include <sys/socket.h>
 
 #include "hypervisor/network_namespace.h"
+#include "hypervisor/opening_filter.h"
 
 namespace outguard::hypervisor {
 
 namespace {
 
-/// Runs inside the namespace. The socket takes packets only once it is bound: with a protocol from
-/// the start it would first collect those of every device.
-Result<OpenedRing> open_here(const PacketRing &ring) {
-  const unsigned index = ::if_nametoindex(ring.interface.c_str());
-  if (index == 0) {
-    return fail(ErrorCode::NotFound, "no network device " + ring.interface);
-  }
-  OpenedRing opened{Fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), ring};
-  if (!opened.socket) {
-    return fail_errno("packet socket");
-  }
+/// Asked for; the kernel doubles it. Some 300 openings that nobody has looked at yet.
+constexpr int kOpeningsBuffer = 256 * 1024;
+
+Result<void> set_up_ring(const Fd &socket, const PacketRing &ring) {
   const int version = TPACKET_V3;
-  if (::setsockopt(opened.socket.get(), SOL_PACKET, PACKET_VERSION, &version, sizeof version) !=
-      0) {
+  if (::setsockopt(socket.get(), SOL_PACKET, PACKET_VERSION, &version, sizeof version) != 0) {
     return fail_errno("TPACKET_V3");
   }
   constexpr std::uint64_t kMillisecond = 1'000'000;
@@ -36,19 +29,50 @@ Result<OpenedRing> open_here(const PacketRing &ring) {
   request.tp_frame_nr = ring.block_size / ring.frame_size * ring.block_count;
   request.tp_retire_blk_tov =
       static_cast<unsigned>((ring.retire_timeout_ns + kMillisecond - 1) / kMillisecond);
-  if (::setsockopt(opened.socket.get(), SOL_PACKET, PACKET_RX_RING, &request, sizeof request) !=
-      0) {
+  if (::setsockopt(socket.get(), SOL_PACKET, PACKET_RX_RING, &request, sizeof request) != 0) {
     return fail_errno("packet ring of " + ring.interface);
   }
+  return {};
+}
+
+Result<void> set_up_openings(const Fd &socket) {
+  if (::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kOpeningsBuffer,
+                   sizeof kOpeningsBuffer) != 0) {
+    return fail_errno("receive buffer");
+  }
+  return pass_openings_only(socket);
+}
+
+Result<void> bind_to(unsigned device, const Fd &socket) {
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
   address.sll_protocol = htons(ETH_P_ALL);
-  address.sll_ifindex = static_cast<int>(index);
-  if (::bind(opened.socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) !=
-      0) {
-    return fail_errno("bind to " + ring.interface);
+  address.sll_ifindex = static_cast<int>(device);
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0) {
+    return fail_errno("bind of a packet socket");
   }
-  return opened;
+  return {};
+}
+
+/// Runs inside the namespace. A socket takes packets only once it is bound: with a protocol from
+/// the start it would first collect those of every device.
+Result<OpenedRing> open_here(const PacketRing &ring) {
+  const unsigned device = ::if_nametoindex(ring.interface.c_str());
+  if (device == 0) {
+    return fail(ErrorCode::NotFound, "no network device " + ring.interface);
+  }
+  const auto packet_socket = [] {
+    return Fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  };
+  OpenedRing opened{packet_socket(), packet_socket(), ring};
+  if (!opened.socket || !opened.openings) {
+    return fail_errno("packet socket");
+  }
+  return set_up_ring(opened.socket, ring)
+      .and_then([&] { return set_up_openings(opened.openings); })
+      .and_then([&] { return bind_to(device, opened.socket); })
+      .and_then([&] { return bind_to(device, opened.openings); })
+      .map([&] { return std::move(opened); });
 }
 
 } // namespace

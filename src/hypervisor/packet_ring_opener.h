@@ -1,6 +1,7 @@
 #pragma once
-// Opens the packet socket of a tap for a sensor. The ring is set up and bound here, mapped and read
-// there.
+// Opens the packet sockets of a tap for a sensor: the ring, which carries everything and is late by
+// a few milliseconds, and one that hands over openings of connections at once. Set up and bound
+// here, mapped and read there.
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -10,7 +11,8 @@
 namespace outguard::hypervisor {
 
 struct OpenedRing {
-  Fd socket; ///< AF_PACKET, TPACKET_V3, bound, both directions
+  Fd socket;   ///< AF_PACKET, TPACKET_V3, bound, both directions
+  Fd openings; ///< AF_PACKET, bound, with the locked filter of opening_filter.h
   PacketRing ring;
 };
 

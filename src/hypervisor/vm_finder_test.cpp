@@ -433,6 +433,10 @@ TEST_F(LiveQemu, TapsAreFoundInTheirNamespaceAndCaptured) {
                           ring->socket.get(), 0);
     EXPECT_NE(mapped, MAP_FAILED);
     ::munmap(mapped, ring->ring.bytes());
+    int locked = 0;
+    socklen_t size = sizeof locked;
+    EXPECT_EQ(::getsockopt(ring->openings.get(), SOL_SOCKET, SO_LOCK_FILTER, &locked, &size), 0);
+    EXPECT_EQ(locked, 1);
     auto missing = vm->taps[0];
     missing.name = "other";
     EXPECT_EQ(open_packet_ring(*vm, missing).error().code, ErrorCode::NotFound);

@@ -54,8 +54,8 @@ Result<GuestStateSeen> attach(SensorProcess &sensor, AttachMemory request, std::
   return with(*needed);
 }
 
-Result<void> hand_over(SensorProcess &sensor, Request request, int fd) {
-  return sensor.call(std::move(request), {&fd, 1}, kHandOverWait).map([](const Report &) {});
+Result<void> hand_over(SensorProcess &sensor, Request request, const std::vector<int> &fds) {
+  return sensor.call(std::move(request), fds, kHandOverWait).map([](const Report &) {});
 }
 
 } // namespace
@@ -100,11 +100,12 @@ Result<void> open_tap(SensorProcess &sensor, const hypervisor::VmFound &vm,
   if (!opened) {
     return tl::unexpected(opened.error());
   }
-  return hand_over(sensor, OpenTap{std::move(opened->ring)}, opened->socket.get());
+  return hand_over(sensor, OpenTap{std::move(opened->ring)},
+                   {opened->socket.get(), opened->openings.get()});
 }
 
 Result<void> use_intel(SensorProcess &sensor, const Fd &image) {
-  return hand_over(sensor, UseIntel{}, image.get());
+  return hand_over(sensor, UseIntel{}, {image.get()});
 }
 
 } // namespace outguard::launch

@@ -3,22 +3,11 @@
 #include <cstdio>
 #include <cstring>
 
-#include <sys/resource.h>
-
 #include "facts/messages.h"
 #include "guest/linux/sha256.h"
 #include "sensor/intel_service.h"
 #include "sensor/request_loop.h"
 #include "sensor/sandbox.h"
-
-namespace {
-
-/// A process that connects, sends and ends lives for a few milliseconds: a sensor that waits longer
-/// than that for a processor finds its sock without an owner. Where it may not, it runs as others
-/// do.
-constexpr int kGuardPriority = -10;
-
-} // namespace
 
 int main(int argc, char **argv) {
   using namespace outguard;
@@ -30,7 +19,6 @@ int main(int argc, char **argv) {
     return 2;
   }
   if (guards) {
-    static_cast<void>(setpriority(PRIO_PROCESS, 0, kGuardPriority)); // while it is privileged
     guest::Sha256::prepare(); // may open files, which nothing can once the sandbox is entered
   }
   const auto gaps =

@@ -56,23 +56,53 @@ bool names_a_process(const Attribution &attribution) {
 
 } // namespace
 
-Attribution MatchSink::ask_owner(const guest::Flow &flow) {
+Attribution MatchSink::ask_owner(const FlowTuple &tuple, std::int64_t packet_ns) {
   Attribution attribution;
   guest::LinuxGuest *guest = view_.guest();
   if (guest == nullptr) {
     attribution.status = AttributionStatus::Unavailable;
-  } else if (has_ports(flow.tuple)) {
-    const WallTime seen{std::chrono::nanoseconds(flow.last_packet_ns)};
-    attribution = guest->attribute(flow.tuple, seen);
+  } else if (has_ports(tuple)) {
+    attribution = guest->attribute(tuple, WallTime{std::chrono::nanoseconds(packet_ns)});
   }
-  attribution.latency_ns = since_ns(now_ns(), flow.last_packet_ns);
+  attribution.latency_ns = since_ns(now_ns(), packet_ns);
   return attribution;
 }
 
+void MatchSink::on_opening(const guest::DecodedPacket &packet) {
+  const Opening opening{{packet.protocol, packet.source, packet.destination}, packet.sequence};
+  if (view_.guest() == nullptr || openings_.has(opening)) {
+    return;
+  }
+  const std::uint64_t number = notes_.open();
+  if (FlowNote *note = notes_.find(number)) {
+    notes_.keep(*note, ask_owner(opening.tuple, packet.timestamp_ns));
+    openings_.keep(opening, {number, now_ns(), monotonic_now()});
+  }
+  while (const auto surplus = openings_.take_surplus(monotonic_now())) {
+    notes_.close(surplus->note);
+    ++counts_.openings_unused;
+  }
+}
+
+std::uint64_t MatchSink::open_note(const guest::Flow &flow) {
+  if (flow.syn_seen && flow.initiator == FlowDirection::ToRemote) {
+    if (const auto asked = openings_.take({flow.tuple, flow.first_sequence})) {
+      notes_.find(asked->note)->attribution.latency_ns =
+          since_ns(asked->answered_ns, flow.first_packet_ns);
+      ++counts_.openings_used;
+      return asked->note;
+    }
+  }
+  const std::uint64_t number = notes_.open();
+  if (FlowNote *note = notes_.find(number)) {
+    notes_.keep(*note, ask_owner(flow.tuple, flow.first_packet_ns));
+  }
+  return number;
+}
+
 void MatchSink::on_flow_started(guest::Flow &flow) {
-  flow.user = notes_.open();
-  if (FlowNote *note = notes_.find(flow.user)) {
-    notes_.keep(*note, ask_owner(flow));
+  flow.user = open_note(flow);
+  if (const FlowNote *note = notes_.find(flow.user)) {
     ++(names_a_process(note->attribution) ? counts_.flows_attributed : counts_.flows_unattributed);
   }
   if (image_ == nullptr) {
@@ -146,7 +176,7 @@ void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKin
   match.indicator = std::move(*hit);
   // The guest may have been unreadable, or the socket not in its tables yet, at the first packet.
   if (note == nullptr || !names_a_process(note->attribution)) {
-    match.attribution = ask_owner(flow);
+    match.attribution = ask_owner(flow.tuple, flow.last_packet_ns);
     if (note != nullptr) {
       notes_.keep(*note, match.attribution);
     }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "facts/wire.h"
+#include "guest/packets/decode.h"
 #include "guest/packets/live_source.h"
 #include "guest/packets/pcap_file_source.h"
 #include "sensor/mapped_file.h"
@@ -63,6 +64,9 @@ void RequestLoop::run() {
     for (const auto &tap : taps_) {
       items.push_back({tap.broken ? -1 : tap.source->descriptor(), POLLIN, 0});
     }
+    for (const auto &tap : taps_) {
+      items.push_back({tap.openings->descriptor(), POLLIN, 0});
+    }
     const auto sleep = hashes_.has_work() ? milliseconds(0) : kLongestSleep;
     if (::poll(items.data(), items.size(), static_cast<int>(sleep.count())) < 0 && errno != EINTR) {
       return;
@@ -70,9 +74,10 @@ void RequestLoop::run() {
     if (items[0].revents != 0 && !answer_requests()) {
       return;
     }
-    for (std::size_t i = 1; i < items.size(); ++i) {
-      if ((items[i].revents & POLLERR) != 0) {
-        note_error(taps_[i - 1]);
+    const std::size_t watched = items.size() / 2; // a request may have opened one more
+    for (std::size_t i = 0; i < watched; ++i) {
+      if ((items[1 + i].revents & POLLERR) != 0) {
+        note_error(taps_[i]);
       }
     }
     pump_taps();
@@ -135,7 +140,22 @@ void RequestLoop::note_error(Tap &tap) {
   ++tap_errors_;
 }
 
+/// One batch of each tap, so that a flood of them is no reason to leave the rings alone. The latest
+/// first: where the sensor is late, its asker is the most likely one to be there still.
+void RequestLoop::look_at_openings() {
+  guest::DecodedPacket packet;
+  for (auto &tap : taps_) {
+    const auto batch = tap.openings->next().value_or(std::span<const guest::PacketView>{});
+    for (auto view = batch.rbegin(); view != batch.rend(); ++view) {
+      if (!guest::decode(*view, packet)) {
+        sink_.on_opening(packet);
+      }
+    }
+  }
+}
+
 void RequestLoop::pump_taps() {
+  look_at_openings();
   for (auto &tap : taps_) {
     sink_.attach(*tap.pipeline);
     for (int i = 0; i < kBatchesAtOnce && !tap.broken; ++i) {
@@ -161,8 +181,8 @@ void RequestLoop::expire_flows() {
 }
 
 void RequestLoop::answer(std::uint32_t id, const OpenTap &request, Fds &fds) {
-  if (fds.size() != 1 || taps_.size() >= kMaxTaps) {
-    return send(id, Failed{"OpenTap needs one descriptor, and at most 32 taps are watched"});
+  if (fds.size() != 2 || taps_.size() >= kMaxTaps) {
+    return send(id, Failed{"OpenTap needs two descriptors, and at most 32 taps are watched"});
   }
   auto source = guest::LiveSource::open(std::move(fds[0]), request.ring);
   if (!source) {
@@ -171,6 +191,7 @@ void RequestLoop::answer(std::uint32_t id, const OpenTap &request, Fds &fds) {
   }
   auto &tap = taps_.emplace_back();
   tap.source = std::move(*source);
+  tap.openings = std::make_unique<guest::OpeningSource>(std::move(fds[1]));
   static_cast<void>(open_pipeline(tap, request.ring.interface));
   send(id, Done{});
 }
@@ -202,6 +223,7 @@ void RequestLoop::answer(std::uint32_t id, const ReplayCapture &request, Fds &fd
 CountersSeen RequestLoop::count() const {
   CountersSeen total;
   guest::PipelineCounters sum;
+  guest::SourceCounters openings;
   for (const auto &tap : taps_) {
     const auto counters = tap.pipeline->counters();
     total.seen += counters.packets.seen;
@@ -212,6 +234,10 @@ CountersSeen RequestLoop::count() const {
     sum.flows.started += counters.flows.started;
     sum.flows.live += counters.flows.live;
     sum.observables += counters.observables;
+    if (tap.openings != nullptr) {
+      openings.handed_out += tap.openings->counters().handed_out;
+      openings.lost_in_kernel += tap.openings->counters().lost_in_kernel;
+    }
   }
   for (std::size_t i = 0; i < guest::kDropReasons; ++i) {
     if (sum.packets.dropped[i] != 0) {
@@ -224,6 +250,10 @@ CountersSeen RequestLoop::count() const {
   add(total.other, "flows_live", sum.flows.live);
   add(total.other, "flows_attributed", matched.flows_attributed);
   add(total.other, "flows_unattributed", matched.flows_unattributed);
+  add(total.other, "openings_seen", openings.handed_out);
+  add(total.other, "openings_lost", openings.lost_in_kernel);
+  add(total.other, "openings_used", matched.openings_used);
+  add(total.other, "openings_unused", matched.openings_unused);
   add(total.other, "observables", sum.observables);
   add(total.other, "matches", matched.matches);
   add(total.other, "matches_repeated", matched.repeats);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/message_socket.h"
 #include "facts/messages.h"
+#include "guest/packets/opening_source.h"
 #include "guest/packets/packet_pipeline.h"
 #include "guest/packets/packet_source.h"
 #include "sensor/executable_hashes.h"
@@ -28,15 +29,18 @@ public:
   void publish(Report report) override;
 
 private:
-  /// One tap: its ring, and the packet path behind it. Flows of two taps never mix.
+  /// One tap: its ring and the packet path behind it, and its openings, looked at first. Flows of
+  /// two taps never mix.
   struct Tap {
     std::string interface;
     std::unique_ptr<guest::PacketSource> source;
+    std::unique_ptr<guest::OpeningSource> openings;
     std::unique_ptr<guest::PacketPipeline> pipeline;
     bool broken = false; ///< the ring failed (device gone): no longer polled
   };
 
   [[nodiscard]] bool answer_requests();
+  void look_at_openings();
   void pump_taps();
   void note_error(Tap &tap);
   void expire_flows();

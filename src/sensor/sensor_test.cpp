@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "sensor/flow_notes.h"
+#include "sensor/opening_notes.h"
 #include "sensor/sandbox.h"
 
 namespace outguard::sensor {
@@ -85,6 +86,9 @@ TEST_F(SandboxTest, KillsWhatASensorNeverDoes) {
          msghdr header{};
          ::syscall(SYS_sendmsg, 0, &header, 0);
        }},
+      {"send to another socket", [](int) { ::syscall(SYS_sendto, 0, "x", 1, 0, nullptr, 0); }},
+      {"write on another socket", [](int) { ::syscall(SYS_writev, 0, nullptr, 0); }},
+      {"change another socket", [](int) { ::syscall(SYS_setsockopt, 0, 1, 1, nullptr, 0); }},
       {"receive on another socket",
        [](int) {
          msghdr header{};
@@ -140,6 +144,50 @@ TEST(FlowNotes, LongTextIsDroppedBeforeMemoryIs) {
   }
   EXPECT_LT(with_text, 70U);
   EXPECT_GT(with_text, 50U);
+}
+
+Opening opening_of(std::uint16_t port, std::uint32_t sequence) {
+  Opening opening;
+  opening.tuple.protocol = 6;
+  opening.tuple.local.port = port;
+  opening.sequence = sequence;
+  return opening;
+}
+
+TEST(OpeningNotes, AnAnswerIsForOneConnectionAndOnce) {
+  OpeningNotes notes;
+  const auto now = monotonic_now();
+  notes.keep(opening_of(4000, 1), {11, 0, now});
+  notes.keep(opening_of(4000, 2), {12, 0, now}); // the same ends at once again
+  EXPECT_FALSE(notes.take(opening_of(4000, 3)));
+  EXPECT_FALSE(notes.take(opening_of(4001, 1)));
+  EXPECT_EQ(notes.take(opening_of(4000, 2))->note, 12U);
+  EXPECT_FALSE(notes.has(opening_of(4000, 2)));
+  EXPECT_FALSE(notes.take(opening_of(4000, 2)));
+  EXPECT_EQ(notes.take(opening_of(4000, 1))->note, 11U);
+  EXPECT_FALSE(notes.take_surplus(now));
+}
+
+TEST(OpeningNotes, WhatNobodyTakesIsGivenBack) {
+  OpeningNotes notes;
+  const auto start = monotonic_now();
+  for (std::uint32_t i = 1; i <= OpeningNotes::kMost; ++i) {
+    notes.keep(opening_of(4000, i), {i, 0, start});
+  }
+  EXPECT_FALSE(notes.take_surplus(start));
+  EXPECT_TRUE(notes.take(opening_of(4000, 1)));
+  notes.keep(opening_of(5000, 1), {5000, 0, start});
+  EXPECT_FALSE(notes.take_surplus(start)) << "the first one's place was free";
+  notes.keep(opening_of(5000, 2), {5001, 0, start});
+  EXPECT_EQ(notes.take_surplus(start)->note, 2U) << "the oldest one that is left";
+  EXPECT_FALSE(notes.take_surplus(start));
+  const auto later = start + OpeningNotes::kMostAge + std::chrono::nanoseconds(1);
+  std::size_t aged = 0;
+  while (notes.take_surplus(later)) {
+    ++aged;
+  }
+  EXPECT_EQ(aged, OpeningNotes::kMost);
+  EXPECT_FALSE(notes.has(opening_of(5000, 2)));
 }
 
 } // namespace
