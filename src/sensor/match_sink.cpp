@@ -23,6 +23,12 @@ bool has_ports(const FlowTuple &tuple) {
          tuple.protocol == static_cast<std::uint8_t>(IpProtocol::Udp);
 }
 
+/// 0 where the sensor came later than the flow.
+std::int64_t began_ns(const guest::Flow &flow) {
+  const bool is_tcp = flow.tuple.protocol == static_cast<std::uint8_t>(IpProtocol::Tcp);
+  return is_tcp && !flow.syn_seen ? 0 : flow.first_packet_ns;
+}
+
 /// An event has a size limit; a guest may have a socket held by thousands, or names of 4 KiB each.
 /// What does not fit becomes unknown, the first process last.
 void make_fit(MatchSeen &match) {
@@ -56,13 +62,15 @@ bool names_a_process(const Attribution &attribution) {
 
 } // namespace
 
-Attribution MatchSink::ask_owner(const FlowTuple &tuple, std::int64_t packet_ns) {
+Attribution MatchSink::ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
+                                 std::int64_t began_ns) {
   Attribution attribution;
   guest::LinuxGuest *guest = view_.guest();
   if (guest == nullptr) {
     attribution.status = AttributionStatus::Unavailable;
   } else if (has_ports(tuple)) {
-    attribution = guest->attribute(tuple, WallTime{std::chrono::nanoseconds(packet_ns)});
+    attribution = guest->attribute(tuple, WallTime{std::chrono::nanoseconds(packet_ns)},
+                                   WallTime{std::chrono::nanoseconds(began_ns)});
   }
   attribution.latency_ns = since_ns(now_ns(), packet_ns);
   return attribution;
@@ -75,7 +83,7 @@ void MatchSink::on_opening(const guest::DecodedPacket &packet) {
   }
   const std::uint64_t number = notes_.open();
   if (FlowNote *note = notes_.find(number)) {
-    notes_.keep(*note, ask_owner(opening.tuple, packet.timestamp_ns));
+    notes_.keep(*note, ask_owner(opening.tuple, packet.timestamp_ns, packet.timestamp_ns));
     openings_.keep(opening, {number, now_ns(), monotonic_now()});
   }
   while (const auto surplus = openings_.take_surplus(monotonic_now())) {
@@ -95,7 +103,7 @@ std::uint64_t MatchSink::open_note(const guest::Flow &flow) {
   }
   const std::uint64_t number = notes_.open();
   if (FlowNote *note = notes_.find(number)) {
-    notes_.keep(*note, ask_owner(flow.tuple, flow.first_packet_ns));
+    notes_.keep(*note, ask_owner(flow.tuple, flow.first_packet_ns, began_ns(flow)));
   }
   return number;
 }
@@ -176,7 +184,7 @@ void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKin
   match.indicator = std::move(*hit);
   // The guest may have been unreadable, or the socket not in its tables yet, at the first packet.
   if (note == nullptr || !names_a_process(note->attribution)) {
-    match.attribution = ask_owner(flow.tuple, flow.last_packet_ns);
+    match.attribution = ask_owner(flow.tuple, flow.last_packet_ns, began_ns(flow));
     if (note != nullptr) {
       notes_.keep(*note, match.attribution);
     }

@@ -49,7 +49,8 @@ public:
   void on_flow_ended(const guest::Flow &flow, guest::FlowEnd reason) override;
 
 private:
-  [[nodiscard]] Attribution ask_owner(const FlowTuple &tuple, std::int64_t packet_ns);
+  [[nodiscard]] Attribution ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
+                                      std::int64_t began_ns);
   /// The note of what was answered at its opening, if that is known; else a new one.
   [[nodiscard]] std::uint64_t open_note(const guest::Flow &flow);
   void report(guest::Flow &flow, std::uint32_t indicator, ObservableKind kind,

@@ -206,12 +206,13 @@ bool AttributionEngine::is_unchanged(const Rows &rows, const Indexed &from,
   });
 }
 
-Attribution AttributionEngine::without_owner(const FlowTuple &flow, const Rows &rows,
-                                             KernelReader &reader) const {
+Attribution AttributionEngine::without_owner(const FlowTuple &flow, WallTime began,
+                                             const Rows &rows, KernelReader &reader) const {
   const auto looked_up = looked_up_.find(flow);
   for (const Indexed *earlier :
        {looked_up == looked_up_.end() ? nullptr : &looked_up->second, &previous_}) {
-    const Rows before = earlier == nullptr ? Rows{} : earlier->find(flow);
+    const bool is_of_flow = earlier != nullptr && earlier->table.read_at >= began;
+    const Rows before = is_of_flow ? earlier->find(flow) : Rows{};
     if (std::ranges::any_of(before, is_held)) {
       return aged_answer(*earlier, before, reader);
     }
@@ -223,11 +224,12 @@ Attribution AttributionEngine::without_owner(const FlowTuple &flow, const Rows &
   return answer(status, last_, rows, reader);
 }
 
-std::optional<Attribution> AttributionEngine::from_last_table(const FlowTuple &flow, bool may_retry,
+std::optional<Attribution> AttributionEngine::from_last_table(const FlowTuple &flow, WallTime began,
+                                                              bool may_retry,
                                                               KernelReader &reader) const {
   const Match found = match(flow, last_);
   if (found.status == AttributionStatus::NotFound) {
-    return without_owner(flow, found.rows, reader);
+    return without_owner(flow, began, found.rows, reader);
   }
   const bool still_so = is_unchanged(found.rows, last_, reader);
   if (!still_so && may_retry) {
@@ -270,7 +272,7 @@ std::optional<Attribution> AttributionEngine::from_lookup(const FlowTuple &flow,
 }
 
 Attribution AttributionEngine::attribute(const FlowTuple &tuple, WallTime packet_time,
-                                         KernelReader &reader) {
+                                         WallTime began, KernelReader &reader) {
   const FlowTuple flow = normal(tuple);
   bool must_refresh = last_.table.read_at < packet_time || last_.table.read_at == WallTime{};
   if (must_refresh) {
@@ -284,7 +286,7 @@ Attribution AttributionEngine::attribute(const FlowTuple &tuple, WallTime packet
       ++refreshes;
     }
     KernelReader check(reader.space(), kAnswerBudget);
-    if (auto found = from_last_table(flow, refreshes < kMostRefreshes, check)) {
+    if (auto found = from_last_table(flow, began, refreshes < kMostRefreshes, check)) {
       return std::move(*found);
     }
   }

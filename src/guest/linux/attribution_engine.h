@@ -29,7 +29,7 @@ public:
                     FlowLookup lookup)
       : sockets_(sockets), processes_(processes), lookup_(std::move(lookup)) {}
 
-  [[nodiscard]] Attribution attribute(const FlowTuple &tuple, WallTime packet_time,
+  [[nodiscard]] Attribution attribute(const FlowTuple &tuple, WallTime packet_time, WallTime began,
                                       KernelReader &reader);
   /// Reads the table anew, whatever its age.
   const SocketTable &refresh(KernelReader &reader);
@@ -62,9 +62,10 @@ private:
   /// Of this flow alone, read now. nullopt: only a whole table can tell.
   [[nodiscard]] std::optional<Attribution> from_lookup(const FlowTuple &flow, KernelReader &reader);
   /// What the last table says. nullopt, with `may_retry`: the guest says otherwise by now.
-  [[nodiscard]] std::optional<Attribution> from_last_table(const FlowTuple &flow, bool may_retry,
+  [[nodiscard]] std::optional<Attribution> from_last_table(const FlowTuple &flow, WallTime began,
+                                                           bool may_retry,
                                                            KernelReader &reader) const;
-  [[nodiscard]] Attribution without_owner(const FlowTuple &flow, const Rows &rows,
+  [[nodiscard]] Attribution without_owner(const FlowTuple &flow, WallTime began, const Rows &rows,
                                           KernelReader &reader) const;
   /// Sockets bound to the flow's local end and to no remote one. Of listeners the most specific
   /// ones only; what is sent may come from a socket of all addresses as well (SO_REUSEADDR).

@@ -286,6 +286,10 @@ TEST_F(AttributionTest, TheEarlierOwnerOfAnOrphan) {
   EXPECT_EQ(answer.status, AttributionStatus::Cached);
   EXPECT_GT(answer.age_ns, 0U);
   expect_pids(answer, {80});
+
+  const auto next = guest().attribute(flow, wall_now(), wall_now()); // a later connection
+  EXPECT_EQ(next.status, AttributionStatus::OwnerGone) << "the same ends, but not the same flow";
+  expect_pids(next, {});
 }
 
 TEST_F(AttributionTest, NotFoundIsOnlySaidOfAWholeTable) {

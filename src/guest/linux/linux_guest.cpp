@@ -33,13 +33,13 @@ std::unique_ptr<PageStore> keep_pages(Kernel &kernel) {
 
 struct LinuxGuest::Parts {
   Parts(Kernel found, const LinuxLayout &bound, GuestVirtual init_task, WalkBudget call_budget)
-      : kernel(std::move(found)), pages(keep_pages(kernel)), budget(call_budget), layout(bound), pulse(kernel),
-        unlisted(*kernel.types, *kernel.symbols, init_task),
-        tasks(layout.task, layout.signal, init_task), self_check(kernel, layout, tasks), clock(layout.clock, *kernel.symbols),
-        processes(layout, *kernel.types, tasks, clock), sockets(layout, tasks, *kernel.types, *kernel.symbols),
+      : kernel(std::move(found)), pages(keep_pages(kernel)), budget(call_budget), layout(bound),
+        pulse(kernel), unlisted(*kernel.types, *kernel.symbols, init_task),
+        tasks(layout.task, layout.signal, init_task), self_check(kernel, layout, tasks),
+        clock(layout.clock, *kernel.symbols), processes(layout, *kernel.types, tasks, clock),
+        sockets(layout, tasks, *kernel.types, *kernel.symbols),
         attribution(sockets, processes, FlowLookup(layout, tasks, *kernel.types, *kernel.symbols)),
-        killer(layout, tasks, pending_bit()),
-        files(*kernel.types, *kernel.symbols, layout, tasks),
+        killer(layout, tasks, pending_bit()), files(*kernel.types, *kernel.symbols, layout, tasks),
         views(*kernel.types, *kernel.symbols, tasks, processes),
         integrity(*kernel.types, *kernel.symbols),
         gaps(feature_gaps(*kernel.types, *kernel.symbols, layout)) {
@@ -60,7 +60,7 @@ struct LinuxGuest::Parts {
 
   Kernel kernel;
   std::unique_ptr<PageStore> pages; ///< before memory whose reads are costly; else null
-  WalkBudget budget; ///< of one call; copied for each
+  WalkBudget budget;                ///< of one call; copied for each
   LinuxLayout layout;
   KernelPulse pulse;
   UnlistedProcesses unlisted;
@@ -180,9 +180,9 @@ FileHash LinuxGuest::hash_executable(const ProcessIdentity &process) {
   return hashing.result();
 }
 
-Attribution LinuxGuest::attribute(const FlowTuple &tuple, WallTime packet_time) {
+Attribution LinuxGuest::attribute(const FlowTuple &tuple, WallTime packet_time, WallTime began) {
   KernelReader reader = parts_->reader();
-  return parts_->attribution.attribute(tuple, packet_time, reader);
+  return parts_->attribution.attribute(tuple, packet_time, began, reader);
 }
 
 std::vector<Ancestor> LinuxGuest::ancestors(const ProcessIdentity &process) {

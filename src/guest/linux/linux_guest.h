@@ -15,10 +15,10 @@
 #include "facts/process_detail.h"
 #include "facts/write_plan.h"
 #include "guest/bytes/walk_budget.h"
-#include "guest/linux/kernel_pulse.h"
-#include "guest/linux/guest_trouble.h"
 #include "guest/linux/file_hasher.h"
+#include "guest/linux/guest_trouble.h"
 #include "guest/linux/kernel_integrity.h"
+#include "guest/linux/kernel_pulse.h"
 #include "guest/linux/kill_refusal.h"
 #include "guest/linux/memory_map_walker.h"
 #include "guest/linux/view_scope.h"
@@ -48,7 +48,8 @@ public:
   /// What this guest cannot be asked for, and why; see feature_gaps.h.
   [[nodiscard]] const std::vector<std::string> &gaps() const;
 
-  /// Does memory read as this kernel says it should? See self_check.h; cheap, ask again after trouble.
+  /// Does memory read as this kernel says it should? See self_check.h; cheap, ask again after
+  /// trouble.
   [[nodiscard]] tl::expected<void, GuestTrouble> self_check();
 
   /// Does this kernel's time go on, does its memory grow; and do the CPUs still run it?
@@ -80,8 +81,11 @@ public:
   [[nodiscard]] FileHash hash_executable(const ProcessIdentity &process);
 
   /// Whose flow this is. `packet_time` is the host's wall clock at the flow's first packet: a table
-  /// read after it is good enough, an older one is read again. Leaves latency_ns to the caller.
-  [[nodiscard]] Attribution attribute(const FlowTuple &tuple, WallTime packet_time);
+  /// read after it is good enough, an older one is read again. `began`: when this flow did, if its
+  /// first packet was seen; who had these ends before is no answer then, not even a cached one.
+  /// Leaves latency_ns to the caller.
+  [[nodiscard]] Attribution attribute(const FlowTuple &tuple, WallTime packet_time,
+                                      WallTime began = {});
 
   /// Parent first, up to pid 1; short when a parent could not be read.
   [[nodiscard]] std::vector<Ancestor> ancestors(const ProcessIdentity &process);
