@@ -62,7 +62,7 @@ Result<ArgumentsFound> read_arguments(GuestVirtual page_table, GuestVirtual begi
   if (!root) {
     return tl::unexpected(root.error());
   }
-  const AddressSpace space(reader.space().memory(), *root, reader.space().levels(),
+  const AddressSpace space(reader.space().memory().uncached(), *root, reader.space().levels(),
                            AddressSpace::Remember::Few);
   const Memory memory(space, reader);
   const std::uint64_t size = end.raw() - begin.raw();

@@ -58,6 +58,8 @@ public:
   /// Whoever keeps copies reads anew from now on: all of them, or those of a range.
   virtual void renew() {}
   virtual void renew(GuestPhysical /*address*/, std::size_t /*length*/) {}
+  /// The same memory without copies: for what is looked at once, such as a process's page tables.
+  [[nodiscard]] virtual MemoryReader &uncached() { return *this; }
 
   /// The guest's RAM. Stable for the life of the reader.
   [[nodiscard]] virtual std::span<const PhysicalRange> ranges() const = 0;

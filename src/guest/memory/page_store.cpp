@@ -20,19 +20,28 @@ constexpr std::uint16_t bit(std::uint64_t page_of_block) {
 } // namespace
 
 PageStore::PageStore(MemoryReader &source)
-    : source_(source), bytes_(kPages * kPageBytes), index_(kIndexSize), habits_(kHabits) {}
+    : source_(source), bytes_(kPages * kPageBytes), index_(kIndexSize), habits_(kHabits),
+      opened_(kBlocks) {}
 
 std::uint16_t &PageStore::index_of(std::uint64_t page) {
   return index_[spread(page, kIndexSize)];
 }
 
-PageStore::Habit &PageStore::habit_of(std::uint64_t page) {
-  const std::uint64_t block = page / kBlockPages;
-  Habit &habit = habits_[spread(block, kHabits)];
-  if (habit.block != block) {
-    habit = {block, 0};
+PageStore::Habit &PageStore::habit_of(std::uint64_t first) {
+  Habit &habit = habits_[spread(first, kHabits)];
+  if (habit.first != first) {
+    habit = {first, 0};
   }
   return habit;
+}
+
+std::uint64_t PageStore::first_missed(std::uint64_t page) {
+  const std::uint64_t block = page / kBlockPages;
+  Opened &opened = opened_[spread(block, kBlocks)];
+  if (opened.generation != generation_ || opened.first / kBlockPages != block) {
+    opened = {page, generation_};
+  }
+  return opened.first;
 }
 
 bool PageStore::keeps(std::uint64_t page) {
@@ -48,7 +57,7 @@ const std::uint8_t *PageStore::find(std::uint64_t page) {
   Slot &slot = slots_[index];
   if (!slot.asked_for) {
     slot.asked_for = true;
-    habit_of(page).pages |= bit(page % kBlockPages);
+    habit_of(slot.first).pages |= bit(page % kBlockPages);
   }
   return bytes_.data() + index * kPageBytes;
 }
@@ -56,15 +65,15 @@ const std::uint8_t *PageStore::find(std::uint64_t page) {
 /// A page that nobody asked for is not fetched along the next time.
 void PageStore::evict(Slot &slot) {
   if (slot.generation != 0 && !slot.asked_for) {
-    habit_of(slot.page).pages &= static_cast<std::uint16_t>(~bit(slot.page % kBlockPages));
+    habit_of(slot.first).pages &= static_cast<std::uint16_t>(~bit(slot.page % kBlockPages));
   }
   slot = {};
 }
 
-PageStore::Run PageStore::run_around(std::uint64_t page) {
+PageStore::Run PageStore::run_around(std::uint64_t page, std::uint64_t first_of_block) {
   const std::uint64_t inside = page % kBlockPages;
   const std::uint64_t block = page - inside;
-  const std::uint16_t useful = habit_of(page).pages;
+  const std::uint16_t useful = habit_of(first_of_block).pages;
   const auto wants = [&](std::uint64_t at) {
     return (useful & bit(at)) != 0 && !keeps(block + at);
   };
@@ -79,7 +88,7 @@ PageStore::Run PageStore::run_around(std::uint64_t page) {
   return {block + first, last - first + 1};
 }
 
-Result<void> PageStore::fetch(const Run &run) {
+Result<void> PageStore::fetch(const Run &run, std::uint64_t first) {
   look_through({}); // its page may make room
   if (next_ + run.count > kPages) {
     next_ = 0;
@@ -92,7 +101,7 @@ Result<void> PageStore::fetch(const Run &run) {
     return done;
   }
   for (std::uint64_t page = 0; page < run.count; ++page) {
-    slots[page] = {run.first + page, generation_, false};
+    slots[page] = {run.first + page, generation_, first, false};
     index_of(run.first + page) = static_cast<std::uint16_t>(next_ + page);
   }
   next_ += run.count;
@@ -111,7 +120,8 @@ Result<std::size_t> PageStore::read_some(GuestPhysical address, std::span<std::u
   const std::uint8_t *kept = find(page);
   if (kept == nullptr) {
     // Memory that ends inside a page or a run is read as it was asked for.
-    if (!fetch(run_around(page)) && !fetch({page, 1})) {
+    const std::uint64_t first = first_missed(page);
+    if (!fetch(run_around(page, first), first) && !fetch({page, 1}, first)) {
       return direct();
     }
     kept = find(page);
