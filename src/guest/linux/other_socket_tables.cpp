@@ -4,6 +4,7 @@
 
 #include "guest/linux/list_walk.h"
 #include "guest/linux/other_sockets.h"
+#include "guest/linux/sort_unique.h"
 
 namespace outguard::guest {
 namespace {
@@ -180,9 +181,7 @@ void OtherSocketTables::Pass::follow_netlink() {
 }
 
 std::vector<GuestVirtual> OtherSocketTables::Pass::finish() {
-  std::ranges::sort(found_);
-  const auto repeated = std::ranges::unique(found_);
-  found_.erase(repeated.begin(), repeated.end());
+  sort_unique(found_);
   return std::move(found_);
 }
 

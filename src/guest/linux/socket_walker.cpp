@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "guest/linux/socket_order.h"
+#include "guest/linux/sort_unique.h"
 
 namespace outguard::guest {
 namespace {
@@ -168,9 +169,7 @@ void LinuxSocketWalker::Join::add_holders(std::span<const Holder> more, Row &row
   const auto who = [this](const Holder &holder) {
     return std::tuple(table_.leaders[holder.leader].tgid, holder.hold, holder.fd);
   };
-  std::ranges::sort(all, {}, who);
-  const auto repeated = std::ranges::unique(all, {}, who); // a grafted subflow is found both ways
-  all.erase(repeated.begin(), repeated.end());
+  sort_unique(all, who); // a grafted subflow is found both ways
   row.first_holder = static_cast<std::uint32_t>(table_.holders.size());
   row.holder_count = static_cast<std::uint32_t>(all.size());
   row.owner_status = OwnerStatus::Exact;
@@ -239,9 +238,7 @@ void LinuxSocketWalker::Join::add_held(SocketScope scope) {
   const auto place = [](const Holder &holder) { // several messages with one file are one
     return std::tuple(holder.sock, holder.leader, holder.hold, holder.fd);
   };
-  std::ranges::sort(held_, {}, place);
-  const auto repeated = std::ranges::unique(held_, {}, place);
-  held_.erase(repeated.begin(), repeated.end());
+  sort_unique(held_, place);
   allow(kMostReadsOfRow * held_.size());
   std::vector<GuestVirtual> listed;
   for (SocketRow &row : table_.rows) {
@@ -360,9 +357,7 @@ void LinuxSocketWalker::Join::add_others() {
     }
   }
   std::ranges::transform(held_, std::back_inserter(socks), &Holder::sock);
-  std::ranges::sort(socks);
-  const auto repeated = std::ranges::unique(socks);
-  socks.erase(repeated.begin(), repeated.end());
+  sort_unique(socks);
   allow(kMostReadsOfOther * socks.size());
   reader_.renew();
   for (const GuestVirtual sock : socks) {

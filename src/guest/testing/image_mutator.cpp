@@ -42,7 +42,7 @@ GuestVirtual ImageMutator::word_of(const Target &target, std::uint8_t choice) {
   const std::uint64_t offset =
       target.used.empty() || choice % 8 == 7
           ? choice / 8 % std::max<std::uint64_t>(target.size / kWord, 1) * kWord
-          : target.used[choice / 8U * 7 % target.used.size()];
+          : target.used[std::size_t{choice} / 8 * 7 % target.used.size()];
   return target.address.plus_wrapping(offset);
 }
 

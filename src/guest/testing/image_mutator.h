@@ -39,8 +39,8 @@ public:
     UnmapTail, ///< the page where the object ends
     Remap,     ///< its page shows what another object's page does
     NoMemory,  ///< its page is mapped to where no RAM is
-    kKinds
   };
+  static constexpr std::uint8_t kKinds = NoMemory + 1;
   static constexpr std::uint8_t kLate = 0xe0; ///< beside the kind: while the guest is read
 
 private:
