@@ -45,23 +45,32 @@ LinuxProcessWalker::Shared LinuxProcessWalker::shared_of_walk(KernelReader &read
   return shared;
 }
 
+Result<LinuxProcessWalker::Program> LinuxProcessWalker::program_of(const Task &task,
+                                                                   KernelReader &reader) const {
+  ObjectCopy mm(layout_.process.mm);
+  if (const auto loaded = mm.load(reader, task.mm); !loaded) {
+    return tl::unexpected(loaded.error());
+  }
+  return Program{mm.pointer(layout_.process.mm_pgd), mm.pointer(layout_.process.mm_arg_start),
+                 mm.pointer(layout_.process.mm_arg_end), mm.pointer(layout_.process.mm_exe_file)};
+}
+
 void LinuxProcessWalker::read_program(Shared &shared, KernelReader &reader, Draft &draft) const {
   ProcessSeen &seen = draft.seen;
-  ObjectCopy mm(layout_.process.mm);
-  if (!mm.load(reader, draft.task.mm)) {
+  const auto program = program_of(draft.task, reader);
+  if (!program) {
     seen.torn = true;
     return;
   }
+  draft.program = *program;
   auto arguments =
-      read_arguments(mm.pointer(layout_.process.mm_pgd), mm.pointer(layout_.process.mm_arg_start),
-                     mm.pointer(layout_.process.mm_arg_end), reader);
+      read_arguments(program->page_table, program->arg_start, program->arg_end, reader);
   if (arguments) {
     seen.cmdline = std::move(arguments->words);
     seen.cmdline_cut = arguments->cut;
   }
-  draft.exe = mm.pointer(layout_.process.mm_exe_file);
   ObjectCopy file(layout_.file.file);
-  if (!shared.root || draft.exe.is_null() || !file.load(reader, draft.exe)) {
+  if (!shared.root || program->exe.is_null() || !file.load(reader, program->exe)) {
     return;
   }
   auto path =
@@ -117,19 +126,20 @@ Result<bool> LinuxProcessWalker::still_holds(Draft &draft, KernelReader &reader)
   if (draft.seen.torn || !is_led_alike(*now, before)) {
     return false;
   }
-  if (draft.exe.is_null()) {
+  if (!draft.program) {
     return true;
   }
-  const auto exe = reader.pointer( // prctl can set it
-      now->mm.plus_wrapping(layout_.process.mm_exe_file.offset));
-  return exe && *exe == draft.exe;
+  // An mm_struct that was freed and given out again lies where the old one was; prctl can change
+  // it.
+  const auto program = program_of(*now, reader);
+  return program && *program == *draft.program;
 }
 
 Result<ProcessSeen> LinuxProcessWalker::row(Task task, Shared &shared, KernelReader &reader) const {
   for (int attempt = 0;; ++attempt) {
     Draft draft = read_once(task, shared, reader);
     reader.renew(task.address.plus_wrapping(layout_.task.extent.begin), layout_.task.extent.size());
-    reader.renew(task.mm.plus_wrapping(layout_.process.mm_exe_file.offset), sizeof(std::uint64_t));
+    reader.renew(task.mm.plus_wrapping(layout_.process.mm.begin), layout_.process.mm.size());
     const auto holds = still_holds(draft, reader);
     if (!holds) {
       return tl::unexpected(holds.error());

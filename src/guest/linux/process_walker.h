@@ -41,15 +41,23 @@ private:
     ContextMemo context;
   };
   [[nodiscard]] Shared shared_of_walk(KernelReader &reader) const;
+  /// What of an mm_struct leads to arguments and executable.
+  struct Program {
+    GuestVirtual page_table, arg_start, arg_end;
+    GuestVirtual exe; ///< struct file
+
+    friend bool operator==(const Program &, const Program &) = default;
+  };
   /// What was read once, and what led there.
   struct Draft {
     Task task;
-    GuestVirtual exe; ///< struct file
+    std::optional<Program> program; ///< nullopt: the process has none
     ProcessSeen seen;
   };
   /// NotFound: the process ended, its task is another's now. Other faults tell nothing about it.
   [[nodiscard]] Result<ProcessSeen> row(Task task, Shared &shared, KernelReader &reader) const;
   [[nodiscard]] Draft read_once(const Task &task, Shared &shared, KernelReader &reader) const;
+  [[nodiscard]] Result<Program> program_of(const Task &task, KernelReader &reader) const;
   void read_program(Shared &shared, KernelReader &reader, Draft &draft) const;
   /// The second look, of a later generation than the first: does all that was followed still lead
   /// to the same objects, so that none of them was freed? Else the task as it is now is in `draft`.

@@ -184,8 +184,8 @@ void LinuxSocketWalker::Join::allow(std::uint64_t reads) {
 }
 
 std::span<const Holder> LinuxSocketWalker::Join::held_of(GuestVirtual sock) const {
-  const auto mine = std::ranges::equal_range(held_, sock, {}, &Holder::sock);
-  return {mine.begin(), mine.end()};
+  return {std::ranges::lower_bound(held_, sock, {}, &Holder::sock),
+          std::ranges::upper_bound(held_, sock, {}, &Holder::sock)};
 }
 
 void LinuxSocketWalker::Join::add_listed(const std::vector<Sock> &socks) {
