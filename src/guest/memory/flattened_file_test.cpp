@@ -29,9 +29,10 @@ void expect_refused(std::span<const std::uint8_t> flat, std::string_view reason)
 std::vector<std::uint8_t> rearrange(const std::vector<FlatRecord> &records) {
   std::vector<std::uint8_t> file;
   for (const auto &record : records) {
-    if (!record.bytes.empty()) {
-      file.resize(std::max<std::size_t>(file.size(), record.offset + record.bytes.size()));
+    if (record.bytes.empty()) {
+      continue;
     }
+    file.resize(std::max<std::size_t>(file.size(), record.offset + record.bytes.size()));
     std::copy(record.bytes.begin(), record.bytes.end(),
               file.begin() + static_cast<std::ptrdiff_t>(record.offset));
   }

@@ -194,9 +194,10 @@ void LinuxImage::set(GuestVirtual object, std::string_view type, std::string_vie
 
 std::uint64_t LinuxImage::get(GuestVirtual object, std::string_view type, std::string_view member) {
   const auto found = types_.member(type, member).value();
-  std::uint64_t value = 0;
+  std::uint64_t value = 0; // of a larger member, such as a list_head, its first word
+  const std::size_t size = std::min<std::size_t>(found.size, sizeof value);
   const auto done = builder_.space().read(object.plus_wrapping(found.offset),
-                                          {reinterpret_cast<std::uint8_t *>(&value), found.size});
+                                          {reinterpret_cast<std::uint8_t *>(&value), size});
   return done ? value : 0;
 }
 
