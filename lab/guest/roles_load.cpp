@@ -90,8 +90,8 @@ int crowd(const Arguments &arguments) {
   stay();
 }
 
-// COUNT: about so many mappings, no two neighbours alike, and one of each odd kind: shared, of a file
-// from its middle, of a memfd, of a deleted file.
+// COUNT: about so many mappings, no two neighbours alike, and one of each odd kind: shared, of a
+// file from its middle, of a memfd, of a deleted file.
 int many_maps(const Arguments &arguments) {
   const long count = std::min(parse_number(arguments.at(0)), kMaxMaps);
   constexpr size_t kPage = 4096;

@@ -14,7 +14,7 @@ namespace outguard::cli {
 struct Common {
   Format format = Format::Table;
   std::chrono::milliseconds patience{5000}; ///< for a guest that still boots
-  std::string symbols; ///< an ISF file, or a folder of them; empty: none
+  std::string symbols;                      ///< an ISF file, or a folder of them; empty: none
 };
 
 Exit vm_list(const Common &common);

@@ -44,9 +44,9 @@ Exit ps(const Common &common, const std::string &target, const AllProcesses &wan
   if (!opened) {
     return report(opened.error());
   }
-  const auto table = launch::list_processes(
-      opened->sensor,
-      wanted.scan ? launch::ProcessSearch::Scan : launch::ProcessSearch::CrossViews);
+  const auto table =
+      launch::list_processes(opened->sensor, wanted.scan ? launch::ProcessSearch::Scan
+                                                         : launch::ProcessSearch::CrossViews);
   if (!table) {
     return report(table.error());
   }

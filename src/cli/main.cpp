@@ -90,11 +90,9 @@ private:
     add(vm, "list", "VMs found, what is seen of each, and why not more",
         [&a] { return vm_list(a.common); });
     add_target(add(vm, "show", "one VM in full", [&a] { return vm_show(a.common, a.target); }));
-    auto *processes =
-        add(&app_, "ps", "processes of a guest", [&a] {
-          return a.one.pid != 0 ? ps_one(a.common, a.target, a.one)
-                                : ps(a.common, a.target, a.list);
-        });
+    auto *processes = add(&app_, "ps", "processes of a guest", [&a] {
+      return a.one.pid != 0 ? ps_one(a.common, a.target, a.one) : ps(a.common, a.target, a.list);
+    });
     add_target(processes);
     processes->add_flag("--tree", a.list.tree, "children below their parents");
     processes->add_flag("--scan", a.list.scan,
@@ -107,8 +105,8 @@ private:
     auto *sockets_of = add(&app_, "sockets", "port - protocol - process of a guest",
                            [&a] { return sockets(a.common, a.target, a.all); });
     add_target(sockets_of);
-    sockets_of->add_flag("--all", a.all,
-                         "also unix, netlink, packet (sniffers), vsock, and what is not in use yet");
+    sockets_of->add_flag(
+        "--all", a.all, "also unix, netlink, packet (sniffers), vsock, and what is not in use yet");
     auto *owner = add(&app_, "who", "the process behind one flow",
                       [&a] { return who(a.common, a.target, a.protocol, a.local, a.remote); });
     add_target(owner);

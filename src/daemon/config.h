@@ -17,8 +17,8 @@ struct Config {
   detect::Policy policy;
   std::vector<launch::FeedChoice> intel;
   std::string eve_file = "/var/log/outguard/eve.json";
-  std::string symbols; ///< an ISF file, or a folder of them by release; empty: none
-  std::vector<std::string> vms;                 ///< names or UUIDs to guard; empty: all
+  std::string symbols;          ///< an ISF file, or a folder of them by release; empty: none
+  std::vector<std::string> vms; ///< names or UUIDs to guard; empty: all
   std::vector<std::string> protected_processes; ///< names or executable paths never ended
   std::vector<respond::ProtectedNetwork> protected_networks; ///< remote ends never blocked or reset
   std::optional<unsigned> kills_per_minute;                  ///< a VM; none: the guard's own

@@ -80,7 +80,8 @@ TEST(Messages, PlainStringsOfASensorMustBePrintable) {
   hostile.hits.emplace_back().value = GuestText("\x1b[2J");
   EXPECT_TRUE(decode_report(encode(ReportEnvelope{1, hostile})));
   // What goes down to a sensor is ours: register dumps have line ends.
-  EXPECT_TRUE(decode_request(encode(RequestEnvelope{1, AttachMemory{{}, {}, "CR0=1\nCR3=2\n", false}})));
+  EXPECT_TRUE(
+      decode_request(encode(RequestEnvelope{1, AttachMemory{{}, {}, "CR0=1\nCR3=2\n", false}})));
 }
 
 TEST(Messages, LyingLengthsAreRefusedWithoutAllocating) {

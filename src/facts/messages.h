@@ -182,10 +182,10 @@ struct SandboxSeen {
 /// Answers AttachMemory; also sent with id 0 when the state changes by itself.
 struct GuestStateSeen {
   GuestState state = GuestState::Starting;
-  std::string reason;         ///< empty when Ready
-  KernelSeen kernel;          ///< meaningful when Ready
-  std::uint64_t walk_ns = 0;  ///< first process and socket table, part of the attach
-  bool wants_symbols = false; ///< Unreadable for want of an ISF file; kernel.release says whose
+  std::string reason;            ///< empty when Ready
+  KernelSeen kernel;             ///< meaningful when Ready
+  std::uint64_t walk_ns = 0;     ///< first process and socket table, part of the attach
+  bool wants_symbols = false;    ///< Unreadable for want of an ISF file; kernel.release says whose
   std::vector<std::string> gaps; ///< when Ready: what this kernel cannot be asked for, and why
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.state, self.reason, self.kernel, self.walk_ns, self.wants_symbols, self.gaps);

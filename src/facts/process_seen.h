@@ -57,13 +57,13 @@ struct NamespacesSeen {
 
 /// The places a process can be found in. They agree for every process of an honest guest.
 enum class ProcessView : std::uint8_t {
-  TaskList,    ///< init_task.tasks, what most tools follow
-  PidTable,    ///< the pid IDR of its namespaces: what the guest's own /proc lists
-  ThreadList,  ///< signal_struct.thread_head leads to it
-  RunQueue,    ///< a CPU runs it or has it queued
-  Cgroup,      ///< a css_set's task list has it
-  ParentList,  ///< its parent's children
-  Scan,        ///< found in RAM by its shape alone, on request
+  TaskList,   ///< init_task.tasks, what most tools follow
+  PidTable,   ///< the pid IDR of its namespaces: what the guest's own /proc lists
+  ThreadList, ///< signal_struct.thread_head leads to it
+  RunQueue,   ///< a CPU runs it or has it queued
+  Cgroup,     ///< a css_set's task list has it
+  ParentList, ///< its parent's children
+  Scan,       ///< found in RAM by its shape alone, on request
 };
 inline constexpr std::size_t kProcessViews = 7;
 /// "task_list", "pid_table", ...

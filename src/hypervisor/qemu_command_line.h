@@ -19,7 +19,7 @@ struct QemuCommandLine {
   std::optional<std::uint64_t> memory_bytes;
   std::optional<std::uint64_t> most_ram_below_4g; ///< of the machine
   std::size_t numa_backends = 0;                  ///< nodes with a memory back end of their own
-  std::vector<std::string> qmp_paths; ///< Unix sockets, as written (maybe relative)
+  std::vector<std::string> qmp_paths;             ///< Unix sockets, as written (maybe relative)
   std::vector<std::string> tap_names;
   std::vector<std::string> gaps; ///< what is there and cannot be used, and why
 };

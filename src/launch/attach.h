@@ -26,9 +26,8 @@ struct LiveAttachment {
 /// Opens the VM's memory anew and lets the sensor look for the kernel. A guest that cannot be read
 /// is no error: the state says so. Ask again for one that is Booting; registers are read again each
 /// time.
-[[nodiscard]] Result<LiveAttachment> attach_live(SensorProcess &sensor,
-                                                 const hypervisor::VmFound &vm,
-                                                 const SymbolFiles &symbols = {});
+[[nodiscard]] Result<LiveAttachment>
+attach_live(SensorProcess &sensor, const hypervisor::VmFound &vm, const SymbolFiles &symbols = {});
 /// A memory dump.
 [[nodiscard]] Result<GuestStateSeen> attach_dump(SensorProcess &sensor, const std::string &path,
                                                  const SymbolFiles &symbols = {});

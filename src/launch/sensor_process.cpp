@@ -21,7 +21,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kCallWait{20'000}; ///< a table of a loaded guest through a loaded host
+constexpr milliseconds kCallWait{20'000};  ///< a table of a loaded guest through a loaded host
 constexpr milliseconds kScanWait{300'000}; ///< all of a guest's RAM
 constexpr milliseconds kReaderTick{1000};
 /// More events waiting than this, on the wire, and the sensor is not read any further: it then
@@ -97,9 +97,7 @@ Result<Table<Row>> collect_rows(SensorProcess &sensor, Request request,
     table.completeness = std::move(part->completeness);
     return part->last;
   };
-  return sensor.call_for_many(std::move(request), wait, take).map([&] {
-    return std::move(table);
-  });
+  return sensor.call_for_many(std::move(request), wait, take).map([&] { return std::move(table); });
 }
 
 } // namespace

@@ -32,9 +32,8 @@ public:
   bool note(const guest::Completeness &completeness);
 
 private:
-  [[nodiscard]] tl::expected<void, guest::GuestTrouble> open(const AttachMemory &request,
-                                                             std::vector<Fd> fds,
-                                                             const guest::ScanProgress &progress);
+  [[nodiscard]] tl::expected<void, guest::GuestTrouble>
+  open(const AttachMemory &request, std::vector<Fd> fds, const guest::ScanProgress &progress);
 
   std::unique_ptr<guest::MemoryReader> memory_;
   std::optional<guest::LinuxGuest> guest_;

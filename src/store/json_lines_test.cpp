@@ -236,14 +236,15 @@ TEST(ProcessJson, IsTheContractsRow) {
   bare.comm = GuestText("kthreadd");
   bare.kernel_thread = true;
   bare.cmdline.emplace();
-  EXPECT_EQ(process_json(GuestText("web1"), bare),
-            R"({"vm":"web1","pid":2,"ppid":null,"comm":"kthreadd","exe":null,"cmdline":[],)"
-            R"("uid":null,"start_time":null,"netns":null,"container":null,)"
-            R"("kernel_thread":true,"exe_deleted":null,"hidden":null,"state":"?","torn":false,)"
-            R"("namespace_pid":null,"thread_count":null,"unit":null,"cgroup":null,)"
-            R"("namespaces":{"mnt":null,"pid":null,"net":null,"ipc":null,"uts":null,"user":null,)"
-            R"("cgroup":null,"time":null},"cmdline_cut":false,"views":null,"uids":null,"gids":null,)"
-            R"("capabilities":null})");
+  EXPECT_EQ(
+      process_json(GuestText("web1"), bare),
+      R"({"vm":"web1","pid":2,"ppid":null,"comm":"kthreadd","exe":null,"cmdline":[],)"
+      R"("uid":null,"start_time":null,"netns":null,"container":null,)"
+      R"("kernel_thread":true,"exe_deleted":null,"hidden":null,"state":"?","torn":false,)"
+      R"("namespace_pid":null,"thread_count":null,"unit":null,"cgroup":null,)"
+      R"("namespaces":{"mnt":null,"pid":null,"net":null,"ipc":null,"uts":null,"user":null,)"
+      R"("cgroup":null,"time":null},"cmdline_cut":false,"views":null,"uids":null,"gids":null,)"
+      R"("capabilities":null})");
 }
 
 TEST(ProcessJson, CapabilitiesAreHexAsInProc) {

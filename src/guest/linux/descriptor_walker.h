@@ -41,8 +41,7 @@ public:
   [[nodiscard]] std::vector<Holder> walk(std::span<const Task> leaders, KernelReader &reader,
                                          Completeness &completeness) const;
   /// What that one file is, without leader, descriptor and slot; nullopt: no socket, no io_uring.
-  [[nodiscard]] Result<std::optional<Holder>> follow(GuestVirtual file,
-                                                     KernelReader &reader) const;
+  [[nodiscard]] Result<std::optional<Holder>> follow(GuestVirtual file, KernelReader &reader) const;
 
 private:
   class Pass;

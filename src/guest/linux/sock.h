@@ -19,8 +19,8 @@ struct Sock {
   IpFamily family = IpFamily::V4;
   std::uint8_t protocol = 0;
   bool raw = false;
-  bool mini = false; ///< has no socket, no owner, and none of struct sock's own members
-  std::optional<bool> ipv6_only;            ///< nullopt: this kernel's types do not tell
+  bool mini = false;             ///< has no socket, no owner, and none of struct sock's own members
+  std::optional<bool> ipv6_only; ///< nullopt: this kernel's types do not tell
   SocketState state = SocketState::Unknown; ///< as /proc/net shows it
   Endpoint local; ///< raw: the port is the protocol number, as in /proc/net/raw
   Endpoint remote;

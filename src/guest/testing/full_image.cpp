@@ -285,7 +285,8 @@ void FullImage::make_held_sockets() {
 
 void FullImage::make_kernel_text() {
   const GuestVirtual text = builder().allocate(2 * kPage, kPage);
-  const GuestVirtual operations = builder().allocate(32), calls = builder().allocate(std::uint64_t{300} * 8);
+  const GuestVirtual operations = builder().allocate(32),
+                     calls = builder().allocate(std::uint64_t{300} * 8);
   image_.symbols().add("_stext", text);
   image_.symbols().add("_etext", text.plus_wrapping(kPage));
   image_.grow("seq_operations", "show", 8);

@@ -39,7 +39,12 @@ void LinuxImage::define_context_types() {
   }
   define("upid", {{"nr", 4}, {"ns", 8}});
   define("pid", {{"count", 4}, {"level", 4}, {"tasks", 32}, {"numbers", kInnerLevels * 16}});
-  define("css_set", {{"refcount", 8}, {"dfl_cgrp", 8}, {"cgrp_links", 16}, {"tasks", 16}, {"mg_tasks", 16}, {"hlist", 16}});
+  define("css_set", {{"refcount", 8},
+                     {"dfl_cgrp", 8},
+                     {"cgrp_links", 16},
+                     {"tasks", 16},
+                     {"mg_tasks", 16},
+                     {"hlist", 16}});
   define("cgroup", {{"kn", 8}, {"root", 8}});
   define("cgroup_root", {{"flags", 4}, {"name", 64}});
   define("kernfs_node", {{"count", 8}, {"parent", 8}, {"name", 8}});
