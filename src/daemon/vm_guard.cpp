@@ -209,7 +209,7 @@ void VmGuard::take(Report event) {
       if (hashes_.size() == kMostHashes) {
         hashes_.pop_front();
       }
-      hashes_.push_back(std::move(*hashed));
+      hashes_.push_back(*hashed);
     }
     changed_.notify_all();
   } else if (const auto *sandbox = std::get_if<SandboxSeen>(&event)) {

@@ -28,7 +28,7 @@ Bytes ethernet(const Bytes &types) {
 }
 
 Bytes ipv4(std::uint8_t protocol, std::uint8_t words = 5, std::uint16_t fragment = 0x4000) {
-  Bytes header(words * 4U, 0x02); // options that would look like SYN
+  Bytes header(std::size_t{4} * words, 0x02); // options that would look like SYN
   header[0] = static_cast<std::uint8_t>(0x40 | words);
   header[6] = static_cast<std::uint8_t>(fragment >> 8);
   header[7] = static_cast<std::uint8_t>(fragment);

@@ -146,8 +146,8 @@ void RequestLoop::look_at_openings() {
   guest::DecodedPacket packet;
   for (auto &tap : taps_) {
     const auto batch = tap.openings->next().value_or(std::span<const guest::PacketView>{});
-    for (auto view = batch.rbegin(); view != batch.rend(); ++view) {
-      if (!guest::decode(*view, packet)) {
+    for (std::size_t left = batch.size(); left > 0; --left) {
+      if (!guest::decode(batch[left - 1], packet)) {
         sink_.on_opening(packet);
       }
     }

@@ -19,15 +19,15 @@ TEST(FeatureGaps, NameWhatTheKernelLacks) {
   const auto is_told = [&](LinuxImage &image, const char *gap) {
     EXPECT_THAT(gaps_of(image), Contains(gap));
   };
-  const char *const kGap = "credentials: the kernel lacks cred.cap_bset";
-  EXPECT_THAT(gaps_of(whole), Not(Contains(kGap)));
+  const char *const gap = "credentials: the kernel lacks cred.cap_bset";
+  EXPECT_THAT(gaps_of(whole), Not(Contains(gap)));
   LinuxImage image;
   image.types().remove_member("cred", "cap_bset");
   image.types().remove_member("cgroup", "kn");
   image.types().remove_member("upid", "nr");
   image.types().remove_member("task_struct", "cgroups");
   image.types().remove_member("sock_common", "skc_ipv6only");
-  is_told(image, kGap);
+  is_told(image, gap);
   is_told(image, "cgroups: the kernel lacks cgroup.kn");
   is_told(image, "cgroups: the kernel lacks task_struct.cgroups");
   is_told(image, "pids in namespaces: the kernel lacks upid.nr");

@@ -18,9 +18,9 @@ struct FullImageTest : testing::TestWithParam<FullImage::Form> {
   const ProcessSeen &process(const ProcessesSeen &seen, std::int32_t pid) {
     const auto found = std::ranges::find(seen.processes, pid,
                                          [](const ProcessSeen &each) { return each.identity.pid; });
-    static const ProcessSeen kNone;
+    static const ProcessSeen none;
     EXPECT_NE(found, seen.processes.end()) << pid;
-    return found == seen.processes.end() ? kNone : *found;
+    return found == seen.processes.end() ? none : *found;
   }
 
   FullImage image{GetParam()};

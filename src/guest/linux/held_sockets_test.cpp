@@ -24,9 +24,9 @@ struct HeldSocketsTest : testing::Test {
   }
   static const OtherSocketSeen &other(const SocketsSeen &seen, std::uint64_t inode) {
     const auto found = std::ranges::find(seen.others, inode, &OtherSocketSeen::inode);
-    static const OtherSocketSeen kNone;
+    static const OtherSocketSeen none;
     EXPECT_NE(found, seen.others.end()) << inode;
-    return found == seen.others.end() ? kNone : *found;
+    return found == seen.others.end() ? none : *found;
   }
 
   LinuxImage image;
@@ -188,7 +188,7 @@ TEST_F(HeldSocketsTest, WhatBelongsInNoTableIsNotHidden) {
 TEST_F(HeldSocketsTest, UnixNamesAndPeers) {
   const auto path = builder.add_unix(50), abstract = builder.add_unix(51, 10),
              unnamed = builder.add_unix(52), lying = builder.add_unix(53);
-  builder.name_unix(path, std::string_view("/run/a\n\xff", 9), 2 + 9);
+  builder.name_unix(path, std::string_view("/run/a\n\xff\0", 9), 2 + 9);
   builder.name_unix(abstract, std::string_view("\0b\0c", 4), 2 + 4);
   image.set(unnamed.sock, "unix_sock", "peer", path.sock.raw());
   for (std::uint32_t fd = 3; const auto &made : {path, abstract, unnamed}) {

@@ -34,7 +34,7 @@ struct KernelIntegrityTest : testing::Test {
   LinuxImage image;
   GuestVirtual text = image.builder().allocate(8192);
   GuestVirtual operations = image.builder().allocate(32);
-  GuestVirtual calls = image.builder().allocate(300 * 8);
+  GuestVirtual calls = image.builder().allocate(2400);
   GuestVirtual entry = text.plus_wrapping(512);
 };
 
@@ -49,7 +49,8 @@ TEST_F(KernelIntegrityTest, APointerThatLeadsAway) {
 }
 
 TEST_F(KernelIntegrityTest, ASystemCallThatLeadsAway) {
-  image.builder().put(calls.plus_wrapping(217 * 8), std::uint64_t{0xffff'ffff'c000'1000});
+  image.builder().put(calls.plus_wrapping(std::uint64_t{217} * 8),
+                      std::uint64_t{0xffff'ffff'c000'1000});
   EXPECT_THAT(broken(), ElementsAre("sys_call_table[getdents64] leads outside the kernel's text"));
 }
 

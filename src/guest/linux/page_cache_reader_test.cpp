@@ -68,19 +68,19 @@ TEST_F(PageCacheTest, OnePageHangsFromTheHeadItself) {
 }
 
 TEST_F(PageCacheTest, OneLevel) {
-  image.make_file(40 * 4096 + 17);
+  image.make_file(std::size_t{40} * 4096 + 17);
   image.store_pages(41, 1);
   expect_whole();
 }
 
 TEST_F(PageCacheTest, SeveralLevelsAndSlices) {
-  image.make_file(5000 * 4096 + 4095);
+  image.make_file(std::size_t{5000} * 4096 + 4095);
   image.store_pages(5001, 3);
   expect_whole();
 }
 
 TEST_F(PageCacheTest, ScatteredFrames) {
-  image.make_file(100 * 4096);
+  image.make_file(std::size_t{100} * 4096);
   image.scatter();
   image.store_pages(100, 2);
   expect_whole();
@@ -92,27 +92,27 @@ TEST_F(PageCacheTest, AnEmptyFileHasTheHashOfNothing) {
 }
 
 TEST_F(PageCacheTest, AFolioStandsInEverySlot) { // as 5.10 stores huge pages
-  image.make_file(64 * 4096);
+  image.make_file(std::size_t{64} * 4096);
   image.store_folio_everywhere(0, 64);
   expect_whole();
 }
 
 TEST_F(PageCacheTest, AFolioWithSiblings) {
-  image.make_file(16 * 4096);
+  image.make_file(std::size_t{16} * 4096);
   image.store_folio_with_siblings(0, 8);
   image.store_folio_with_siblings(8, 8);
   expect_whole();
 }
 
 TEST_F(PageCacheTest, AFolioOfAWholeNode) {
-  image.make_file(128 * 4096);
+  image.make_file(std::size_t{128} * 4096);
   image.store_folio_above(0, 64);
   image.store_folio_above(64, 64);
   expect_whole();
 }
 
 TEST_F(PageCacheTest, TailsThatBelongToAnotherFolioAreNotTaken) {
-  image.make_file(16 * 4096);
+  image.make_file(std::size_t{16} * 4096);
   image.store_folio_with_siblings(0, 8);
   image.store_folio_with_siblings(8, 8);
   image.set_page(11, "compound_head", image.page_of(0).raw() | 1);
@@ -120,7 +120,7 @@ TEST_F(PageCacheTest, TailsThatBelongToAnotherFolioAreNotTaken) {
 }
 
 TEST_F(PageCacheTest, TailsOfWhichNothingSaysWhoseTheyAreAreNotTaken) {
-  image.make_file(8 * 4096);
+  image.make_file(std::size_t{8} * 4096);
   image.store_folio_with_siblings(0, 8);
   image.types().remove_member("page", "compound_head");
   const auto blind = PageCacheLayout::bind(image.types(), image.symbols()).value();
@@ -133,7 +133,7 @@ TEST_F(PageCacheTest, TailsOfWhichNothingSaysWhoseTheyAreAreNotTaken) {
 }
 
 TEST_F(PageCacheTest, HugePagesAreNotRead) {
-  image.make_file(8 * 4096);
+  image.make_file(std::size_t{8} * 4096);
   image.store_pages(8, 1);
   image.set_magic(0x958458f6);
   auto once = reader();
@@ -152,7 +152,7 @@ TEST_F(PageCacheTest, AFileBehindAnOverlayHasItsSizeAndTimes) {
 }
 
 TEST_F(PageCacheTest, EvictedAndSwappedPagesMakeItPartial) {
-  image.make_file(10 * 4096);
+  image.make_file(std::size_t{10} * 4096);
   image.store_pages(10, 1);
   image.set_entry(3, 0);           // evicted
   image.set_entry(4, 0x12345 | 1); // swapped, or a shadow
@@ -160,47 +160,47 @@ TEST_F(PageCacheTest, EvictedAndSwappedPagesMakeItPartial) {
 }
 
 TEST_F(PageCacheTest, OfATmpfsAHoleIsZerosAndASwappedPageIsMissing) {
-  image.make_file(10 * 4096);
+  image.make_file(std::size_t{10} * 4096);
   image.set_magic(0x01021994);
   image.store_pages(10, 1);
   image.set_entry(3, 0);
   auto bytes = image.bytes();
-  std::fill_n(bytes.begin() + 3 * 4096, 4096, std::uint8_t{0});
+  std::fill_n(bytes.begin() + 12288, 4096, std::uint8_t{0});
   EXPECT_EQ(hash().sha256, digest_of(bytes));
   image.set_entry(4, 0x12345 | 1);
   expect_partial(1);
 }
 
 TEST_F(PageCacheTest, AnotherFilesPageIsNotTaken) {
-  image.make_file(10 * 4096);
+  image.make_file(std::size_t{10} * 4096);
   image.store_pages(10, 1);
   image.set_page(5, "mapping", 0xffff'8880'0000'1000);
   expect_partial(1);
 }
 
 TEST_F(PageCacheTest, APageOfAnotherIndexIsNotTaken) {
-  image.make_file(10 * 4096);
+  image.make_file(std::size_t{10} * 4096);
   image.store_pages(10, 1);
   image.set_page(5, "index", 6);
   expect_partial(1);
 }
 
 TEST_F(PageCacheTest, APageBeingReadFromDiskIsNotTaken) {
-  image.make_file(10 * 4096);
+  image.make_file(std::size_t{10} * 4096);
   image.store_pages(10, 1);
   image.set_page(0, "flags", 0);
   expect_partial(1);
 }
 
 TEST_F(PageCacheTest, AFrameOutsideRamIsMissing) {
-  image.make_file(3 * 4096);
+  image.make_file(std::size_t{3} * 4096);
   image.store_pages(3, 1);
   image.set_entry(1, 0xffff'ffff'ffff'f000); // no struct page there
   expect_partial(1);
 }
 
 TEST_F(PageCacheTest, NodesThatLieAreNotFollowed) {
-  image.make_file(200 * 4096);
+  image.make_file(std::size_t{200} * 4096);
   image.store_pages(200, 2);
   const auto spoil = [&](std::string_view member, std::uint64_t value) {
     const auto before = image.set_node(1, member, value);
@@ -220,7 +220,7 @@ TEST_F(PageCacheTest, NodesThatLieAreNotFollowed) {
 }
 
 TEST_F(PageCacheTest, SiblingsThatLeadForwardOrToSiblingsAreNotFollowed) {
-  image.make_file(10 * 4096);
+  image.make_file(std::size_t{10} * 4096);
   image.store_pages(10, 1);
   image.set_entry(3, 3U << 2 | 2); // itself
   EXPECT_EQ(hash().status, FileHash::Status::Partial);
@@ -229,7 +229,7 @@ TEST_F(PageCacheTest, SiblingsThatLeadForwardOrToSiblingsAreNotFollowed) {
 }
 
 TEST_F(PageCacheTest, AFileThatIsWrittenWhileItIsReadIsReadAgain) {
-  image.make_file(300 * 4096);
+  image.make_file(std::size_t{300} * 4096);
   image.store_pages(300, 2);
   FileHasher hasher(pages, file(), 1U << 30);
   auto each = reader();
@@ -242,7 +242,7 @@ TEST_F(PageCacheTest, AFileThatIsWrittenWhileItIsReadIsReadAgain) {
 }
 
 TEST_F(PageCacheTest, AFileThatIsWrittenAllTheTimeHasNoHash) {
-  image.make_file(300 * 4096);
+  image.make_file(std::size_t{300} * 4096);
   image.store_pages(300, 2);
   FileHasher hasher(pages, file(), 1U << 30);
   auto each = reader();
@@ -264,7 +264,7 @@ TEST_F(PageCacheTest, AFileThatBecameAnotherIsUnreadable) {
 }
 
 TEST_F(PageCacheTest, SizesHaveACapAndBudgetsAnEnd) {
-  image.make_file(10 * 4096);
+  image.make_file(std::size_t{10} * 4096);
   image.store_pages(10, 1);
   EXPECT_EQ(hash(4096).status, FileHash::Status::TooLarge);
   FileHasher hasher(pages, file(), 1U << 30);

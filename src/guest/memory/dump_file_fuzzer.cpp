@@ -26,7 +26,7 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   std::uint64_t at = 0x1000;
   for (const auto compression : {PageCompression::None, PageCompression::Zlib, PageCompression::Lzo,
                                  PageCompression::Snappy, PageCompression::Zstd}) {
-    kdump.add_memory(at, std::vector<std::uint8_t>(2 * 4096, 5), compression);
+    kdump.add_memory(at, std::vector<std::uint8_t>(8192, 5), compression);
     at += 0x3000;
   }
   kdump.leave_out(0x9000);

@@ -16,7 +16,8 @@ namespace {
 struct Header {
   std::array<char, 8> signature;
   std::uint32_t version;
-  std::array<char, 4 * 65> system; ///< struct new_utsname: sysname, nodename, release, version
+  std::array<char, 260>
+      system; ///< struct new_utsname: four texts of 65: sysname, nodename, release, version
   std::array<char, 65> machine;
   std::array<char, 65> domain;
   std::array<std::uint8_t, 22> time;

@@ -223,7 +223,7 @@ TEST(KdumpMemory, TruncationIsNamedOrMalformedNeverRead) {
   KdumpBuilder kdump;
   kdump.add_memory(0, pages_of(1, 2), PageCompression::Zlib);
   const auto whole = kdump.build();
-  const std::size_t pages_begin = 4 * kPage + 2 * 24;
+  const std::size_t pages_begin = 4 * kPage + std::size_t{2} * 24;
   for (std::size_t length = 16; length < pages_begin; length += 101) {
     expect_refused({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length)},
                    "truncated");

@@ -95,7 +95,7 @@ TEST(IsfReader, LongerThanItsBuffers) {
     const auto file = read_isf(file_of(bytes));
     expect_small(file);
     EXPECT_EQ(file->symbols->find("filler_39999"),
-              GuestVirtual(0xffff'ffff'8100'0000 + 39'999 * 16));
+              GuestVirtual(0xffff'ffff'8100'0000 + std::uint64_t{39'999} * 16));
   }
 }
 
@@ -137,7 +137,7 @@ TEST(IsfReader, ReasonsOfRefusal) {
       {damaged, "the .xz file is damaged"},
       {"[]", "the file does not say which kernel it is of (linux_banner)"},
       {"{}", "the file does not say which kernel it is of (linux_banner)"},
-      {"[[{\"symbols\":{\"linux_banner\":{\"constant_data\":\"TGlu\"}}}]]",
+      {R"([[{"symbols":{"linux_banner":{"constant_data":"TGlu"}}}]])",
        "the file does not say which kernel it is of (linux_banner)"},
       {deep, "the file nests too deep"},
   };

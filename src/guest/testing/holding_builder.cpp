@@ -25,10 +25,12 @@ HoldingBuilder::HoldingBuilder(LinuxImage &image) : image_(image) {
                                                         {"netlink_sock", "node"},
                                                         {"packet_sock", "num"},
                                                         {"packet_sock", "prot_hook.dev"}}) {
-    image_.grow("sock", type + "." + member, 8);
+    std::string inside = type;
+    inside.append(".").append(member);
+    image_.grow("sock", inside, 8);
     const std::uint32_t size = member == "num" ? 2 : 8;
-    image_.types().add_member(
-        type, member, {image_.types().member("sock", type + "." + member)->offset, size, 0, 0});
+    image_.types().add_member(type, member,
+                              {image_.types().member("sock", inside)->offset, size, 0, 0});
   }
   image_.grow("sk_buff", "next", 8);
   image_.grow("sk_buff", "prev", 8);

@@ -47,7 +47,7 @@ ViewsBuilder::ViewsBuilder(LinuxImage &image) : image_(image) {
   tasklist_lock_ = memory.allocate(8);
   image_.symbols().add("tasklist_lock", tasklist_lock_);
   image_.symbols().add("css_set_lock", memory.allocate(8));
-  set_table_ = memory.allocate(128 * 8);
+  set_table_ = memory.allocate(std::uint64_t{128} * 8);
   image_.symbols().add("css_set_table", set_table_);
 
   // One CPU, whose variables lie a distance away from where they were linked.
@@ -125,9 +125,10 @@ void ViewsBuilder::add_number(GuestVirtual task, GuestVirtual leader) {
   const GuestVirtual number(image_.get(task, "task_struct", "thread_pid"));
   const GuestVirtual heads = image_.at(number, "pid", "tasks");
   const GuestVirtual links = image_.at(task, "task_struct", "pid_links");
-  memory.put_pointer(heads.plus_wrapping(kThreadId * 8), links);
+  memory.put_pointer(heads.plus_wrapping(std::uint64_t{kThreadId} * 8), links);
   if (task == leader) {
-    memory.put_pointer(heads.plus_wrapping(kGroupId * 8), links.plus_wrapping(kGroupId * 16));
+    memory.put_pointer(heads.plus_wrapping(std::uint64_t{kGroupId} * 8),
+                       links.plus_wrapping(std::uint64_t{kGroupId} * 16));
   }
   for (std::uint64_t level = 0; level <= image_.get(number, "pid", "level"); ++level) {
     const GuestVirtual upid = image_.at(number, "pid", "numbers").plus_wrapping(level * 16);
