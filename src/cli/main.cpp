@@ -96,9 +96,9 @@ private:
     add_target(processes);
     processes->add_flag("--tree", a.list.tree, "children below their parents");
     processes->add_flag("--scan", a.list.scan,
-                        "search all of RAM for hidden processes: about a second for each GiB");
+                        "search all of RAM for hidden processes: up to a second for each GiB");
     auto *one = processes->add_option("--pid", a.one.pid, "this process alone, in depth")
-                    ->check(CLI::PositiveNumber)
+                    ->check(CLI::Range(1, 4'194'304)) // PID_MAX_LIMIT
                     ->excludes("--tree");
     processes->add_flag("--hash", a.one.hash, "its executable's SHA-256")->needs(one);
     processes->add_flag("--maps", a.one.maps, "what is mapped into it")->needs(one);

@@ -84,7 +84,8 @@ void print_vm(const store::VmRow &row) {
     line("found by",
          fmt::format("{}; symbols from {} ({}), types from {}", row.kernel.located_by,
                      row.kernel.symbols_from, row.kernel.symbol_count, row.kernel.types_from));
-    line("clock", row.kernel.clock);
+    line("clock", row.kernel.clock == "standing" ? "standing while we looked: an idle guest's does"
+                                                 : row.kernel.clock);
     line("paging", fmt::format("{} levels, kaslr offset {:#x}", row.kernel.paging_levels,
                                row.kernel.kaslr_offset));
     line("attach",

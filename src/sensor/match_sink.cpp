@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/ip_address.h"
-#include "facts/wire.h"
+#include "sensor/event_size.h"
 
 namespace outguard::sensor {
 
@@ -27,33 +27,6 @@ bool has_ports(const FlowTuple &tuple) {
 std::int64_t began_ns(const guest::Flow &flow) {
   const bool is_tcp = flow.tuple.protocol == static_cast<std::uint8_t>(IpProtocol::Tcp);
   return is_tcp && !flow.syn_seen ? 0 : flow.first_packet_ns;
-}
-
-/// An event has a size limit; a guest may have a socket held by thousands, or names of 4 KiB each.
-/// What does not fit becomes unknown, the first process last.
-void make_fit(MatchSeen &match) {
-  constexpr std::size_t kRoomForTheRest = kMaxEventBytes / 2;
-  constexpr std::size_t kMostHolders = 64;
-  const auto size = [&match] {
-    WireWriter writer;
-    writer(match.attribution);
-    return writer.size();
-  };
-  auto &holders = match.attribution.processes;
-  if (size() <= kRoomForTheRest) {
-    return;
-  }
-  if (holders.size() > kMostHolders) {
-    holders.resize(kMostHolders);
-    match.attribution.ambiguous = true; // ending those that are named would not end the flow
-  }
-  for (std::size_t i = 1; i < holders.size(); ++i) {
-    holders[i].exe.reset();
-    holders[i].exe_deleted.reset();
-    holders[i].cmdline.reset();
-    holders[i].cgroup.reset();
-  }
-  match.attribution.ancestors.resize(std::min(match.attribution.ancestors.size(), kMostHolders));
 }
 
 bool names_a_process(const Attribution &attribution) {
@@ -195,7 +168,7 @@ void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKin
   if (guest != nullptr && names_a_process(match.attribution)) {
     match.attribution.ancestors = guest->ancestors(match.attribution.processes[0].identity);
   }
-  make_fit(match);
+  fit_into_event(match);
   match.match_latency_ns = since_ns(now_ns(), flow.last_packet_ns);
   ++counts_.matches;
   reported_[{pipeline_, flow.id}] = &flow;

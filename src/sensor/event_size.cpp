@@ -1,0 +1,51 @@
+#include "sensor/event_size.h"
+
+#include <algorithm>
+
+#include "facts/wire.h"
+
+namespace outguard::sensor {
+
+namespace {
+
+/// The other half is for the flow, the indicator and what was observed.
+constexpr std::size_t kRoom = kMaxEventBytes / 2;
+/// Each takes at most 400 bytes without its texts.
+constexpr std::size_t kMostHolders = 64;
+
+bool fits(const MatchSeen &match) {
+  WireWriter writer;
+  writer(match.attribution);
+  return writer.size() <= kRoom;
+}
+
+void leave_out_texts(ProcessSeen &process) {
+  process.exe.reset();
+  process.exe_deleted.reset();
+  process.cmdline.reset();
+  process.cgroup.reset();
+  process.container.reset();
+  process.unit.reset();
+}
+
+} // namespace
+
+void fit_into_event(MatchSeen &match) {
+  if (fits(match)) {
+    return;
+  }
+  auto &holders = match.attribution.processes;
+  if (holders.size() > kMostHolders) {
+    holders.resize(kMostHolders);
+    match.attribution.ambiguous = true; // ending those that are named would not end the flow
+  }
+  std::for_each(holders.begin() + (holders.empty() ? 0 : 1), holders.end(), leave_out_texts);
+  auto &ancestors = match.attribution.ancestors;
+  ancestors.resize(std::min(ancestors.size(), kMostHolders));
+  if (!fits(match) && !holders.empty()) {
+    holders.front().cmdline.reset();
+    holders.front().cgroup.reset();
+  }
+}
+
+} // namespace outguard::sensor
