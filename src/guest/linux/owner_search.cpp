@@ -10,7 +10,7 @@ namespace {
 constexpr std::uint64_t kMostDescriptors = std::uint64_t{1} << 20; ///< fs.nr_open's default
 constexpr std::size_t kSlotBytes = 8;
 constexpr std::size_t kChunkSlots = 8192;
-constexpr std::size_t kMostNewcomers = 256; ///< more at once: the whole list is the shorter way
+constexpr std::size_t kMostYoung = 256; ///< then the whole list is the shorter way
 constexpr std::size_t kMostLately = 8;
 constexpr std::size_t kMostNewHints = 65536; ///< 6 MiB; then all are forgotten
 constexpr std::uint32_t kMostRepeats = 64;   ///< of one socket in one process, as the walker has it
@@ -235,27 +235,39 @@ std::optional<Task> OwnerSearch::revisit(GuestVirtual address, KernelReader &rea
   return *now;
 }
 
-std::vector<Task> OwnerSearch::newcomers(KernelReader &reader) {
-  const std::uint32_t links = layout_.task.tasks.offset;
-  const GuestVirtual head = tasks_.init_task().plus_wrapping(links);
-  std::vector<Task> found;
-  auto at = reader.pointer(head.plus_wrapping(sizeof(std::uint64_t))); // list_head.prev
-  while (at && *at != head && found.size() < kMostNewcomers) {
-    const auto task = tasks_.read(at->minus_wrapping(links), reader);
-    if (!task) {
-      break;
+/// From the youngest process backwards. That link is poison in a process that ends meanwhile: then
+/// the walk is over early.
+class OwnerSearch::Youngest {
+public:
+  Youngest(const OwnerSearch &search, KernelReader &reader)
+      : tasks_(search.tasks_), links_(search.layout_.task.tasks.offset), reader_(reader),
+        head_(tasks_.init_task().plus_wrapping(links_)) {
+    if (const auto last = reader.pointer(head_.plus_wrapping(sizeof(std::uint64_t)))) {
+      at_ = *last; // list_head.prev
     }
-    const auto known = known_.find(task->address);
-    if (known != known_.end() && known->second == task->identity()) {
-      break;
+  }
+
+  [[nodiscard]] std::optional<Task> next() {
+    if (at_ == head_ || seen_++ == kMostYoung) {
+      return std::nullopt;
     }
-    found.push_back(*task);
-    at = task->tasks.back;
+    const auto task = tasks_.read(at_.minus_wrapping(links_), reader_);
+    at_ = task ? task->tasks.back : head_;
+    return task ? std::optional(*task) : std::nullopt;
   }
-  for (const Task &task : found) {
-    known_[task.address] = task.identity();
-  }
-  return found;
+
+private:
+  const TaskList &tasks_;
+  const std::uint32_t links_;
+  KernelReader &reader_;
+  const GuestVirtual head_;
+  GuestVirtual at_ = head_;
+  std::size_t seen_ = 0;
+};
+
+bool OwnerSearch::is_new(const Task &task) {
+  const auto [known, is_first] = known_.try_emplace(task.address, task.identity());
+  return is_first || std::exchange(known->second, task.identity()) != task.identity();
 }
 
 bool OwnerSearch::find_where_likely(GuestVirtual file, Hunt &hunt, KernelReader &reader) {
@@ -270,11 +282,17 @@ bool OwnerSearch::find_where_likely(GuestVirtual file, Hunt &hunt, KernelReader 
       return true;
     }
   }
-  for (const Task &task : newcomers(reader)) {
-    hunt.look_at(task);
+  Youngest young(*this, reader);
+  auto task = young.next();
+  for (; task && is_new(*task); task = young.next()) {
+    hunt.look_at(*task);
   }
   for (auto owner = lately_.begin(); owner != lately_.end() && !hunt.is_over(); ++owner) {
     look_again(*owner);
+  }
+  // One that was new at an earlier look may have opened its socket since.
+  for (; task && !hunt.is_over(); task = young.next()) {
+    hunt.look_at(*task);
   }
   return hunt.is_over();
 }

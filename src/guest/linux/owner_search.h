@@ -1,8 +1,8 @@
 #pragma once
 // One socket -> every process that holds it, looking where it most likely is: who held its file
-// last, who is new, who was an owner lately; then everybody. Ends as soon as as many descriptors
-// were found as the file has references: then all are known. Borrows layout and task list; owns a
-// memory of processes and files, each by address and identity. One thread at a time.
+// last, who is new, who was an owner lately, who is young; then everybody. Ends as soon as as many
+// descriptors were found as the file has references: then all are known. Borrows layout and task
+// list; owns a memory of processes and files, each by address and identity. One thread at a time.
 
 #include <cstdint>
 #include <map>
@@ -27,6 +27,7 @@ public:
 
 private:
   class Hunt;
+  class Youngest;
   using Hint = std::pair<GuestVirtual, GuestVirtual>; ///< file -> task that held it
 
   /// Of struct file, how many references there are.
@@ -38,8 +39,8 @@ private:
   [[nodiscard]] std::optional<GuestVirtual> hint_for(GuestVirtual file) const;
   /// The process that was known at this address, as it is now; nullopt: it ended.
   [[nodiscard]] std::optional<Task> revisit(GuestVirtual address, KernelReader &reader);
-  /// Processes that are new since the last look, newest first; all are known from now on.
-  [[nodiscard]] std::vector<Task> newcomers(KernelReader &reader);
+  /// Whether it was not seen before; from now on it was.
+  [[nodiscard]] bool is_new(const Task &task);
   /// The cheap part: true when every holder was found.
   [[nodiscard]] bool find_where_likely(GuestVirtual file, Hunt &hunt, KernelReader &reader);
   [[nodiscard]] bool find_anywhere(Hunt &hunt, KernelReader &reader);
