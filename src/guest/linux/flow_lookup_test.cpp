@@ -97,6 +97,19 @@ TEST_F(FlowLookupTest, AProcessAndASocketThatAreNew) {
   EXPECT_LT(answer.reads, kFew);
 }
 
+TEST_F(FlowLookupTest, AProcessThatWasSeenBeforeItOpenedItsSocket) {
+  image.shrink_established(1);
+  connect(web, "10.0.0.1:40000");
+  static_cast<void>(ask("10.0.0.1:40000"));
+  const auto early = add_process(90);
+  connect(add_process(91), "10.0.0.1:40001");
+  static_cast<void>(ask("10.0.0.1:40001")); // no longer new, and never an owner
+  connect(early, kLocal);
+  const auto answer = ask();
+  EXPECT_EQ(answer.pids, Pids{90});
+  EXPECT_LT(answer.reads, kFew);
+}
+
 TEST_F(FlowLookupTest, ANewSocketOfAnOldProcess) {
   connect(web, "10.0.0.1:40000");
   static_cast<void>(ask("10.0.0.1:40000"));
