@@ -1,24 +1,12 @@
 #include "guest/linux/kernel_pulse.h"
 
 #include <algorithm>
-#include <initializer_list>
-#include <string_view>
 
 #include "guest/symbols/page_table_roots.h"
 
 namespace outguard::guest {
 
 namespace {
-
-std::optional<GuestVirtual> first_of(const SymbolTable &symbols,
-                                     std::initializer_list<std::string_view> names) {
-  for (const std::string_view name : names) {
-    if (const auto found = symbols.find(name)) {
-      return found;
-    }
-  }
-  return std::nullopt;
-}
 
 std::optional<std::uint64_t> word_at(const std::optional<GuestVirtual> &address,
                                      KernelReader &reader) {
@@ -29,9 +17,9 @@ std::optional<std::uint64_t> word_at(const std::optional<GuestVirtual> &address,
 } // namespace
 
 KernelPulse::KernelPulse(const Kernel &kernel)
-    : jiffies_(first_of(*kernel.symbols, {"jiffies_64", "jiffies"})), // one word under two names
-      max_pfn_(kernel.symbols->find("max_pfn")), banner_(kernel.symbols->find("linux_banner")),
-      banner_text_(kernel.seen.banner.raw()), text_(kernel.seen.text_base) {}
+    : jiffies_(jiffies_of(*kernel.symbols)), max_pfn_(kernel.symbols->find("max_pfn")),
+      banner_(kernel.symbols->find("linux_banner")), banner_text_(kernel.seen.banner.raw()),
+      text_(kernel.seen.text_base) {}
 
 Pulse KernelPulse::read(KernelReader &reader) const {
   return {word_at(jiffies_, reader), word_at(max_pfn_, reader)};

@@ -1,3 +1,6 @@
+#include <chrono>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "guest/symbols/isf_reader.h"
@@ -149,7 +152,7 @@ tl::expected<Kernel, KernelSearchFailure> find_with(KernelBuilder &kernel, const
   auto file = read_isf(file_of(isf.json())).value();
   const auto cpu = kernel.registers();
   const std::span<const CpuRegisters> cpus{&cpu, by_registers ? 1U : 0U};
-  return find_kernel(kernel.memory(), cpus, {&file, {}});
+  return find_kernel(kernel.memory(), cpus, {&file, {}, {}});
 }
 
 TEST(FindKernelWithFile, WhateverTheKernelLacks) {
@@ -203,7 +206,7 @@ TEST(FindKernelWithFile, FunctionsMustBeWhereTheKernelHasThem) {
   moved[digit] = moved[digit] == '1' ? '2' : '1';
   auto file = read_isf(file_of(moved)).value();
   const auto cpu = kernel.registers();
-  expect_refused(find_kernel(kernel.memory(), {&cpu, 1}, {&file, {}}),
+  expect_refused(find_kernel(kernel.memory(), {&cpu, 1}, {&file, {}, {}}),
                  "the symbols file and the kernel's own symbols disagree about vfs_read");
 }
 
@@ -216,7 +219,7 @@ TEST(FindKernelWithFile, AFileWithoutTextOrTypesIsRefused) {
   json.replace(json.find("sock_common"), 4, "sack");
   auto file = read_isf(file_of(json)).value();
   const auto cpu = kernel.registers();
-  expect_refused(find_kernel(kernel.memory(), {&cpu, 1}, {&file, {}}),
+  expect_refused(find_kernel(kernel.memory(), {&cpu, 1}, {&file, {}, {}}),
                  "the kernel's types lack sock_common");
   EXPECT_NE(file.types, nullptr) << "a file that did not help is as it was";
 }
@@ -346,6 +349,64 @@ TEST(FindKernel, NoNumberOfPlantedNotesHidesTheKernel) {
     kernel.memory().write(GuestPhysical(page * 0x1000), page % 10 == 0 ? genuine : old);
   }
   expect_whole(find_kernel(kernel.memory(), {}), "ram-scan");
+}
+
+/// A guest after a kexec: the kernel before lies in RAM whole, and below.
+struct TwoKernels {
+  TwoKernels() {
+    for (const PhysicalRange &range : newer.memory().ranges()) {
+      std::vector<std::uint8_t> bytes(range.length);
+      EXPECT_TRUE(newer.memory().read(range.start, bytes));
+      memory().write(range.start, bytes);
+    }
+    memory().put(older.jiffies(), kBeat);
+    memory().put(newer.jiffies(), kBeat);
+  }
+  FakeMemory &memory() { return older.memory(); }
+  bool takes_newer(const SearchHelp &help) {
+    const auto found = find_kernel(memory(), {}, help);
+    EXPECT_TRUE(found);
+    return found && found->seen.physical_base == find(newer)->seen.physical_base;
+  }
+
+  static constexpr std::uint64_t kBeat = 0x1'0000'0000;
+  KernelBuilder older;
+  KernelBuilder newer{[] {
+    KernelRecipe recipe;
+    recipe.lowest = GuestPhysical(0x1000'0000);
+    return recipe;
+  }()};
+};
+
+TEST(FindKernel, OfSeveralInRamTheOneWhoseClockMoves) {
+  TwoKernels guest;
+  EXPECT_FALSE(guest.takes_newer({})) << "of a dump the first";
+  int waits = 0;
+  SearchHelp help;
+  help.wait = [&](std::chrono::milliseconds) { ++waits; };
+  EXPECT_FALSE(guest.takes_newer(help)) << "neither moves: a guest that is paused";
+  EXPECT_LE(waits, 40);
+  waits = 0;
+  help.wait = [&](std::chrono::milliseconds) { // idle, it ticks late; the old one's memory is used
+    guest.memory().put(guest.newer.jiffies(), TwoKernels::kBeat + (++waits > 20 ? 250U : 0U));
+    guest.memory().put(guest.older.jiffies(), 0xffff'8880'0000'0000 + static_cast<unsigned>(waits));
+  };
+  EXPECT_TRUE(guest.takes_newer(help));
+  EXPECT_EQ(waits, 21);
+  help.wait = [&](std::chrono::milliseconds) {
+    guest.memory().put(guest.older.jiffies(), TwoKernels::kBeat + 12);
+    guest.memory().put(guest.newer.jiffies(), TwoKernels::kBeat - 12);
+  };
+  guest.memory().put(guest.older.jiffies(), TwoKernels::kBeat);
+  guest.memory().put(guest.newer.jiffies(), TwoKernels::kBeat);
+  EXPECT_FALSE(guest.takes_newer(help));
+}
+
+TEST(FindKernel, NobodyWaitsForTheOnlyKernel) {
+  KernelBuilder kernel;
+  SearchHelp help;
+  help.wait = [](std::chrono::milliseconds) { FAIL(); };
+  EXPECT_TRUE(find_kernel(kernel.memory(), {}, help));
 }
 
 TEST(FindKernel, NoScanWhileCpusRunSomethingElse) {

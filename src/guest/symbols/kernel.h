@@ -2,7 +2,10 @@
 // A found Linux kernel: everything the walkers need to read it. Produced by find_kernel() (the way
 // registers -> image -> kallsyms/BTF -> VMCOREINFO cross-check, with the RAM scan as fallback).
 
+#include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -36,7 +39,14 @@ struct KernelSearchFailure {
 struct SearchHelp {
   IsfFile *file = nullptr; ///< emptied when the search succeeds: its tables are then the kernel's
   ScanProgress progress;   ///< of a RAM scan; may be empty
+  /// Lets time pass; empty for memory that stands still. A kexec leaves the kernel before it whole
+  /// in RAM: of several that a scan finds the one is taken whose clock moves. With a file the
+  /// first: its tables are used up.
+  std::function<void(std::chrono::milliseconds)> wait;
 };
+
+/// Where the kernel counts its timer ticks.
+[[nodiscard]] std::optional<GuestVirtual> jiffies_of(const SymbolTable &symbols);
 
 /// `registers`: of all vCPUs (parse_registers(), DumpFileMemory::registers()); may be empty, then
 /// RAM is scanned. With a file, its types and symbols are used, once its banner and the text

@@ -17,6 +17,7 @@ constexpr std::uint64_t kImageBytes = kData.raw() + kDataBytes - KernelBuilder::
 constexpr GuestVirtual kOwnTables = kData.plus_wrapping(0x2000);
 constexpr GuestVirtual kNotePointer = kData.plus_wrapping(0x100);
 constexpr GuestVirtual kTextPointer = kData.plus_wrapping(0x108);
+constexpr GuestVirtual kJiffies = kData.plus_wrapping(0x110);
 constexpr GuestVirtual kSomeFunction = KernelBuilder::kText.plus_wrapping(0x8'0000);
 constexpr std::uint64_t kImageMap = 0xffff'ffff'8000'0000; // __START_KERNEL_map
 
@@ -73,6 +74,7 @@ void KernelBuilder::build_symbols(const KernelRecipe &recipe, GuestVirtual btf) 
     }
     symbols.add('D', "vmcoreinfo_note", kNotePointer.raw());
     symbols.add('D', "vmcoreinfo_data", kTextPointer.raw());
+    symbols.add('D', "jiffies_64", kJiffies.raw());
   }
   guest_.write(kSymbols, symbols.build(recipe.form, kSymbols, recipe.kallsyms_flaw));
 }
@@ -119,6 +121,10 @@ void KernelBuilder::build_vmcoreinfo(const KernelRecipe &recipe) {
   if (recipe.own_tables_filled && recipe.own_tables_agree) {
     build_own_tables(recipe); // again: the note's mapping is new
   }
+}
+
+GuestPhysical KernelBuilder::jiffies() const {
+  return text_frame_.plus_wrapping(kJiffies.raw() - kText.raw());
 }
 
 CpuRegisters KernelBuilder::registers() const {

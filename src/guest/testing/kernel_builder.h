@@ -40,6 +40,8 @@ public:
   /// One vCPU in the kernel, with a process's page tables loaded.
   [[nodiscard]] CpuRegisters registers() const;
   [[nodiscard]] GuestPhysical note_page() const { return note_page_; }
+  /// Of its 64-bit count of timer ticks.
+  [[nodiscard]] GuestPhysical jiffies() const;
   /// An ISF file of this kernel: its symbols as linked, the types of small_kernel_btf().
   [[nodiscard]] IsfBuilder isf(const std::string &banner) const;
 
