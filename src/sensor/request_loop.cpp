@@ -1,14 +1,13 @@
 #include "sensor/request_loop.h"
 
-#include <algorithm>
+#include <iterator>
+#include <span>
+#include <utility>
 
 #include <poll.h>
-#include <sys/socket.h>
 
+#include "base/clock.h"
 #include "facts/wire.h"
-#include "guest/packets/decode.h"
-#include "guest/packets/live_source.h"
-#include "guest/packets/pcap_file_source.h"
 #include "sensor/mapped_file.h"
 
 namespace outguard::sensor {
@@ -20,11 +19,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kSendWait{5000};
 /// A capture waits for its reader (a pager); a tap does not.
 constexpr std::chrono::hours kReplaySendWait{24};
-constexpr milliseconds kTick{1000}; ///< idle flows are looked for this often
 constexpr milliseconds kLongestSleep = KernelWatch::kInterval;
-/// Batches of one tap before requests and other taps get their turn.
-constexpr int kBatchesAtOnce = 64;
-constexpr std::size_t kMaxTaps = 32;
 /// Rows are sent in messages well below the limit; one row is at most a path and an argument list.
 constexpr std::size_t kRowsBytes = kMaxMessageBytes / 2;
 
@@ -52,21 +47,12 @@ ErrorCode code_of(guest::KillRefusal refusal) {
   return ErrorCode::Timeout;
 }
 
-void add(std::vector<NamedCount> &counts, std::string name, std::uint64_t value) {
-  counts.push_back({std::move(name), value});
-}
-
 } // namespace
 
 void RequestLoop::run() {
   while (true) {
     std::vector<pollfd> items{{control_.fd(), POLLIN, 0}};
-    for (const auto &tap : taps_) {
-      items.push_back({tap.broken ? -1 : tap.source->descriptor(), POLLIN, 0});
-    }
-    for (const auto &tap : taps_) {
-      items.push_back({tap.openings->descriptor(), POLLIN, 0});
-    }
+    taps_.add_to(items);
     const auto sleep = hashes_.has_work() ? milliseconds(0) : kLongestSleep;
     if (::poll(items.data(), items.size(), static_cast<int>(sleep.count())) < 0 && errno != EINTR) {
       return;
@@ -74,14 +60,9 @@ void RequestLoop::run() {
     if (items[0].revents != 0 && !answer_requests()) {
       return;
     }
-    const std::size_t watched = items.size() / 2; // a request may have opened one more
-    for (std::size_t i = 0; i < watched; ++i) {
-      if ((items[1 + i].revents & POLLERR) != 0) {
-        note_error(taps_[i]);
-      }
-    }
-    pump_taps();
-    expire_flows();
+    taps_.note_errors(std::span(items).subspan(1));
+    taps_.pump();
+    taps_.expire_flows();
     hashes_.work();
     if (const auto doubt = view_.doubt(monotonic_now())) {
       publish(DoubtRaised{*doubt});
@@ -119,80 +100,17 @@ void RequestLoop::publish(Report report) {
   }
 }
 
-// ---- Packets
-// ---------------------------------------------------------------------------------------
-
-guest::PacketPipeline &RequestLoop::open_pipeline(Tap &tap, std::string interface) {
-  interface = GuestText(std::move(interface)).printable(); // it travels in every report
-  guest::PipelineConfig config;
-  config.interface = interface;
-  tap.interface = std::move(interface);
-  tap.pipeline = std::make_unique<guest::PacketPipeline>(std::move(config), sink_);
-  return *tap.pipeline;
-}
-
-/// The device went down, for ever or for a moment: the pending error is taken from the socket, or
-/// poll would report it at once each time.
-void RequestLoop::note_error(Tap &tap) {
-  int error = 0;
-  socklen_t length = sizeof error;
-  static_cast<void>(::getsockopt(tap.source->descriptor(), SOL_SOCKET, SO_ERROR, &error, &length));
-  ++tap_errors_;
-}
-
-/// One batch of each tap, so that a flood of them is no reason to leave the rings alone. The latest
-/// first: where the sensor is late, its asker is the most likely one to be there still.
-void RequestLoop::look_at_openings() {
-  guest::DecodedPacket packet;
-  for (auto &tap : taps_) {
-    const auto batch = tap.openings->next().value_or(std::span<const guest::PacketView>{});
-    for (std::size_t left = batch.size(); left > 0; --left) {
-      if (!guest::decode(batch[left - 1], packet)) {
-        sink_.on_opening(packet);
-      }
-    }
-  }
-}
-
-void RequestLoop::pump_taps() {
-  look_at_openings();
-  for (auto &tap : taps_) {
-    sink_.attach(*tap.pipeline);
-    for (int i = 0; i < kBatchesAtOnce && !tap.broken; ++i) {
-      const auto count = tap.pipeline->pump(*tap.source);
-      tap.broken = !count;
-      if (!count || *count == 0) {
-        break;
-      }
-    }
-  }
-}
-
-void RequestLoop::expire_flows() {
-  const auto now = monotonic_now();
-  if (now < next_expiry_) {
-    return;
-  }
-  next_expiry_ = now + kTick;
-  for (auto &tap : taps_) {
-    sink_.attach(*tap.pipeline);
-    tap.pipeline->expire(wall_now().time_since_epoch().count());
-  }
-}
+// ---- Packets -------------------------------------------------------------------------
 
 void RequestLoop::answer(std::uint32_t id, const OpenTap &request, Fds &fds) {
-  if (fds.size() != 2 || taps_.size() >= kMaxTaps) {
+  if (fds.size() != 2 || taps_.is_full()) {
     return send(id, Failed{"OpenTap needs two descriptors, and at most 32 taps are watched"});
   }
-  auto source = guest::LiveSource::open(std::move(fds[0]), request.ring);
-  if (!source) {
+  const auto opened = taps_.open(std::move(fds[0]), std::move(fds[1]), request.ring);
+  if (!opened) {
     return send(id, Failed{std::string("the packet ring cannot be mapped: ") +
-                           guest::to_string(source.error().code)});
+                           guest::to_string(opened.error().code)});
   }
-  auto &tap = taps_.emplace_back();
-  tap.source = std::move(*source);
-  tap.openings = std::make_unique<guest::OpeningSource>(std::move(fds[1]));
-  static_cast<void>(open_pipeline(tap, request.ring.interface));
   send(id, Done{});
 }
 
@@ -200,88 +118,30 @@ void RequestLoop::answer(std::uint32_t id, const ReplayCapture &request, Fds &fd
   if (fds.size() != 1) {
     return send(id, Failed{"ReplayCapture needs one descriptor"});
   }
-  guest::PcapFileSource source(std::move(fds[0]));
-  auto &tap = taps_.emplace_back();
-  auto &pipeline = open_pipeline(tap, request.name);
-  sink_.attach(pipeline);
   replaying_ = true;
-  auto count = pipeline.pump(source);
-  while (count && *count != 0) {
-    count = pipeline.pump(source);
-  }
-  ReplayDone done;
-  if (const auto &problem = source.problem()) {
-    done.problem = std::string(problem->reason) + " at offset " + std::to_string(problem->offset);
-  }
-  pipeline.finish();
+  ReplayDone done = taps_.replay(request.name, std::move(fds[0]));
   replaying_ = false;
-  done.counters = this->count();
-  taps_.pop_back();
+  add_own(done.counters);
   send(id, std::move(done));
 }
 
-CountersSeen RequestLoop::count() const {
-  CountersSeen total;
-  guest::PipelineCounters sum;
-  guest::SourceCounters openings;
-  for (const auto &tap : taps_) {
-    const auto counters = tap.pipeline->counters();
-    total.seen += counters.packets.seen;
-    total.processed += counters.packets.processed;
-    for (std::size_t i = 0; i < guest::kDropReasons; ++i) {
-      sum.packets.dropped[i] += counters.packets.dropped[i];
-    }
-    sum.flows.started += counters.flows.started;
-    sum.flows.live += counters.flows.live;
-    sum.observables += counters.observables;
-    if (tap.openings != nullptr) {
-      openings.handed_out += tap.openings->counters().handed_out;
-      openings.lost_in_kernel += tap.openings->counters().lost_in_kernel;
-    }
-  }
-  for (std::size_t i = 0; i < guest::kDropReasons; ++i) {
-    if (sum.packets.dropped[i] != 0) {
-      add(total.dropped, guest::to_string(static_cast<guest::DropReason>(i)),
-          sum.packets.dropped[i]);
-    }
-  }
-  const auto &matched = sink_.counts();
-  add(total.other, "flows", sum.flows.started);
-  add(total.other, "flows_live", sum.flows.live);
-  add(total.other, "flows_attributed", matched.flows_attributed);
-  add(total.other, "flows_unattributed", matched.flows_unattributed);
-  add(total.other, "openings_seen", openings.handed_out);
-  add(total.other, "openings_lost", openings.lost_in_kernel);
-  add(total.other, "openings_used", matched.openings_used);
-  add(total.other, "openings_unused", matched.openings_unused);
-  add(total.other, "observables", sum.observables);
-  add(total.other, "matches", matched.matches);
-  add(total.other, "matches_repeated", matched.repeats);
-  add(total.other, "matches_unreported", matched.unreported);
-  add(total.other, "reports_lost", reports_lost_);
-  add(total.other, "tap_errors", tap_errors_);
-  return total;
+void RequestLoop::answer(std::uint32_t id, const GetCounters &, Fds &) {
+  CountersSeen counters = taps_.count();
+  add_own(counters);
+  send(id, std::move(counters));
 }
 
-void RequestLoop::answer(std::uint32_t id, const GetCounters &, Fds &) {
-  send(id, count());
+void RequestLoop::add_own(CountersSeen &counters) const {
+  counters.other.push_back({"reports_lost", reports_lost_});
+  counters.other.push_back({"tap_errors", taps_.errors()});
 }
 
 void RequestLoop::answer(std::uint32_t id, const LocateFlow &request, Fds &) {
-  pump_taps(); // what waits in the rings may move the flow on
-  FlowLocated located;
-  for (const auto &tap : taps_) {
-    if (tap.interface == request.interface) {
-      if (const auto *flow = sink_.find_reported(*tap.pipeline, request.flow_id)) {
-        located.tcp = tap.pipeline->describe(*flow).tcp;
-      }
-    }
-  }
-  send(id, located);
+  taps_.pump(); // what waits in the rings may move the flow on
+  send(id, FlowLocated{taps_.locate(request.interface, request.flow_id)});
 }
 
-// ---- Guest
-// -----------------------------------------------------------------------------------------
+// ---- Guest ---------------------------------------------------------------------------
 
 void RequestLoop::answer(std::uint32_t id, const AttachMemory &request, Fds &fds) {
   hashes_.forget(); // they read through the guest that is let go now
@@ -414,8 +274,7 @@ void RequestLoop::answer(std::uint32_t id, const CheckFate &request, Fds &) {
   send(id, FateSeen{guest == nullptr ? ProcessFate::Unknown : guest->fate(request.process)});
 }
 
-// ---- Intelligence
-// ----------------------------------------------------------------------------------
+// ---- Intelligence --------------------------------------------------------------------
 
 void RequestLoop::answer(std::uint32_t id, const UseIntel &, Fds &fds) {
   if (fds.size() != 1) {

@@ -7,15 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/message_socket.h"
 #include "facts/messages.h"
-#include "guest/packets/opening_source.h"
-#include "guest/packets/packet_pipeline.h"
-#include "guest/packets/packet_source.h"
 #include "sensor/executable_hashes.h"
 #include "sensor/guest_view.h"
 #include "sensor/match_sink.h"
+#include "sensor/taps.h"
 
 namespace outguard::sensor {
 
@@ -29,23 +26,8 @@ public:
   void publish(Report report) override;
 
 private:
-  /// One tap: its ring and the packet path behind it, and its openings, looked at first. Flows of
-  /// two taps never mix.
-  struct Tap {
-    std::string interface;
-    std::unique_ptr<guest::PacketSource> source;
-    std::unique_ptr<guest::OpeningSource> openings;
-    std::unique_ptr<guest::PacketPipeline> pipeline;
-    bool broken = false; ///< the ring failed (device gone): no longer polled
-  };
-
   [[nodiscard]] bool answer_requests();
-  void look_at_openings();
-  void pump_taps();
-  void note_error(Tap &tap);
-  void expire_flows();
   void send(std::uint32_t id, Report report);
-  [[nodiscard]] guest::PacketPipeline &open_pipeline(Tap &tap, std::string interface);
 
   // One for each Request; may move descriptors out of `fds`, the rest is closed afterwards.
   using Fds = std::vector<Fd>;
@@ -67,17 +49,15 @@ private:
   void answer(std::uint32_t id, const GetCounters &request, Fds &fds);
   template <class Rows, class Row>
   void send_rows(std::uint32_t id, std::vector<Row> rows, const guest::Completeness &completeness);
-  [[nodiscard]] CountersSeen count() const;
+  void add_own(CountersSeen &counters) const;
   [[nodiscard]] std::string not_ready() const;
 
   MessageSocket control_;
   GuestView view_;
   MatchSink sink_;
   ExecutableHashes hashes_{view_, *this};
-  std::vector<Tap> taps_;
+  Taps taps_{sink_};
   std::shared_ptr<const intel::IntelImage> image_;
-  MonotonicTime next_expiry_{};
-  std::uint64_t tap_errors_ = 0; ///< a tap's device was down
   bool replaying_ = false;
   std::uint64_t reports_lost_ = 0; ///< the supervisor did not read them in time
 };

@@ -1,0 +1,184 @@
+#include "sensor/taps.h"
+
+#include <utility>
+
+#include <sys/socket.h>
+
+#include "guest/packets/decode.h"
+#include "guest/packets/live_source.h"
+#include "guest/packets/pcap_file_source.h"
+
+namespace outguard::sensor {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{1000}; ///< idle flows are looked for this often
+/// Batches of one tap before requests and other taps get their turn.
+constexpr int kBatchesAtOnce = 64;
+constexpr std::size_t kMaxTaps = 32;
+
+} // namespace
+
+bool Taps::is_full() const {
+  return taps_.size() >= kMaxTaps;
+}
+
+Taps::Tap &Taps::add(std::string interface) {
+  interface = GuestText(std::move(interface)).printable(); // it travels in every report
+  guest::PipelineConfig config;
+  config.interface = interface;
+  Tap &tap = taps_.emplace_back();
+  tap.interface = std::move(interface);
+  tap.pipeline = std::make_unique<guest::PacketPipeline>(std::move(config), sink_);
+  return tap;
+}
+
+guest::Result<void> Taps::open(Fd ring, Fd openings, const PacketRing &layout) {
+  auto source = guest::LiveSource::open(std::move(ring), layout);
+  if (!source) {
+    return tl::unexpected(source.error());
+  }
+  Tap &tap = add(layout.interface);
+  tap.source = std::move(*source);
+  tap.openings = std::make_unique<guest::OpeningSource>(std::move(openings));
+  return {};
+}
+
+void Taps::add_to(std::vector<pollfd> &items) const {
+  for (const Tap &tap : taps_) {
+    items.push_back({tap.broken ? -1 : tap.source->descriptor(), POLLIN, 0});
+  }
+  for (const Tap &tap : taps_) {
+    items.push_back({tap.openings->descriptor(), POLLIN, 0});
+  }
+}
+
+void Taps::note_errors(std::span<const pollfd> items) {
+  const std::size_t watched = items.size() / 2;
+  for (std::size_t i = 0; i < watched; ++i) {
+    if ((items[i].revents & POLLERR) != 0) {
+      note_error(taps_[i]);
+    }
+  }
+}
+
+/// The device went down, for ever or for a moment: the pending error is taken from the socket, or
+/// poll would report it at once each time.
+void Taps::note_error(const Tap &tap) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  static_cast<void>(::getsockopt(tap.source->descriptor(), SOL_SOCKET, SO_ERROR, &error, &length));
+  ++errors_;
+}
+
+/// One batch of each tap, so that a flood of them is no reason to leave the rings alone. The latest
+/// first: where the sensor is late, its asker is the most likely one to be there still.
+void Taps::look_at_openings() {
+  guest::DecodedPacket packet;
+  for (Tap &tap : taps_) {
+    const auto batch = tap.openings->next().value_or(std::span<const guest::PacketView>{});
+    for (std::size_t left = batch.size(); left > 0; --left) {
+      if (!guest::decode(batch[left - 1], packet)) {
+        sink_.on_opening(packet);
+      }
+    }
+  }
+}
+
+void Taps::pump() {
+  look_at_openings();
+  for (Tap &tap : taps_) {
+    sink_.attach(*tap.pipeline);
+    for (int i = 0; i < kBatchesAtOnce && !tap.broken; ++i) {
+      const auto count = tap.pipeline->pump(*tap.source);
+      tap.broken = !count;
+      if (!count || *count == 0) {
+        break;
+      }
+    }
+  }
+}
+
+void Taps::expire_flows() {
+  const auto now = monotonic_now();
+  if (now < next_expiry_) {
+    return;
+  }
+  next_expiry_ = now + kTick;
+  for (Tap &tap : taps_) {
+    sink_.attach(*tap.pipeline);
+    tap.pipeline->expire(wall_now().time_since_epoch().count());
+  }
+}
+
+ReplayDone Taps::replay(std::string name, Fd capture) {
+  guest::PcapFileSource source(std::move(capture));
+  guest::PacketPipeline &pipeline = *add(std::move(name)).pipeline;
+  sink_.attach(pipeline);
+  auto count = pipeline.pump(source);
+  while (count && *count != 0) {
+    count = pipeline.pump(source);
+  }
+  ReplayDone done;
+  if (const auto &problem = source.problem()) {
+    done.problem = std::string(problem->reason) + " at offset " + std::to_string(problem->offset);
+  }
+  pipeline.finish();
+  done.counters = this->count();
+  taps_.pop_back();
+  return done;
+}
+
+std::optional<TcpPosition> Taps::locate(const std::string &interface, std::uint64_t flow_id) const {
+  std::optional<TcpPosition> position;
+  for (const Tap &tap : taps_) {
+    if (tap.interface == interface) {
+      if (const auto *flow = sink_.find_reported(*tap.pipeline, flow_id)) {
+        position = tap.pipeline->describe(*flow).tcp;
+      }
+    }
+  }
+  return position;
+}
+
+CountersSeen Taps::count() const {
+  CountersSeen total;
+  guest::PipelineCounters sum;
+  guest::SourceCounters openings;
+  for (const Tap &tap : taps_) {
+    const auto counters = tap.pipeline->counters();
+    total.seen += counters.packets.seen;
+    total.processed += counters.packets.processed;
+    for (std::size_t i = 0; i < guest::kDropReasons; ++i) {
+      sum.packets.dropped[i] += counters.packets.dropped[i];
+    }
+    sum.flows.started += counters.flows.started;
+    sum.flows.live += counters.flows.live;
+    sum.observables += counters.observables;
+    if (tap.openings != nullptr) {
+      openings.handed_out += tap.openings->counters().handed_out;
+      openings.lost_in_kernel += tap.openings->counters().lost_in_kernel;
+    }
+  }
+  for (std::size_t i = 0; i < guest::kDropReasons; ++i) {
+    if (sum.packets.dropped[i] != 0) {
+      total.dropped.push_back(
+          {guest::to_string(static_cast<guest::DropReason>(i)), sum.packets.dropped[i]});
+    }
+  }
+  const auto &matched = sink_.counts();
+  total.other = {{"flows", sum.flows.started},
+                 {"flows_live", sum.flows.live},
+                 {"flows_attributed", matched.flows_attributed},
+                 {"flows_unattributed", matched.flows_unattributed},
+                 {"openings_seen", openings.handed_out},
+                 {"openings_lost", openings.lost_in_kernel},
+                 {"openings_used", matched.openings_used},
+                 {"openings_unused", matched.openings_unused},
+                 {"observables", sum.observables},
+                 {"matches", matched.matches},
+                 {"matches_repeated", matched.repeats},
+                 {"matches_unreported", matched.unreported}};
+  return total;
+}
+
+} // namespace outguard::sensor

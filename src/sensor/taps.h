@@ -1,0 +1,69 @@
+#pragma once
+// The taps of one guest: each its packet ring, the openings looked at before it, and the packet
+// path behind it. Flows of two taps never mix; what is seen goes to the sink. One thread. Owns the
+// rings.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <poll.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "facts/messages.h"
+#include "guest/packets/opening_source.h"
+#include "guest/packets/packet_pipeline.h"
+#include "guest/packets/packet_source.h"
+#include "sensor/match_sink.h"
+
+namespace outguard::sensor {
+
+class Taps {
+public:
+  explicit Taps(MatchSink &sink) : sink_(sink) {}
+
+  [[nodiscard]] guest::Result<void> open(Fd ring, Fd openings, const PacketRing &layout);
+  [[nodiscard]] bool is_full() const;
+
+  /// What to wait for: of every tap its ring, then of every tap its openings.
+  void add_to(std::vector<pollfd> &items) const;
+  /// What came of it. A tap opened meanwhile is not among them.
+  void note_errors(std::span<const pollfd> items);
+
+  /// Some batches of every tap; what is left waits for the next time.
+  void pump();
+  void expire_flows();
+  /// A capture from beginning to end, as one more tap while it lasts.
+  [[nodiscard]] ReplayDone replay(std::string name, Fd capture);
+
+  /// Where a reported flow's TCP stands now; nullopt: not known any more, or not TCP.
+  [[nodiscard]] std::optional<TcpPosition> locate(const std::string &interface,
+                                                  std::uint64_t flow_id) const;
+  /// Packets, flows and what the sink made of them.
+  [[nodiscard]] CountersSeen count() const;
+  [[nodiscard]] std::uint64_t errors() const { return errors_; }
+
+private:
+  struct Tap {
+    std::string interface;
+    std::unique_ptr<guest::PacketSource> source;
+    std::unique_ptr<guest::OpeningSource> openings;
+    std::unique_ptr<guest::PacketPipeline> pipeline;
+    bool broken = false; ///< the ring failed (device gone): no longer polled
+  };
+
+  [[nodiscard]] Tap &add(std::string interface);
+  void look_at_openings();
+  void note_error(const Tap &tap);
+
+  MatchSink &sink_;
+  std::vector<Tap> taps_;
+  MonotonicTime next_expiry_{};
+  std::uint64_t errors_ = 0; ///< a tap's device was down
+};
+
+} // namespace outguard::sensor
