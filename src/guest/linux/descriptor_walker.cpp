@@ -1,27 +1,24 @@
 #include "guest/linux/descriptor_walker.h"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
 #include <map>
 #include <utility>
+
+#include "guest/linux/descriptor_table.h"
 
 namespace outguard::guest {
 namespace {
 
 constexpr std::uint64_t kMostDescriptors = std::uint64_t{1} << 20; ///< fs.nr_open's default
-constexpr std::size_t kSlotBytes = 8;
 /// Of one socket in one process: more descriptors of it name no further owner.
 constexpr std::uint32_t kMostRepeats = 64;
 constexpr std::size_t kMostHolders = std::size_t{1} << 17; ///< in one walk: 6 MiB
-constexpr std::size_t kChunkSlots = 512;                   ///< one page of a descriptor table
 constexpr int kMostLooks = 4; ///< after the first, at what is not as it was
 /// For the looks after the first: a claim's slot, file, inode, socket and table; a process whose
 /// table moved meanwhile.
 constexpr std::uint64_t kReadsToProve = 5, kReadsToMove = 20'000;
 constexpr std::uint64_t kBytesToProve = std::uint64_t{256} << 20;
-constexpr std::uint64_t kTypeMask = 0170000, kSocketType = 0140000; // S_IFMT, S_IFSOCK
-
-using Slots = std::array<std::uint64_t, kChunkSlots>;
 
 std::span<std::uint8_t> bytes_of(std::span<std::uint64_t> words) {
   return {reinterpret_cast<std::uint8_t *>(words.data()), words.size_bytes()};
@@ -35,11 +32,8 @@ std::span<std::uint8_t> bytes_of(std::span<std::uint64_t> words) {
 class DescriptorWalker::Pass {
 public:
   Pass(const DescriptorWalker &walker, std::span<const Task> leaders, KernelReader &reader)
-      : walker_(walker), leaders_(leaders), layout_(walker.layout_.file),
-        sockets_(walker.layout_.socket), operations_(walker.socket_operations_),
-        io_uring_(walker.io_uring_operations_), reader_(&reader), files_(layout_.files),
-        table_(layout_.table), file_(layout_.file), inode_(layout_.inode_extent),
-        socket_(sockets_.socket) {}
+      : walker_(walker), leaders_(leaders), reader_(&reader), tables_(walker.layout_.file),
+        files_(walker.layout_, walker.operations_) {}
 
   /// How many slots the table has; 0 when it is not there, or cannot be read now.
   [[nodiscard]] std::uint64_t size_of(GuestVirtual files);
@@ -51,24 +45,14 @@ public:
   /// it was looked at: what was found in it is nobody's.
   void drop_recycled(Completeness &completeness);
   [[nodiscard]] std::vector<Holder> finish();
-  [[nodiscard]] Result<std::optional<Holder>> follow(GuestVirtual file) {
-    return resolve(file).map([](const Known *known) { return known->socket; });
-  }
 
 private:
-  /// Where the slots are.
-  struct Table {
-    GuestVirtual slots;
-    GuestVirtual open_bits;
-    std::uint64_t size = 0;
-    friend bool operator==(const Table &, const Table &) = default;
-  };
   /// A table that was looked at.
   struct Source {
     GuestVirtual files;
     GuestVirtual user;        ///< the task that had it,
     ProcessIdentity identity; ///< and who that was
-    Table table;
+    DescriptorTable table;
     std::uint32_t leader = 0;
     std::size_t first_claim = 0, end_of_claims = 0;
   };
@@ -92,15 +76,12 @@ private:
     std::uint32_t count = 0;  ///< and how often
   };
 
-  [[nodiscard]] Result<Table> locate(GuestVirtual files);
   void scan(std::uint32_t source, Completeness &completeness);
-  void scan_chunk(GuestVirtual start, std::size_t count, std::int32_t first_fd,
-                  std::uint32_t source, Completeness &completeness);
-  [[nodiscard]] std::vector<bool> occupied_chunks(const Table &table);
+  void scan(const DescriptorTable::Stretch &stretch, std::uint32_t source,
+            Completeness &completeness);
   /// The socket behind a file; nullopt when it is none. Unmapped or Malformed: it changed.
   [[nodiscard]] Result<Known *> resolve(GuestVirtual file);
   void keep(const Claim &claim, Completeness &completeness);
-  [[nodiscard]] Result<bool> is_socket();
 
   [[nodiscard]] bool is_open(const Claim &claim) const {
     return claim.proof == Proof::SeenOnce || claim.proof == Proof::Unfollowed;
@@ -110,81 +91,25 @@ private:
 
   const DescriptorWalker &walker_;
   std::span<const Task> leaders_;
-  const FileLayout &layout_;
-  const SocketLayout &sockets_;
-  const std::optional<GuestVirtual> &operations_, &io_uring_;
   KernelReader *reader_; ///< of this look
-  ObjectCopy files_, table_, file_, inode_, socket_;
+  DescriptorTableReader tables_;
+  SocketFileReader files_;
   std::array<Known, 256> known_{}; ///< by address; a collision costs a read, nothing else
   std::map<GuestVirtual, std::uint32_t> shared_; ///< files_struct -> its first source
   std::vector<Source> sources_;
   std::vector<Claim> claims_;
 };
 
-Result<DescriptorWalker::Pass::Table> DescriptorWalker::Pass::locate(GuestVirtual files) {
-  if (const auto loaded = files_.load(*reader_, files); !loaded) {
-    return tl::unexpected(loaded.error());
-  }
-  const GuestVirtual table = files_.pointer(layout_.files_table);
-  const Member &first = layout_.files_first_table;
-  if (table == files.plus_wrapping(first.offset)) { // a small process: already copied
-    const auto inside = [&first](Member member) {
-      member.offset += first.offset;
-      return member;
-    };
-    return Table{files_.pointer(inside(layout_.table_slots)),
-                 files_.pointer(inside(layout_.table_open)),
-                 files_.number(inside(layout_.table_size))};
-  }
-  if (const auto loaded = table_.load(*reader_, table); !loaded) {
-    return tl::unexpected(loaded.error());
-  }
-  return Table{table_.pointer(layout_.table_slots), table_.pointer(layout_.table_open),
-               table_.number(layout_.table_size)};
-}
-
-Result<bool> DescriptorWalker::Pass::is_socket() {
-  if (operations_) {
-    return file_.pointer(layout_.operations) == *operations_;
-  }
-  const auto loaded = inode_.load(*reader_, file_.pointer(layout_.inode));
-  if (!loaded) {
-    return tl::unexpected(loaded.error());
-  }
-  return (inode_.number(layout_.inode_mode) & kTypeMask) == kSocketType;
-}
-
 Result<DescriptorWalker::Pass::Known *> DescriptorWalker::Pass::resolve(GuestVirtual file) {
   Known &known = known_[(file.raw() * 0x9e37'79b9'7f4a'7c15) >> 56];
   if (known.file == file) {
     return &known;
   }
-  if (const auto loaded = file_.load(*reader_, file); !loaded) {
-    return tl::unexpected(loaded.error());
+  const auto socket = files_.read(file, *reader_);
+  if (!socket) {
+    return tl::unexpected(socket.error());
   }
-  std::optional<Holder> holder;
-  if (io_uring_ && file_.pointer(layout_.operations) == *io_uring_) {
-    known = {file, Holder{0, -1, {}, file, file_.pointer(layout_.private_data), {}, 0}, 0, 0};
-    return &known;
-  }
-  const auto answer = is_socket();
-  if (!answer) {
-    return tl::unexpected(answer.error());
-  }
-  if (*answer) {
-    const GuestVirtual socket = file_.pointer(layout_.private_data);
-    const auto loaded = socket_.load(*reader_, socket.minus_wrapping(sockets_.socket_in_alloc));
-    if (!loaded) {
-      return tl::unexpected(loaded.error());
-    }
-    if (socket_.pointer(sockets_.socket_file) != file) {
-      return fault(FaultCode::Malformed, file.raw()); // being made or taken down, or reused
-    }
-    if (const GuestVirtual sock = socket_.pointer(sockets_.socket_sock); !sock.is_null()) {
-      holder = Holder{0, -1, {}, file, socket, sock, socket_.number(sockets_.socket_inode)};
-    } // else being made or closed: nobody's connection
-  }
-  known = {file, holder, 0, 0};
+  known = {file, *socket, 0, 0};
   return &known;
 }
 
@@ -200,25 +125,24 @@ std::uint64_t DescriptorWalker::Pass::size_of(GuestVirtual files) {
   if (files.is_null()) {
     return 0;
   }
-  const auto table = locate(files);
+  const auto table = tables_.locate(files, *reader_);
   return table ? table->size : 0;
 }
 
-void DescriptorWalker::Pass::scan_chunk(GuestVirtual start, std::size_t count,
-                                        std::int32_t first_fd, std::uint32_t source,
-                                        Completeness &completeness) {
-  Slots chunk;
-  const auto slots = std::span(chunk).first(count);
-  if (const auto read = reader_->read(start, bytes_of(slots)); !read) {
+void DescriptorWalker::Pass::scan(const DescriptorTable::Stretch &stretch, std::uint32_t source,
+                                  Completeness &completeness) {
+  std::array<std::uint64_t, DescriptorTable::kStretchSlots> words;
+  const auto slots = std::span(words).first(stretch.count);
+  if (const auto read = reader_->read(stretch.start, bytes_of(slots)); !read) {
     completeness.lost(read.error());
     return;
   }
   const std::uint32_t leader = sources_[source].leader;
-  for (std::size_t index = 0; index < count; ++index) {
+  for (std::size_t index = 0; index < slots.size(); ++index) {
     if (slots[index] == 0) {
       continue;
     }
-    const GuestVirtual slot = start.plus_wrapping(index * kSlotBytes);
+    const GuestVirtual slot = stretch.start.plus_wrapping(index * sizeof slots[index]);
     const GuestVirtual file(slots[index]);
     const auto resolved = resolve(file);
     Claim claim{{}, source, Proof::SeenOnce, FaultCode::Malformed};
@@ -237,44 +161,20 @@ void DescriptorWalker::Pass::scan_chunk(GuestVirtual start, std::size_t count,
       continue;
     }
     claim.holder.leader = leader;
-    claim.holder.fd = first_fd + static_cast<std::int32_t>(index);
+    claim.holder.fd = stretch.first_fd + static_cast<std::int32_t>(index);
     claim.holder.slot = slot;
     keep(claim, completeness);
   }
 }
 
-std::vector<bool> DescriptorWalker::Pass::occupied_chunks(const Table &table) {
-  const std::size_t chunks = (table.size + kChunkSlots - 1) / kChunkSlots;
-  std::vector<bool> occupied(chunks, true);
-  if (chunks <= 1) {
-    return occupied;
-  }
-  constexpr std::size_t kBytesPerChunk = kChunkSlots / 8;
-  std::vector<std::uint8_t> bits(chunks * kBytesPerChunk);
-  if (!reader_->read(table.open_bits, std::span(bits).first((table.size + 7) / 8))) {
-    return occupied; // then look at all of them
-  }
-  for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
-    const auto part = std::span(bits).subspan(chunk * kBytesPerChunk, kBytesPerChunk);
-    occupied[chunk] = std::ranges::any_of(part, [](std::uint8_t byte) { return byte != 0; });
-  }
-  return occupied;
-}
-
 void DescriptorWalker::Pass::scan(std::uint32_t source, Completeness &completeness) {
-  Table table = sources_[source].table;
+  DescriptorTable table = sources_[source].table;
   if (table.size > kMostDescriptors) {
     completeness.lost({FaultCode::LimitReached, table.slots.raw()});
     table.size = kMostDescriptors;
   }
-  const auto occupied = occupied_chunks(table);
-  for (std::size_t chunk = 0; chunk < occupied.size(); ++chunk) {
-    if (occupied[chunk]) {
-      const std::size_t first = chunk * kChunkSlots;
-      scan_chunk(table.slots.plus_wrapping(first * kSlotBytes),
-                 std::min<std::size_t>(kChunkSlots, table.size - first),
-                 static_cast<std::int32_t>(first), source, completeness);
-    }
+  for (const auto &stretch : table.open_stretches(*reader_)) {
+    scan(stretch, source, completeness);
   }
 }
 
@@ -299,7 +199,7 @@ void DescriptorWalker::Pass::add(const Task &user, std::uint32_t leader,
     }
     return;
   }
-  const auto table = locate(files);
+  const auto table = tables_.locate(files, *reader_);
   if (!table) {
     completeness.lost(table.error());
     shared_.erase(files);
@@ -350,7 +250,7 @@ void DescriptorWalker::Pass::look_again(Completeness &completeness) {
     const std::uint32_t number = claims_[index].source;
     if (places[number] == Place::NotAsked) {
       Source &source = sources_[number];
-      const auto now = locate(source.files);
+      const auto now = tables_.locate(source.files, *reader_);
       places[number] = now && *now != source.table ? Place::Moved : Place::Same;
       if (places[number] == Place::Moved) { // a first look at where it is now
         source.table = *now;
@@ -433,7 +333,7 @@ std::vector<Holder> DescriptorWalker::Pass::finish() {
 
 Result<std::optional<Holder>> DescriptorWalker::follow(GuestVirtual file,
                                                        KernelReader &reader) const {
-  return Pass(*this, {}, reader).follow(file);
+  return SocketFileReader(layout_, operations_).read(file, reader);
 }
 
 bool DescriptorWalker::still_runs(const Task &leader, KernelReader &reader) const {

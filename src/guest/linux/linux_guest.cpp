@@ -137,12 +137,12 @@ ProcessesSeen LinuxGuest::processes(ViewScope scope) {
 
 SocketsSeen LinuxGuest::sockets() {
   KernelReader reader = parts_->reader();
-  return LinuxSocketWalker::to_seen(parts_->attribution.refresh(reader));
+  return parts_->attribution.refresh(reader).to_seen();
 }
 
 SocketsSeen LinuxGuest::all_sockets() {
   KernelReader reader = parts_->reader();
-  return LinuxSocketWalker::to_seen(parts_->sockets.walk(reader, SocketScope::All));
+  return parts_->sockets.walk(reader, SocketScope::All).to_seen();
 }
 
 Result<ProcessDetail> LinuxGuest::describe(std::int32_t pid) {

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "guest/linux/socket_walker.h"
+#include "guest/linux/socket_table.h"
 
 namespace outguard::guest {
 

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "guest/linux/namespace_inodes.h"
 #include "guest/linux/socket_order.h"
 #include "guest/linux/sort_unique.h"
 
@@ -17,44 +18,9 @@ constexpr std::uint64_t kMostReadsOfOther = 40; ///< three looks at it, its name
 constexpr std::uint64_t kMostBytesOfRows = std::uint64_t{256} << 20;
 /// Of one search for holders without a descriptor, or through the tables of other families.
 constexpr WalkBudget kSearchBudget{100'000, std::uint64_t{64} << 20};
-/// Whether a socket is really in no table is asked of so many in one walk.
-constexpr std::size_t kMostDoubts = 1024;
-constexpr std::uint64_t kReadsOfDoubt = 16; ///< two looks, twice, and its holders
 constexpr auto kTcp = static_cast<std::uint8_t>(IpProtocol::Tcp);
 
-/// Does a sock of this kind stand in one of the tables that SocketTables walks, at all times but
-/// the moments when the kernel has it locked? (TCP: net/ipv4/tcp.c, tcp_set_state; UDP and ping:
-/// from the moment they have a port; raw: always.)
-bool belongs_in_table(const Sock &sock) {
-  if (sock.raw) {
-    return true;
-  }
-  switch (static_cast<IpProtocol>(sock.protocol)) {
-  case IpProtocol::Tcp:
-    return sock.state != SocketState::Close;
-  case IpProtocol::Udp:
-  case IpProtocol::UdpLite:
-  case IpProtocol::Icmp:
-  case IpProtocol::Icmpv6:
-    return sock.local.port != 0;
-  }
-  return false; // SCTP and others have tables of their own
-}
-
-template <class Seen, class Row>
-void add_owners(const SocketTable &table, const Row &row, Seen &seen) {
-  for (const Holder &holder : table.holders_of(row)) {
-    const Task &leader = table.leaders[holder.leader];
-    seen.owners.push_back({leader.identity(), holder.fd, holder.hold, leader.name()});
-  }
-}
-
 } // namespace
-
-bool SocketRow::is_unbound() const {
-  return !in_table && sock.state == SocketState::Close &&
-         (sock.protocol == kTcp || sock.local.port == 0);
-}
 
 /// Brings socks and holders together. Every sock is read again here, after the descriptors: its
 /// memory may be another connection's by now, and only now is its struct socket of the same time as
@@ -77,8 +43,6 @@ public:
   void add_unlisted();
   /// Looks for other holders than descriptors where there must be some, or (All) everywhere.
   void add_held(SocketScope scope);
-  /// Rows that a table should have.
-  void find_hidden(SocketScope scope);
   void add_others();
   void finish();
 
@@ -94,8 +58,6 @@ private:
   /// `sock` is the row's; that of an MPTCP subflow is not the one that its holders' socket names.
   template <class Row> void take_direct_holders(GuestVirtual sock, GuestVirtual socket, Row &row);
   [[nodiscard]] std::span<const Holder> held_of(GuestVirtual sock) const;
-  [[nodiscard]] bool is_unlinked(const Sock &sock);
-  [[nodiscard]] bool stays_unlisted(const SocketRow &row, bool in_doubt);
   void add_other(GuestVirtual sock);
   /// A budget for the next step; what the last one could not do is told.
   void allow(std::uint64_t reads);
@@ -205,10 +167,10 @@ void LinuxSocketWalker::Join::add_unlisted() {
     }
     const auto sock = socks_.read(holder.sock, reader_);
     // Read for the first time here, so the descriptor must be seen again after it.
-    if (sock && sock->socket == holder.socket && walker_.holds_still(holder, reader_)) {
+    if (sock && sock->socket == holder.socket && is_still_held(holder, layout_.file, reader_)) {
       add(*sock, false);
     } else if (!(!sock && sock.error().code == FaultCode::NotFound) &&
-               walker_.holds_still(holder, reader_)) {
+               is_still_held(holder, layout_.file, reader_)) {
       if (sock) {
         table_.completeness.lost(PartialReason::KeptChanging,
                                  {FaultCode::Malformed, holder.sock.raw()});
@@ -261,64 +223,6 @@ void LinuxSocketWalker::Join::add_held(SocketScope scope) {
       add_holders(held_of(sock->address), table_.rows.back());
       table_.rows.back().inode = held_[at].inode;
     }
-  }
-}
-
-/// The links of a chain are {next, back}, and `back` is where the pointer to the node stands.
-bool LinuxSocketWalker::Join::is_unlinked(const Sock &sock) {
-  if (sock.links.back.is_null()) {
-    return true;
-  }
-  const auto before = reader_.pointer(sock.links.back);
-  return !before || *before != sock.address.plus_wrapping(layout_.socket.node.offset);
-}
-
-/// The kernel takes a sock out of a table, or puts it in, while it has it locked; a descriptor that
-/// is being closed is empty by then. What holds at two moments, neither of them in such a change,
-/// is no accident.
-bool LinuxSocketWalker::Join::stays_unlisted(const SocketRow &row, bool in_doubt) {
-  constexpr int kLooks = 2;
-  for (int look = 0; look < kLooks; ++look) {
-    reader_.renew();
-    const auto now = socks_.read(row.sock.address, reader_);
-    if (!now || !now->is_same_flow(row.sock) || now->socket != row.sock.socket || now->is_locked ||
-        !belongs_in_table(*now) || (!in_doubt && !is_unlinked(*now))) {
-      return false;
-    }
-  }
-  const auto holders = table_.holders_of(row);
-  return std::ranges::any_of(
-      holders, [this](const Holder &holder) { return walker_.holds_still(holder, reader_); });
-}
-
-void LinuxSocketWalker::Join::find_hidden(SocketScope scope) {
-  allow(kReadsOfDoubt * kMostDoubts);
-  std::vector<SocketRow *> linked_elsewhere;
-  std::size_t doubts = 0;
-  for (SocketRow &row : table_.rows) {
-    if (row.in_table || row.holder_count == 0 || !belongs_in_table(row.sock) ||
-        ++doubts > kMostDoubts) {
-      continue;
-    }
-    row.hidden = stays_unlisted(row, false);
-    if (!row.hidden) {
-      linked_elsewhere.push_back(&row);
-    }
-  }
-  if (scope == SocketScope::Ip || linked_elsewhere.empty()) {
-    return;
-  }
-  // Put into a table since the walk began; or linked to something that is none of the tables.
-  Completeness second;
-  KernelReader reader(reader_.space(), kSearchBudget);
-  const auto socks = walker_.tables_.walk(reader, second);
-  if (!second.complete() || reader.cut_short()) {
-    return;
-  }
-  for (SocketRow *row : linked_elsewhere) {
-    const auto found = std::ranges::lower_bound(socks, row->sock.address, {}, &Sock::address);
-    row->hidden =
-        (found == socks.end() || found->address != row->sock.address) && stays_unlisted(*row, true);
   }
 }
 
@@ -387,7 +291,7 @@ SocketTable LinuxSocketWalker::walk(KernelReader &reader, SocketScope scope) con
   join.add_listed(socks);
   join.add_unlisted();
   join.add_held(scope);
-  join.find_hidden(scope);
+  hidden_.find(table, scope, reader.space());
   if (scope == SocketScope::All) {
     join.add_others();
   }
@@ -398,49 +302,6 @@ SocketTable LinuxSocketWalker::walk(KernelReader &reader, SocketScope scope) con
     }
   }
   return table;
-}
-
-SocketsSeen LinuxSocketWalker::to_seen(const SocketTable &table) {
-  SocketsSeen result;
-  result.completeness = table.completeness;
-  for (const SocketRow &row : table.rows) {
-    SocketSeen seen;
-    seen.family = row.sock.family;
-    seen.protocol = row.sock.protocol;
-    seen.raw = row.sock.raw;
-    seen.state = row.sock.state;
-    seen.local = row.sock.local;
-    seen.remote = row.sock.remote;
-    seen.inode = row.inode;
-    seen.netns = row.netns;
-    seen.owner_status = row.owner_status;
-    seen.uid = row.sock.uid;
-    seen.sock = row.sock.address.raw();
-    seen.hidden = row.hidden;
-    add_owners(table, row, seen);
-    (row.is_unbound() ? result.unbound : result.sockets).push_back(std::move(seen));
-  }
-  for (const OtherRow &row : table.others) {
-    OtherSocketSeen seen = row.other.seen;
-    seen.inode = row.inode;
-    seen.netns = row.netns;
-    seen.owner_status = row.owner_status;
-    add_owners(table, row, seen);
-    result.others.push_back(std::move(seen));
-  }
-  return result;
-}
-
-bool LinuxSocketWalker::holds_still(const Holder &holder, KernelReader &reader) const {
-  // A slot of an io_uring has flags where a file's address has none.
-  constexpr std::uint64_t kAddressMask = ~std::uint64_t{7};
-  reader.renew(holder.slot, sizeof(std::uint64_t));
-  const auto file = reader.pointer(holder.slot);
-  if (!file || (file->raw() & kAddressMask) != holder.file.raw()) {
-    return false;
-  }
-  const auto socket = reader.pointer(holder.file.plus_wrapping(layout_.file.private_data.offset));
-  return socket && *socket == holder.socket;
 }
 
 bool LinuxSocketWalker::is_unchanged(const SocketTable &table, const SocketRow &row,
@@ -456,7 +317,7 @@ bool LinuxSocketWalker::is_unchanged(const SocketTable &table, const SocketRow &
       continue; // one descriptor of a process is enough
     }
     checked = holder.leader;
-    if (!holds_still(holder, reader) ||
+    if (!is_still_held(holder, layout_.file, reader) ||
         !guest::is_unchanged(table.leaders[holder.leader], reader, layout_.task)) {
       return false;
     }
