@@ -85,9 +85,20 @@ void VmGuard::set_state(GuestState state, const std::string &reason) {
   const std::lock_guard lock(mutex_);
   if (state_ != state) {
     state_ = state;
-    const auto text = name_ + ": " + to_string(state) + (reason.empty() ? "" : ": " + reason);
-    state == GuestState::Ready ? log::info(text) : log::warning(text);
+    const auto text = to_string(state) + (reason.empty() ? std::string() : ": " + reason);
+    tell(text, state == GuestState::Ready);
   }
+}
+
+void VmGuard::tell(const std::string &text, bool is_good) {
+  const auto left_out = pace_.take(monotonic_now());
+  if (!left_out) {
+    return;
+  }
+  const auto before = *left_out == 0
+                          ? std::string()
+                          : " (after " + std::to_string(*left_out) + " lines that are left out)";
+  is_good ? log::info(name_ + ": " + text + before) : log::warning(name_ + ": " + text + before);
 }
 
 // ---- Watching
@@ -175,8 +186,10 @@ void VmGuard::take_events() {
     if (*event) {
       take(std::move(**event));
     }
-    if (const auto doubt = doubt_.take(monotonic_now())) {
+    const auto now = monotonic_now();
+    if (const auto doubt = doubt_.take(now)) {
       settle(*doubt);
+      retry.took(now, monotonic_now());
     }
     GuestState state{};
     {
@@ -190,8 +203,9 @@ void VmGuard::take_events() {
       next_count = monotonic_now() + kCountInterval;
       tell_losses();
     }
-    if (retry.is_due(state, monotonic_now())) {
+    if (const auto began = monotonic_now(); retry.is_due(state, began)) {
       attach_memory();
+      retry.took(began, monotonic_now());
     }
   }
 }
@@ -213,8 +227,9 @@ void VmGuard::take(Report event) {
     }
     changed_.notify_all();
   } else if (const auto *sandbox = std::get_if<SandboxSeen>(&event)) {
+    const std::lock_guard lock(mutex_);
     for (const auto &gap : sandbox->gaps) {
-      log::warning(name_ + ": weaker sandbox: " + gap);
+      tell("weaker sandbox: " + gap, false);
     }
   }
 }

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "daemon/attach_timing.h"
 #include "daemon/config.h"
+#include "daemon/log_pace.h"
 #include "detect/detector.h"
 #include "hypervisor/vm_found.h"
 #include "launch/attach.h"
@@ -65,6 +66,8 @@ private:
   void tell_losses();
   void judge(MatchSeen match);
   void set_state(GuestState state, const std::string &reason);
+  /// Into the log, what the sensor said; mutex_ is held.
+  void tell(const std::string &text, bool is_good);
   /// False when it is time to end.
   [[nodiscard]] bool sleep_for(std::chrono::milliseconds time);
 
@@ -103,6 +106,7 @@ private:
   MemoryLayout writable_;
   VmIdentity identity_;
   GuestState state_ = GuestState::Starting;
+  LogPace pace_;
   std::deque<Finding> findings_;        ///< waiting for their responses
   std::deque<ExecutableHashed> hashes_; ///< the latest
   bool ending_ = false;
