@@ -8,6 +8,7 @@
 #include "sensor/intel_service.h"
 #include "sensor/request_loop.h"
 #include "sensor/sandbox.h"
+#include "sensor/short_slices.h"
 
 int main(int argc, char **argv) {
   using namespace outguard;
@@ -19,6 +20,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   if (guards) {
+    static_cast<void>(sensor::ask_for_short_slices()); // without them it is only slower at times
     guest::Sha256::prepare(); // may open files, which nothing can once the sandbox is entered
   }
   const auto gaps =
