@@ -21,6 +21,10 @@ bool AttachRetry::is_due(GuestState state, MonotonicTime now) {
   return true;
 }
 
+void AttachRetry::took(MonotonicTime began, MonotonicTime now) {
+  due_ = std::max(due_, now + (now - began) * kRestPerWork);
+}
+
 /// Memory is the wider question: where the layout is another one, the kernel is looked for anew.
 void PendingDoubt::raise(Doubt doubt) {
   const bool memory = doubt == Doubt::MemoryOutside || waiting_ == Doubt::MemoryOutside;

@@ -43,6 +43,35 @@ TEST(AttachRetry, AGuestThatNeverLeavesItsFirmwareIsTriedRarely) {
   EXPECT_LE(later.size(), 10U) << "in 30 s";
 }
 
+TEST(AttachRetry, AttemptsThatAreCostlyTakeAFifthOfTheTime) {
+  AttachRetry retry(kStart);
+  milliseconds spent{0};
+  auto now = kStart;
+  for (; now < kStart + minutes(1); now += kStep) {
+    if (retry.is_due(GuestState::Booting, now)) {
+      const auto began = now;
+      now += milliseconds(1500); // all RAM is read
+      retry.took(began, now);
+      spent += milliseconds(1500);
+    }
+  }
+  EXPECT_GE(spent, milliseconds(9'000));
+  EXPECT_LE(spent, milliseconds(13'500)) << "of 60 s";
+}
+
+TEST(AttachRetry, AttemptsThatCostLittleAreNotHeldBack) {
+  AttachRetry retry(kStart);
+  int tries = 0;
+  for (int i = 0; i < 62; ++i) { // 3.1 s
+    const auto now = kStart + i * kStep;
+    if (retry.is_due(GuestState::Booting, now)) {
+      retry.took(now, now + milliseconds(30));
+      ++tries;
+    }
+  }
+  EXPECT_EQ(tries, 10);
+}
+
 TEST(AttachRetry, AStateThatFlapsDoesNotHurryIt) {
   AttachRetry retry(kStart);
   int tries = 0;

@@ -1,6 +1,8 @@
 #include "sensor/guest_view.h"
 
+#include <chrono>
 #include <cstdio>
+#include <thread>
 
 #include "base/clock.h"
 #include "guest/memory/cpu_registers.h"
@@ -105,7 +107,11 @@ tl::expected<void, guest::GuestTrouble> GuestView::open(const AttachMemory &requ
     registers = guest::parse_registers(request.registers);
     memory_ = std::move(*live);
   }
-  auto kernel = guest::find_kernel(*memory_, registers, {symbols ? &*symbols : nullptr, progress});
+  guest::SearchHelp help{symbols ? &*symbols : nullptr, progress, {}};
+  if (is_live_) {
+    help.wait = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); };
+  }
+  auto kernel = guest::find_kernel(*memory_, registers, help);
   if (!kernel) {
     const auto &why = kernel.error();
     state_.wants_symbols = why.wants_file;
@@ -142,13 +148,16 @@ bool GuestView::is_run_by(const std::string &registers) {
   if (!guest_) {
     return false;
   }
-  if (guest_->is_run_by(guest::parse_registers(registers))) {
+  const bool is_given_up = registers.empty() && is_live_ && watch_.gives_up(monotonic_now());
+  if (!is_given_up && guest_->is_run_by(guest::parse_registers(registers))) {
     return true;
   }
   guest_.reset();
   state_ = {};
   state_.state = GuestState::Booting;
-  state_.reason = "the CPUs no longer run the kernel that was found";
+  state_.reason = is_given_up
+                      ? "the clock of the kernel that was found stands, and no CPU can be asked"
+                      : "the CPUs no longer run the kernel that was found";
   return false;
 }
 

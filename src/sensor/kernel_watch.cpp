@@ -4,13 +4,39 @@
 
 namespace outguard::sensor {
 
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t kMostTicks = 2; ///< in a millisecond; CONFIG_HZ is 1000 at most
+constexpr milliseconds kLateness{1000}; ///< a guest that was held up counts the ticks it missed
+
+} // namespace
+
+/// Forward, and by no more than the time since it last did allows: memory of a kernel that ended
+/// changes too, once it is used for something else.
+bool KernelWatch::has_ticked(MonotonicTime now, std::optional<std::uint64_t> beat) const {
+  if (!beat || !last_beat_ || *beat <= *last_beat_) {
+    return false;
+  }
+  const auto elapsed = std::chrono::duration_cast<milliseconds>(now - changed_at_) + kLateness;
+  return *beat - *last_beat_ <= static_cast<std::uint64_t>(elapsed.count()) * kMostTicks;
+}
+
 bool KernelWatch::clock_is_doubtful(MonotonicTime now, std::optional<std::uint64_t> beat) {
-  const bool moved = !looked_ || (beat && beat != last_beat_);
+  const bool ticks = has_ticked(now, beat);
+  const bool ticked = !looked_ || ticks;
+  const bool leapt = !ticked && beat != last_beat_;
   looked_ = true;
-  last_beat_ = beat;
-  if (moved) {
+  if (ticked || leapt) {
+    last_beat_ = beat;
+    changed_at_ = now;
     patience_ = kPatience;
-    ask_at_ = now + patience_;
+    ask_at_ = ticked ? now + patience_ : std::min(ask_at_, now + patience_);
+  }
+  if (ticked) {
+    ticked_at_ = now;
+    give_up_after_ = ticks ? kGiveUpAfter : give_up_after_;
     return false;
   }
   if (now < ask_at_) {
@@ -19,6 +45,20 @@ bool KernelWatch::clock_is_doubtful(MonotonicTime now, std::optional<std::uint64
   patience_ = std::min(patience_ * 2, kMostPatience);
   ask_at_ = now + patience_;
   return true;
+}
+
+bool KernelWatch::gives_up(MonotonicTime now) {
+  if (!looked_ || now - ticked_at_ < give_up_after_) {
+    return false;
+  }
+  give_up_after_ = std::min(give_up_after_ * 2, kMostGiveUpAfter);
+  return true;
+}
+
+void KernelWatch::reset() {
+  const auto give_up_after = give_up_after_;
+  *this = {};
+  give_up_after_ = give_up_after;
 }
 
 bool KernelWatch::memory_is_doubtful(MonotonicTime now, const guest::Pulse &pulse,

@@ -53,6 +53,58 @@ TEST(KernelWatch, AnUnreadableClockStands) {
             std::vector<int>{2});
 }
 
+TEST(KernelWatch, MemoryThatIsUsedForSomethingElseIsNoClock) {
+  for (const std::uint64_t other :
+       {std::uint64_t{0}, std::uint64_t{1} << 40, std::uint64_t{0xffff'8880'1234'5678}}) {
+    KernelWatch watch;
+    const auto reused = [&](int i) { // once, or at every look
+      return std::optional<std::uint64_t>(i < 8   ? 1000 + 60U * static_cast<unsigned>(i)
+                                          : other ? other * static_cast<unsigned>(i)
+                                                  : 0);
+    };
+    const auto raised = doubts(watch, 40, reused, Doubt::ClockStands);
+    ASSERT_FALSE(raised.empty()) << other;
+    EXPECT_EQ(raised.front(), 9) << other << ": half a second after its last tick";
+    EXPECT_TRUE(watch.gives_up(kStart + std::chrono::seconds(12))) << other;
+  }
+}
+
+TEST(KernelWatch, AClockThatCatchesUpWithAllThatItSleptMoves) {
+  KernelWatch watch; // CONFIG_HZ=1000, idle for ten seconds
+  const auto sleeps = [](int i) {
+    return std::optional<std::uint64_t>(i < 40 ? 5 : 10'005 + 250U * static_cast<unsigned>(i - 40));
+  };
+  static_cast<void>(doubts(watch, 60, sleeps, Doubt::ClockStands));
+  EXPECT_FALSE(watch.gives_up(kStart + std::chrono::seconds(20)));
+}
+
+TEST(KernelWatch, AClockThatLeapsIsBelievedFromThereOn) { // a snapshot was loaded
+  KernelWatch watch;
+  const auto leaps = [](int i) {
+    return std::optional<std::uint64_t>((i < 20 ? 1'000'000U : 500U) +
+                                        60U * static_cast<unsigned>(i));
+  };
+  EXPECT_TRUE(doubts(watch, 60, leaps, Doubt::ClockStands).empty());
+}
+
+TEST(KernelWatch, GivesUpAKernelWhoseClockStandsEverMoreRarely) {
+  KernelWatch watch;
+  std::vector<int> given_up;
+  for (int second = 0; second < 120; ++second) {
+    const auto now = kStart + std::chrono::seconds(second);
+    static_cast<void>(watch.look(now, ticking(7), 0));
+    if (watch.gives_up(now)) {
+      given_up.push_back(second);
+      watch.reset(); // the same one was found again
+    }
+  }
+  EXPECT_EQ(given_up, (std::vector<int>{10, 31, 72})); // the first look at it is a second later
+  static_cast<void>(watch.look(kStart + std::chrono::seconds(120), ticking(7), 0));
+  static_cast<void>(watch.look(kStart + std::chrono::seconds(121), ticking(300), 0));
+  EXPECT_FALSE(watch.gives_up(kStart + std::chrono::seconds(130)));
+  EXPECT_TRUE(watch.gives_up(kStart + std::chrono::seconds(131)));
+}
+
 TEST(KernelWatch, AsksForTheLayoutOnceAndNotTooOften) {
   KernelWatch watch;
   std::vector<int> asked;
