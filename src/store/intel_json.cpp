@@ -1,22 +1,8 @@
 #include "store/intel_json.h"
 
-#include <nlohmann/json.hpp>
+#include "store/json_value.h"
 
 namespace outguard::store {
-
-namespace {
-
-using Json = nlohmann::ordered_json;
-
-std::string line(const Json &object) {
-  return object.dump(-1, ' ', true, Json::error_handler_t::replace);
-}
-
-Json text_or_null(const std::string &text) {
-  return text.empty() ? Json() : Json(text);
-}
-
-} // namespace
 
 std::string feed_json(const FeedReport &feed) {
   Json reasons = Json::object();

@@ -6,46 +6,16 @@
 #include <optional>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "base/clock.h"
 #include "store/community_id.h"
+#include "store/json_value.h"
 #include "store/process_detail_json.h"
 #include "store/socket_words.h"
 
 namespace outguard::store {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-Json text(const GuestText &value) {
-  return value.is_utf8() ? std::string(value.raw()) : value.printable();
-}
-/// Our own words, and short names that a sensor chose.
-Json text(const std::string &value) {
-  return text(GuestText(value));
-}
-
-Json text_or_null(const GuestText &value) {
-  return value.empty() ? Json() : text(value);
-}
-Json text_or_null(const std::string &value) {
-  return text_or_null(GuestText(value));
-}
-
-template <class T> Json or_null(const std::optional<T> &value) {
-  return value ? Json(*value) : Json();
-}
-Json or_null(const std::optional<GuestText> &value) {
-  return value ? text(*value) : Json();
-}
-
-/// One object, one line. Every string in it is valid UTF-8 by now, so this does not throw; the
-/// handler is the second line.
-std::string line(const Json &object) {
-  return object.dump(-1, ' ', true, Json::error_handler_t::replace);
-}
 
 Json utc(std::int64_t nanoseconds) {
   return rfc3339_timestamp(WallTime(std::chrono::nanoseconds(nanoseconds)));

@@ -1,22 +1,11 @@
 #include "store/process_detail_json.h"
 
-#include <nlohmann/json.hpp>
-
 #include "store/json_lines.h"
+#include "store/json_value.h"
 
 namespace outguard::store {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-Json text(const GuestText &value) {
-  return value.is_utf8() ? std::string(value.raw()) : value.printable();
-}
-
-std::string line(const Json &object) {
-  return object.dump(-1, ' ', true, Json::error_handler_t::replace);
-}
 
 std::string hex_of(std::uint64_t value) {
   constexpr std::string_view kDigits = "0123456789abcdef";
@@ -53,7 +42,7 @@ std::string process_detail_json(const GuestText &vm, const ProcessDetail &detail
   for (const auto &thread : detail.threads) {
     threads.push_back({{"tid", thread.tid},
                        {"comm", text(thread.comm)},
-                       {"state", text(GuestText(std::string(1, thread.state)))}});
+                       {"state", text(std::string(1, thread.state))}});
   }
   object["ancestors"] = std::move(ancestors);
   object["threads"] = std::move(threads);
@@ -74,7 +63,7 @@ std::string map_json(const GuestText &vm, std::int32_t pid, const MapSeen &map) 
                {"permissions", permissions(map)},
                {"offset", map.offset},
                {"inode", map.inode},
-               {"path", map.path ? text(*map.path) : Json()},
+               {"path", or_null(map.path)},
                {"deleted", map.deleted}});
 }
 

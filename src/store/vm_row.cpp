@@ -1,16 +1,10 @@
 #include "store/vm_row.h"
 
-#include <nlohmann/json.hpp>
+#include "store/json_value.h"
 
 namespace outguard::store {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-Json text_or_null(const std::string &text) {
-  return text.empty() ? Json() : Json(text);
-}
 
 Json kernel_object(const VmRow &row) {
   if (row.state != GuestState::Ready) {
@@ -39,23 +33,21 @@ Json kernel_object(const VmRow &row) {
 } // namespace
 
 std::string check_json(const std::string &what, bool good, const std::string &otherwise) {
-  const Json object = {{"check", what}, {"ok", good}, {"reason", good ? Json() : Json(otherwise)}};
-  return object.dump(-1, ' ', true, Json::error_handler_t::replace);
+  return line({{"check", what}, {"ok", good}, {"reason", good ? Json() : Json(otherwise)}});
 }
 
 std::string vm_json(const VmRow &row) {
-  const Json object = {{"vm", row.name.printable()},
-                       {"uuid", text_or_null(row.uuid)},
-                       {"pid", row.pid},
-                       {"hypervisor", "qemu"},
-                       {"machine", text_or_null(row.machine)},
-                       {"memory_bytes", row.memory_bytes ? Json(*row.memory_bytes) : Json()},
-                       {"state", to_string(row.state)},
-                       {"memory", text_or_null(row.memory)},
-                       {"kernel", kernel_object(row)},
-                       {"taps", row.taps},
-                       {"gaps", row.gaps}};
-  return object.dump(-1, ' ', true, Json::error_handler_t::replace);
+  return line({{"vm", row.name.printable()},
+               {"uuid", text_or_null(row.uuid)},
+               {"pid", row.pid},
+               {"hypervisor", "qemu"},
+               {"machine", text_or_null(row.machine)},
+               {"memory_bytes", or_null(row.memory_bytes)},
+               {"state", to_string(row.state)},
+               {"memory", text_or_null(row.memory)},
+               {"kernel", kernel_object(row)},
+               {"taps", row.taps},
+               {"gaps", row.gaps}});
 }
 
 } // namespace outguard::store
