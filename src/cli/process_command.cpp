@@ -143,17 +143,6 @@ void show_credentials(const std::optional<Credentials> &seen) {
   }
 }
 
-std::string command_line(const ProcessSeen &process) {
-  if (!process.cmdline) {
-    return "?";
-  }
-  std::string line;
-  for (const auto &argument : *process.cmdline) {
-    line += (line.empty() ? "" : " ") + argument.printable();
-  }
-  return line;
-}
-
 void show_card(const ProcessDetail &detail) {
   const auto &p = detail.process;
   show("pid", fmt::format("{} (in its own namespace {}), parent {}", p.identity.pid,

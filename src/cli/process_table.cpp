@@ -69,17 +69,7 @@ std::string program_of(const ProcessSeen &process) {
 }
 
 std::string command_of(const ProcessSeen &process) {
-  if (process.kernel_thread) {
-    return "[" + process.comm.printable() + "]";
-  }
-  if (!process.cmdline) {
-    return "?";
-  }
-  std::string line;
-  for (const auto &argument : *process.cmdline) {
-    line += (line.empty() ? "" : " ") + argument.printable();
-  }
-  return line;
+  return process.kernel_thread ? "[" + process.comm.printable() + "]" : command_line(process);
 }
 
 /// Rows in the order of a tree walk, each with its depth. Parents that are not listed make roots.
@@ -122,6 +112,17 @@ tree_order(const std::vector<ProcessSeen> &rows) {
 }
 
 } // namespace
+
+std::string command_line(const ProcessSeen &process) {
+  if (!process.cmdline) {
+    return "?";
+  }
+  std::string line;
+  for (const auto &argument : *process.cmdline) {
+    line += (line.empty() ? "" : " ") + argument.printable();
+  }
+  return line;
+}
 
 char state_letter(char state) {
   return std::isalpha(static_cast<unsigned char>(state)) != 0 ? state : '?';

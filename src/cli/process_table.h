@@ -18,4 +18,7 @@ void print_process_table(const std::vector<ProcessSeen> &rows, bool tree);
 [[nodiscard]] std::string starters_of(const ProcessSeen &process,
                                       std::span<const Ancestor> ancestors);
 
+/// Every argument behind a space; "?" where it could not be read.
+[[nodiscard]] std::string command_line(const ProcessSeen &process);
+
 } // namespace outguard::cli
