@@ -14,14 +14,36 @@ Endpoint end(std::string_view text) {
 
 enum class Memory { Mapped, Costly };
 
+void use(Memory memory, LinuxImage &image) {
+  if (memory == Memory::Costly) {
+    image.builder().memory().make_costly();
+  }
+}
+
+/// Asks, and changes the guest before read number `moment`; false: there is no such read any more.
+template <class Change, class Ask>
+bool changes_at(std::size_t moment, LinuxImage &image, Change change, Ask ask) {
+  FakeMemory &memory = image.builder().memory();
+  memory.clear_calls();
+  bool changed = false;
+  memory.before_read([&](std::size_t number) {
+    if (number == moment && !changed) {
+      changed = true;
+      memory.before_read({});
+      change();
+    }
+  });
+  ask();
+  memory.before_read({});
+  return changed;
+}
+
 /// "web" holds descriptor 3; at one moment it closes it, and "other" opens a socket that gets the
 /// very same struct file, socket and sock, as the slab allocators give back what was freed last.
 class Reuse {
 public:
   Reuse(Memory memory, SocketSpec before, Endpoint after) : after_(after) {
-    if (memory == Memory::Costly) {
-      image_.builder().memory().make_costly();
-    }
+    use(memory, image_);
     image_.hold_plain_file(web_, 0);
     image_.hold_plain_file(other_, 0);
     made_ = image_.add_socket(before);
@@ -33,21 +55,10 @@ public:
 
   /// The table when the change comes before read number `moment`; false once there is no such read.
   bool walk_with_change_at(std::size_t moment, SocketsSeen &seen) {
-    FakeMemory &memory = image_.builder().memory();
     auto guest = LinuxGuest::attach(image_.kernel());
     static_cast<void>(guest->sockets()); // pages fetched along are those of use the last time
-    memory.clear_calls();
-    bool changed = false;
-    memory.before_read([&](std::size_t number) {
-      if (number == moment && !changed) {
-        changed = true;
-        memory.before_read({});
-        change();
-      }
-    });
-    seen = guest->sockets();
-    memory.before_read({});
-    return changed;
+    return changes_at(
+        moment, image_, [this] { change(); }, [&] { seen = guest->sockets(); });
   }
 
 private:
@@ -113,32 +124,24 @@ TEST_P(GenerationsTest, NorOneThatIsInNoTable) {
 }
 
 TEST_P(GenerationsTest, AProcessThatEndedIsNotToldWithAnothersProgram) {
-  for (std::size_t moment = 0;; ++moment) {
+  bool changed = true;
+  for (std::size_t moment = 0; changed; ++moment) {
     LinuxImage image;
-    if (GetParam() == Memory::Costly) {
-      image.builder().memory().make_costly();
-    }
+    use(GetParam(), image);
     const GuestVirtual task =
         image.add_process({.pid = 80, .comm = "old", .exe = "/bin/old", .uid = 1000});
     const GuestVirtual next =
         image.add_process({.pid = 81, .comm = "new", .exe = "/bin/new", .uid = 0});
     auto guest = LinuxGuest::attach(image.kernel());
-    FakeMemory &memory = image.builder().memory();
-    memory.clear_calls();
-    bool changed = false;
-    memory.before_read([&](std::size_t number) {
-      if (number == moment && !changed) {
-        changed = true;
-        memory.before_read({});
-        image.set(task, "task_struct", "mm", image.get(next, "task_struct", "mm")); // exec
-        image.set(task, "task_struct", "start_boottime", 77);                       // reused
-        image.set(task, "task_struct", "pid", 82);
-        image.set(task, "task_struct", "tgid", 82);
-        image.set(task, "task_struct", "real_cred", image.get(next, "task_struct", "real_cred"));
-      }
-    });
-    const auto seen = guest->processes();
-    memory.before_read({});
+    ProcessesSeen seen;
+    const auto change = [&] {
+      image.set(task, "task_struct", "mm", image.get(next, "task_struct", "mm")); // exec
+      image.set(task, "task_struct", "start_boottime", 77);                       // reused
+      image.set(task, "task_struct", "pid", 82);
+      image.set(task, "task_struct", "tgid", 82);
+      image.set(task, "task_struct", "real_cred", image.get(next, "task_struct", "real_cred"));
+    };
+    changed = changes_at(moment, image, change, [&] { seen = guest->processes(); });
     for (const ProcessSeen &row : seen.processes) {
       if (row.identity.pid == 80 || row.identity.pid == 82) {
         ASSERT_TRUE(row.exe);
@@ -146,37 +149,26 @@ TEST_P(GenerationsTest, AProcessThatEndedIsNotToldWithAnothersProgram) {
             << "changed at read " << moment;
       }
     }
-    if (!changed) {
-      break;
-    }
   }
 }
 
 TEST_P(GenerationsTest, AProgramsFileThatWasGivenUpIsNotToldUnderItsNextName) {
-  for (std::size_t moment = 0;; ++moment) {
+  bool changed = true;
+  for (std::size_t moment = 0; changed; ++moment) {
     LinuxImage image;
-    if (GetParam() == Memory::Costly) {
-      image.builder().memory().make_costly();
-    }
+    use(GetParam(), image);
     const GuestVirtual task = image.add_process({.pid = 80, .exe = "/bin/old"});
     const GuestVirtual mm(image.get(task, "task_struct", "mm"));
     const GuestVirtual file(image.get(mm, "mm_struct", "exe_file"));
     const GuestVirtual next = image.open_file("/bin/new");
     const GuestVirtual others = image.dentry("/bin/others");
     auto guest = LinuxGuest::attach(image.kernel());
-    FakeMemory &memory = image.builder().memory();
-    memory.clear_calls();
-    bool changed = false;
-    memory.before_read([&](std::size_t number) {
-      if (number == moment && !changed) { // prctl(PR_SET_MM_EXE_FILE), and the file is another's
-        changed = true;
-        memory.before_read({});
-        image.set(mm, "mm_struct", "exe_file", next.raw());
-        image.set(file, "file", "f_path.dentry", others.raw());
-      }
-    });
-    const auto seen = guest->processes();
-    memory.before_read({});
+    ProcessesSeen seen;
+    const auto change = [&] { // prctl(PR_SET_MM_EXE_FILE), and the file is another's
+      image.set(mm, "mm_struct", "exe_file", next.raw());
+      image.set(file, "file", "f_path.dentry", others.raw());
+    };
+    changed = changes_at(moment, image, change, [&] { seen = guest->processes(); });
     for (const ProcessSeen &row : seen.processes) {
       if (row.identity.pid == 80) {
         ASSERT_TRUE(row.exe);
@@ -184,44 +176,30 @@ TEST_P(GenerationsTest, AProgramsFileThatWasGivenUpIsNotToldUnderItsNextName) {
             << row.exe->raw() << " when it changed at read " << moment;
       }
     }
-    if (!changed) {
-      break;
-    }
   }
 }
 
 TEST_P(GenerationsTest, AListThatMovesIsWalkedAgainOverFreshBytes) {
-  for (std::size_t moment = 0;; ++moment) {
+  bool changed = true;
+  for (std::size_t moment = 0; changed; ++moment) {
     LinuxImage image;
-    if (GetParam() == Memory::Costly) {
-      image.builder().memory().make_costly();
-    }
+    use(GetParam(), image);
     std::vector<GuestVirtual> tasks;
     for (std::int32_t pid = 80; pid < 90; ++pid) {
       tasks.push_back(image.add_process({.pid = pid}));
     }
     auto guest = LinuxGuest::attach(image.kernel());
-    FakeMemory &memory = image.builder().memory();
-    memory.clear_calls();
-    bool changed = false;
-    memory.before_read([&](std::size_t number) {
-      if (number == moment && !changed) { // one process leaves the list
-        changed = true;
-        memory.before_read({});
-        const GuestVirtual node = image.at(tasks[5], "task_struct", "tasks");
-        const GuestVirtual next(image.get(tasks[5], "task_struct", "tasks"));
-        const auto before = image.builder().space().read_pointer(node.plus_wrapping(8)).value();
-        image.builder().put_pointer(before, next);
-        image.builder().put_pointer(next.plus_wrapping(8), before);
-      }
-    });
-    const auto seen = guest->processes();
-    memory.before_read({});
+    ProcessesSeen seen;
+    const auto change = [&] { // one process leaves the list
+      const GuestVirtual node = image.at(tasks[5], "task_struct", "tasks");
+      const GuestVirtual next(image.get(tasks[5], "task_struct", "tasks"));
+      const auto before = image.builder().space().read_pointer(node.plus_wrapping(8)).value();
+      image.builder().put_pointer(before, next);
+      image.builder().put_pointer(next.plus_wrapping(8), before);
+    };
+    changed = changes_at(moment, image, change, [&] { seen = guest->processes(); });
     EXPECT_TRUE(seen.completeness.complete()) << "changed at read " << moment;
     EXPECT_GE(seen.processes.size(), 10U); // with pid 1, without the one that left
-    if (!changed) {
-      break;
-    }
   }
 }
 

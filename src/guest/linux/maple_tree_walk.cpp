@@ -1,6 +1,6 @@
 #include "guest/linux/maple_tree_walk.h"
 
-#include <cstring>
+#include "guest/linux/xarray_entry.h"
 
 namespace outguard::guest {
 namespace {
@@ -8,16 +8,9 @@ namespace {
 // include/linux/maple_tree.h, the same since 6.1. A node's address has its type in bits 3 to 6.
 constexpr std::uint64_t kTypeShift = 3, kTypeMask = 0xf;
 constexpr std::uint64_t kRootParent = 1; ///< in the root's parent, with the tree's address
-constexpr std::uint64_t kKind = 3, kInternal = 2, kLastInternal = 4096;
 constexpr std::uint32_t kNodeBytes = 256;
 constexpr std::uint64_t kNodeMask = ~std::uint64_t{kNodeBytes - 1};
 constexpr int kMostDepth = 16; ///< a node below the root has at least 4 entries: enough for 2^32
-
-std::uint64_t word_at(std::span<const std::uint8_t> words, std::size_t index) {
-  std::uint64_t word = 0;
-  std::memcpy(&word, words.data() + index * sizeof word, sizeof word);
-  return word;
-}
 
 bool fits(const MapleTreeLayout::Shape &shape) {
   const std::uint32_t slots = shape.slots.size / 8;
@@ -60,7 +53,7 @@ Result<void> MapleTreeWalk::read(GuestVirtual tree, std::uint64_t root, std::siz
   if (root == 0) {
     return {};
   }
-  if ((root & kKind) != kInternal || root <= kLastInternal) {
+  if (!is_node(root)) {
     return fault(FaultCode::Malformed, tree.raw()); // one entry, at 0: nothing is mapped there
   }
   return read_node(root, {tree.raw() | kRootParent, 0, UINT64_MAX, 0});
@@ -89,12 +82,12 @@ Result<void> MapleTreeWalk::read_node(std::uint64_t encoded, const Place &place)
   std::uint64_t first = place.first;
   for (std::size_t slot = 0;; ++slot) {
     // The last range in use ends where its node does: its pivot is 0 or not there.
-    const std::uint64_t pivot = slot < most_pivots ? word_at(pivots, slot) : 0;
+    const std::uint64_t pivot = slot < most_pivots ? entry_in(pivots, slot) : 0;
     const std::uint64_t last = pivot == 0 ? place.last : pivot;
     if (last < first || last > place.last) {
       return fault(FaultCode::Malformed, address);
     }
-    const std::uint64_t value = word_at(slots, slot);
+    const std::uint64_t value = entry_in(slots, slot);
     if (is_leaf && value != 0) {
       if (entries_.size() == most_) {
         return fault(FaultCode::LimitReached, address);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "guest/linux/process_root.h"
+
 namespace outguard::guest {
 namespace {
 
@@ -146,22 +148,6 @@ GuestVirtual MemoryMapWalker::file_at(GuestVirtual mm, GuestVirtual address,
 // ---- Names
 // -----------------------------------------------------------------------------------------
 
-std::optional<PathPoint> MemoryMapWalker::root_of_guest(KernelReader &reader) const {
-  // pid 1 is the oldest task: the one behind pid 0.
-  const std::uint32_t link = kernel_.task.tasks.offset;
-  const auto first = reader.pointer(tasks_.init_task().plus_wrapping(link));
-  if (!first) {
-    return std::nullopt;
-  }
-  const auto init = tasks_.read(first->minus_wrapping(link), reader);
-  ObjectCopy fs(kernel_.process.fs);
-  if (!init || init->pid != 1 || !fs.load(reader, init->fs)) {
-    return std::nullopt;
-  }
-  return PathPoint{fs.pointer(kernel_.process.fs_root_mount),
-                   fs.pointer(kernel_.process.fs_root_dentry)};
-}
-
 bool MemoryMapWalker::is_backing_file(GuestVirtual file, KernelReader &reader) const {
   if (!layout_.backing_file) {
     return false;
@@ -260,7 +246,7 @@ MapsSeen MemoryMapWalker::walk(GuestVirtual address, KernelReader &reader) const
   MapsSeen seen;
   ObjectCopy mm(layout_.mm);
   const auto areas = areas_of(address, mm, reader, seen.completeness);
-  Shared shared{mm, root_of_guest(reader), {}};
+  Shared shared{mm, root_of_guest(tasks_, kernel_, reader), {}};
   for (const Area &area : areas) {
     seen.maps.push_back(describe(area, shared, reader));
   }

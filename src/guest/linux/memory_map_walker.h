@@ -96,7 +96,6 @@ private:
   /// As the kernel names a mapping without a file; empty: not at all; nullopt: not known.
   [[nodiscard]] std::optional<GuestText> name_of_memory(const Area &area, const ObjectCopy &mm,
                                                         KernelReader &reader) const;
-  [[nodiscard]] std::optional<PathPoint> root_of_guest(KernelReader &reader) const;
 
   const MemoryMapLayout &layout_;
   const LinuxLayout &kernel_;

@@ -1,7 +1,8 @@
 #include "guest/linux/pid_table.h"
 
-#include <cstring>
 #include <set>
+
+#include "guest/linux/xarray_entry.h"
 
 namespace outguard::guest {
 namespace {
@@ -12,22 +13,8 @@ constexpr std::uint32_t kLinkBytes = 16; // hlist_node
 constexpr std::uint32_t kMostUpidBytes = 64;
 constexpr std::uint64_t kDeepestNamespace = 32; // MAX_PID_NS_LEVEL
 constexpr std::size_t kMostNamespaces = 4096;
-// include/linux/xarray.h, unchanged since 4.20: the low two bits 10 are internal entries, above a
-// page's size nodes.
-constexpr std::uint64_t kKind = 3, kInternal = 2, kLastMark = 4096;
-constexpr std::uint64_t kSlotBits = 6;
-constexpr std::uint32_t kEntriesBytes = 8U << kSlotBits;
+constexpr std::uint32_t kEntriesBytes = kXArraySlots * 8;
 constexpr std::uint64_t kMostShift = 30; ///< of a tree that is indexed by an int
-
-bool is_node(std::uint64_t entry) {
-  return (entry & kKind) == kInternal && entry > kLastMark;
-}
-
-std::uint64_t word_at(std::span<const std::uint8_t> bytes, std::size_t offset) {
-  std::uint64_t word = 0;
-  std::memcpy(&word, bytes.data() + offset, sizeof word);
-  return word;
-}
 
 } // namespace
 
@@ -106,16 +93,17 @@ Result<void> PidTable::open_node(const Place &place, std::vector<Slot> &slots,
     return loaded;
   }
   const std::uint64_t shift = node.number(shift_);
-  if (shift % kSlotBits != 0 || shift > kMostShift || (place.shift && shift != *place.shift)) {
+  if (shift % kXArraySlotBits != 0 || shift > kMostShift ||
+      (place.shift && shift != *place.shift)) {
     return fault(FaultCode::Malformed, place.node.raw());
   }
   const auto entries = node.bytes(entries_);
-  for (std::uint64_t slot = 0; slot < (1U << kSlotBits); ++slot) {
-    const std::uint64_t entry = word_at(entries, slot * 8);
+  for (std::uint64_t slot = 0; slot < kXArraySlots; ++slot) {
+    const std::uint64_t entry = entry_in(entries, slot);
     const std::uint64_t base = place.base + (slot << shift);
     if (is_node(entry) && shift != 0) {
-      below.push_back({GuestVirtual(entry - kInternal), base, shift - kSlotBits});
-    } else if ((entry & kKind) == 0 && entry != 0 && shift == 0) {
+      below.push_back({node_of(entry), base, shift - kXArraySlotBits});
+    } else if ((entry & kXArrayKind) == 0 && entry != 0 && shift == 0) {
       slots.push_back({base, GuestVirtual(entry)});
     } // else empty, or a mark of the moment
   }
@@ -133,8 +121,8 @@ std::vector<PidTable::Slot> PidTable::slots_of(GuestVirtual space, KernelReader 
   }
   std::vector<Place> open;
   if (is_node(head->raw())) {
-    open.push_back({head->minus_wrapping(kInternal), 0, std::nullopt});
-  } else if (!head->is_null() && (head->raw() & kKind) == 0) {
+    open.push_back({node_of(head->raw()), 0, std::nullopt});
+  } else if (!head->is_null() && (head->raw() & kXArrayKind) == 0) {
     slots.push_back({0, *head});
   }
   while (!open.empty()) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "guest/linux/argument_reader.h"
+#include "guest/linux/process_root.h"
 
 namespace outguard::guest {
 namespace {
@@ -22,27 +23,8 @@ bool is_led_alike(const Task &now, const Task &before) {
 
 } // namespace
 
-std::optional<PathPoint> LinuxProcessWalker::root_of(const Task &task, KernelReader &reader) const {
-  ObjectCopy fs(layout_.process.fs);
-  if (task.fs.is_null() || !fs.load(reader, task.fs)) {
-    return std::nullopt;
-  }
-  return PathPoint{fs.pointer(layout_.process.fs_root_mount),
-                   fs.pointer(layout_.process.fs_root_dentry)};
-}
-
 LinuxProcessWalker::Shared LinuxProcessWalker::shared_of_walk(KernelReader &reader) const {
-  Shared shared{clock_.boot_time_ns(reader), std::nullopt, {}};
-  // pid 1 is the oldest task: the one behind pid 0.
-  const auto first = reader.pointer(tasks_.init_task().plus_wrapping(layout_.task.tasks.offset));
-  if (!first) {
-    return shared;
-  }
-  const auto init = tasks_.read(first->minus_wrapping(layout_.task.tasks.offset), reader);
-  if (init && init->pid == kInitPid) {
-    shared.root = root_of(*init, reader);
-  }
-  return shared;
+  return {clock_.boot_time_ns(reader), root_of_guest(tasks_, layout_, reader), {}};
 }
 
 Result<LinuxProcessWalker::Program> LinuxProcessWalker::program_of(const Task &task,

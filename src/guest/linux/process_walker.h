@@ -62,7 +62,6 @@ private:
   /// The second look, of a later generation than the first: does all that was followed still lead
   /// to the same objects, so that none of them was freed? Else the task as it is now is in `draft`.
   [[nodiscard]] Result<bool> still_holds(Draft &draft, KernelReader &reader) const;
-  [[nodiscard]] std::optional<PathPoint> root_of(const Task &task, KernelReader &reader) const;
 
   const LinuxLayout &layout_;
   const TaskList &tasks_;

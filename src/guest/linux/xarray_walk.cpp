@@ -1,33 +1,17 @@
 #include "guest/linux/xarray_walk.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace outguard::guest {
 namespace {
 
-// include/linux/xarray.h, the same since 4.20. The low two bits 10: internal; a node's address when
-// above a page's size, else a sibling's slot or a mark of the moment.
-constexpr std::uint64_t kKind = 3, kInternal = 2;
-constexpr std::uint64_t kLastInternal = 4096;
-constexpr std::uint64_t kZeroEntry = 257 << 2 | kInternal;
-constexpr std::uint64_t kSlotBits = 6, kSlots = 1U << kSlotBits;
+constexpr XArrayEntry kZeroEntry = 257 << 2 | kXArrayInternal;
 /// Page indexes of the longest file (2^63 bytes) need no more.
 constexpr std::uint64_t kMostShift = 48;
 
-bool is_internal(XArrayEntry entry) {
-  return (entry & kKind) == kInternal;
-}
-bool is_node(XArrayEntry entry) {
-  return is_internal(entry) && entry > kLastInternal;
-}
 bool is_sibling(XArrayEntry entry) {
-  return is_internal(entry) && entry >> 2 < kSlots;
+  return is_internal(entry) && entry >> 2 < kXArraySlots;
 }
-GuestVirtual node_of(XArrayEntry entry) {
-  return GuestVirtual(entry & ~kKind);
-}
-
 } // namespace
 
 XArrayLayout XArrayLayout::bind(const TypeTable &types, std::string &missing) {
@@ -37,7 +21,7 @@ XArrayLayout XArrayLayout::bind(const TypeTable &types, std::string &missing) {
   layout.offset = node.number("offset");
   layout.parent = node.pointer("parent");
   layout.array = node.pointer("array");
-  layout.slots = node.bytes("slots", kSlots * sizeof(XArrayEntry));
+  layout.slots = node.bytes("slots", kXArraySlots * sizeof(XArrayEntry));
   layout.node = node.extent();
   return layout;
 }
@@ -62,17 +46,12 @@ Result<void> XArrayWalk::read(GuestVirtual array, XArrayEntry head, std::uint64_
 
 Result<XArrayEntry> XArrayWalk::entry_at(const ObjectCopy &node, std::uint64_t slot) const {
   const auto slots = node.bytes(layout_.slots);
-  const auto at = [&](std::uint64_t index) {
-    XArrayEntry entry = 0;
-    std::memcpy(&entry, slots.data() + index * sizeof entry, sizeof entry);
-    return entry;
-  };
-  XArrayEntry entry = at(slot);
+  XArrayEntry entry = entry_in(slots, slot);
   if (is_sibling(entry)) {
     if (entry >> 2 >= slot) {
       return fault(FaultCode::Malformed, node.address().raw());
     }
-    entry = at(entry >> 2);
+    entry = entry_in(slots, entry >> 2);
     if (is_internal(entry)) {
       return fault(FaultCode::Malformed, node.address().raw());
     }
@@ -91,14 +70,15 @@ Result<void> XArrayWalk::read_node(GuestVirtual address, const Place &place) {
   }
   const std::uint64_t shift = node.number(layout_.shift);
   const bool is_head = place.parent.is_null();
-  if (shift > kMostShift || shift % kSlotBits != 0 || (!is_head && shift != place.shift) ||
+  if (shift > kMostShift || shift % kXArraySlotBits != 0 || (!is_head && shift != place.shift) ||
       node.pointer(layout_.array) != array_ || node.pointer(layout_.parent) != place.parent ||
       (!is_head && node.number(layout_.offset) != place.slot)) {
     return fault(FaultCode::Malformed, address.raw());
   }
   const std::uint64_t end = first_ + out_.size();
   const std::uint64_t from = first_ > place.base ? (first_ - place.base) >> shift : 0;
-  for (std::uint64_t slot = from; slot < kSlots && place.base + (slot << shift) < end; ++slot) {
+  for (std::uint64_t slot = from; slot < kXArraySlots && place.base + (slot << shift) < end;
+       ++slot) {
     const auto entry = entry_at(node, slot);
     if (!entry) {
       return tl::unexpected(entry.error());
@@ -108,7 +88,7 @@ Result<void> XArrayWalk::read_node(GuestVirtual address, const Place &place) {
       if (shift == 0) {
         return fault(FaultCode::Malformed, address.raw());
       }
-      const auto below = read_node(node_of(*entry), {address, slot, base, shift - kSlotBits});
+      const auto below = read_node(node_of(*entry), {address, slot, base, shift - kXArraySlotBits});
       if (!below) {
         return below;
       }

@@ -8,6 +8,7 @@
 
 #include "guest/linux/kernel_reader.h"
 #include "guest/linux/struct_binder.h"
+#include "guest/linux/xarray_entry.h"
 
 namespace outguard::guest {
 
@@ -17,9 +18,6 @@ struct XArrayLayout {
 
   [[nodiscard]] static XArrayLayout bind(const TypeTable &types, std::string &missing);
 };
-
-/// As stored: a pointer, 0 for nothing, or a value (bit 0 set).
-using XArrayEntry = std::uint64_t;
 
 class XArrayWalk {
 public:
