@@ -19,7 +19,7 @@ struct FlowLookupTest : testing::Test {
     image.types().add_member("file", "f_count.counter", alias("file", "f_path.mnt", 8));
     set_mask(0);
     for (std::int32_t pid = 200; pid < 300; ++pid) {
-      use_alone(image.add_process({.pid = pid}));
+      others.push_back(add_process(pid));
     }
     use_alone(web);
   }
@@ -78,6 +78,7 @@ struct FlowLookupTest : testing::Test {
 
   LinuxImage image;
   GuestVirtual web = image.add_process({.pid = 80, .comm = "web"});
+  std::vector<GuestVirtual> others; ///< younger ones, oldest first
   std::optional<LinuxGuest> attached;
 };
 
@@ -121,6 +122,30 @@ TEST_F(FlowLookupTest, ANewSocketOfAnOldProcess) {
   const auto answer = ask();
   EXPECT_EQ(answer.pids, Pids{80});
   EXPECT_LT(answer.reads, kFew);
+}
+
+TEST_F(FlowLookupTest, ASocketThatWasPassedWhenAnotherWasLookedFor) {
+  connect(web, "10.0.0.1:40000");
+  static_cast<void>(ask("10.0.0.1:40000"));
+  connect(others[50], kLocal);
+  connect(others[0], "10.0.0.1:40001");
+  EXPECT_GT(ask("10.0.0.1:40001").reads, kFew);
+  const auto answer = ask();
+  EXPECT_EQ(answer.pids, Pids{250});
+  EXPECT_LT(answer.reads, kFew);
+}
+
+TEST_F(FlowLookupTest, AHintThatIsNoLongerTrue) {
+  connect(web, "10.0.0.1:40000");
+  static_cast<void>(ask("10.0.0.1:40000"));
+  const auto made = connect(others[50], kLocal);
+  connect(others[0], "10.0.0.1:40001");
+  static_cast<void>(ask("10.0.0.1:40001"));
+  const GuestVirtual files(image.get(others[50], "task_struct", "files"));
+  image.builder().put(image.at(files, "files_struct", "fd_array").plus_wrapping(24),
+                      std::uint64_t{0});
+  hold(others[10], made, 1); // handed on
+  EXPECT_EQ(ask().pids, Pids{210});
 }
 
 TEST_F(FlowLookupTest, WhoeverTheReferencesSayIsThereIsFound) {

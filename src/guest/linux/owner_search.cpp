@@ -12,15 +12,14 @@ constexpr std::size_t kSlotBytes = 8;
 constexpr std::size_t kChunkSlots = 8192;
 constexpr std::size_t kMostYoung = 256; ///< then the whole list is the shorter way
 constexpr std::size_t kMostLately = 8;
-constexpr std::size_t kMostNewHints = 65536; ///< 6 MiB; then all are forgotten
-constexpr std::uint32_t kMostRepeats = 64;   ///< of one socket in one process, as the walker has it
+constexpr std::uint32_t kMostRepeats = 64; ///< of one socket in one process, as the walker has it
 
 } // namespace
 
 /// The search for one file's holders.
 class OwnerSearch::Hunt {
 public:
-  Hunt(const OwnerSearch &search, const Holder &wanted, SocketTable &table, KernelReader &reader)
+  Hunt(OwnerSearch &search, const Holder &wanted, SocketTable &table, KernelReader &reader)
       : search_(search), layout_(search.layout_.file), wanted_(wanted), table_(table),
         reader_(reader), files_(search.files_extent_), fdtable_(layout_.table),
         file_(search.file_extent_) {}
@@ -37,9 +36,10 @@ public:
 private:
   /// Returns how many slots of this table are the file.
   std::uint64_t scan(GuestVirtual files, const Task &leader);
-  void scan_slots(GuestVirtual slots, std::uint64_t size, std::vector<Holder> &found);
-  void match(std::span<const std::uint64_t> slots, GuestVirtual start, std::size_t first,
-             std::vector<Holder> &found);
+  void scan_slots(GuestVirtual slots, std::uint64_t size, const Task &leader,
+                  std::vector<Holder> &found);
+  /// Those copied: `first` and what follows of the slots at `start`.
+  void match(GuestVirtual start, std::size_t first, const Task &leader, std::vector<Holder> &found);
   void keep(const std::vector<Holder> &found, const Task &leader);
   /// Whether exactly `count` tasks use the table last scanned.
   [[nodiscard]] bool has_users(std::uint64_t count) const {
@@ -47,7 +47,7 @@ private:
   }
   void look_at_threads(const Task &leader);
 
-  const OwnerSearch &search_;
+  OwnerSearch &search_;
   const FileLayout &layout_;
   const Holder wanted_;
   SocketTable &table_;
@@ -62,19 +62,21 @@ private:
   bool missed_ = false;
 };
 
-void OwnerSearch::Hunt::match(std::span<const std::uint64_t> slots, GuestVirtual start,
-                              std::size_t first, std::vector<Holder> &found) {
-  for (auto at = std::ranges::find(slots, wanted_.file.raw()); at != slots.end();
-       at = std::find(at + 1, slots.end(), wanted_.file.raw())) {
-    const auto index = static_cast<std::size_t>(at - slots.begin()) + first;
-    Holder holder = wanted_;
-    holder.fd = static_cast<std::int32_t>(index);
-    holder.slot = start.plus_wrapping(index * kSlotBytes);
-    found.push_back(holder);
+void OwnerSearch::Hunt::match(GuestVirtual start, std::size_t first, const Task &leader,
+                              std::vector<Holder> &found) {
+  for (std::size_t index = 0; index < slots_.size(); ++index) {
+    const GuestVirtual file(slots_[index]);
+    search_.new_hints_.note(file, leader.address); // the others may be asked for next
+    if (file == wanted_.file) {
+      Holder holder = wanted_;
+      holder.fd = static_cast<std::int32_t>(first + index);
+      holder.slot = start.plus_wrapping((first + index) * kSlotBytes);
+      found.push_back(holder);
+    }
   }
 }
 
-void OwnerSearch::Hunt::scan_slots(GuestVirtual slots, std::uint64_t size,
+void OwnerSearch::Hunt::scan_slots(GuestVirtual slots, std::uint64_t size, const Task &leader,
                                    std::vector<Holder> &found) {
   if (size > kMostDescriptors) {
     missed_ = true;
@@ -88,7 +90,7 @@ void OwnerSearch::Hunt::scan_slots(GuestVirtual slots, std::uint64_t size,
       missed_ = true;
       return;
     }
-    match(slots_, slots, first, found);
+    match(slots, first, leader, found);
   }
 }
 
@@ -118,9 +120,9 @@ std::uint64_t OwnerSearch::Hunt::scan(GuestVirtual files, const Task &leader) {
   if (first && slots == files.plus_wrapping(first->offset) && size * kSlotBytes <= first->size) {
     slots_.resize(size); // a small process: already copied
     std::memcpy(slots_.data(), files_.bytes(*first).data(), size * kSlotBytes);
-    match(slots_, slots, 0, found);
+    match(slots, 0, leader, found);
   } else {
-    scan_slots(slots, size, found);
+    scan_slots(slots, size, leader, found);
   }
   if (found.empty()) {
     empty_.insert(files);
@@ -214,8 +216,8 @@ OwnerSearch::OwnerSearch(const LinuxLayout &layout, const TaskList &tasks, const
 }
 
 std::optional<GuestVirtual> OwnerSearch::hint_for(GuestVirtual file) const {
-  if (const auto found = new_hints_.find(file); found != new_hints_.end()) {
-    return found->second;
+  if (const auto found = new_hints_.find(file)) {
+    return found;
   }
   const auto found = std::ranges::lower_bound(hints_, file, {}, &Hint::first);
   return found != hints_.end() && found->first == file ? std::optional(found->second)
@@ -308,11 +310,7 @@ bool OwnerSearch::find_anywhere(Hunt &hunt, KernelReader &reader) {
   return outcome.complete() && hunt.all_counted();
 }
 
-void OwnerSearch::note_owner(GuestVirtual file, GuestVirtual task) {
-  if (new_hints_.size() >= kMostNewHints) {
-    new_hints_.clear();
-  }
-  new_hints_[file] = task;
+void OwnerSearch::note_owner(GuestVirtual task) {
   const auto before = std::ranges::find(lately_, task);
   if (before != lately_.end()) {
     std::rotate(lately_.begin(), before, before + 1);
@@ -347,7 +345,7 @@ bool OwnerSearch::add_holders(SocketRow &row, SocketTable &table, KernelReader &
   row.holder_count = static_cast<std::uint32_t>(table.holders.size()) - row.first_holder;
   if (row.holder_count != 0) {
     row.owner_status = OwnerStatus::Exact;
-    note_owner(wanted.file, hunt.owners().back());
+    note_owner(hunt.owners().back());
   }
   return all_found;
 }
@@ -357,7 +355,7 @@ void OwnerSearch::learn(const SocketTable &whole) {
   for (const Task &task : whole.leaders) {
     known_[task.address] = task.identity();
   }
-  new_hints_.clear();
+  new_hints_.forget();
   hints_.clear();
   hints_.reserve(whole.holders.size());
   for (const Holder &holder : whole.holders) {

@@ -1,8 +1,9 @@
 #pragma once
 // One socket -> every process that holds it, looking where it most likely is: who held its file
-// last, who is new, who was an owner lately, who is young; then everybody. Ends as soon as as many
-// descriptors were found as the file has references: then all are known. Borrows layout and task
-// list; owns a memory of processes and files, each by address and identity. One thread at a time.
+// when last looked at, who is new, who was an owner lately, who is young; then everybody. Ends as
+// soon as as many descriptors were found as the file has references: then all are known. Borrows
+// layout and task list; owns a memory of processes and files, each by address and identity. One
+// thread at a time.
 
 #include <cstdint>
 #include <map>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "guest/linux/owner_hints.h"
 #include "guest/linux/socket_walker.h"
 #include "guest/linux/task_list.h"
 #include "guest/symbols/type_table.h"
@@ -44,7 +46,7 @@ private:
   /// The cheap part: true when every holder was found.
   [[nodiscard]] bool find_where_likely(GuestVirtual file, Hunt &hunt, KernelReader &reader);
   [[nodiscard]] bool find_anywhere(Hunt &hunt, KernelReader &reader);
-  void note_owner(GuestVirtual file, GuestVirtual task);
+  void note_owner(GuestVirtual task);
 
   const LinuxLayout &layout_;
   const TaskList &tasks_;
@@ -54,8 +56,8 @@ private:
   Extent file_extent_, files_extent_;
   std::map<GuestVirtual, ProcessIdentity> known_; ///< by address
   std::vector<Hint> hints_;                       ///< of the last whole table, sorted
-  std::map<GuestVirtual, GuestVirtual> new_hints_;
-  std::vector<GuestVirtual> lately_; ///< owners, the last one first
+  OwnerHints new_hints_;                          ///< of all that was looked at since
+  std::vector<GuestVirtual> lately_;              ///< owners, the last one first
 };
 
 } // namespace outguard::guest
