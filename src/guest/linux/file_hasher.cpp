@@ -73,7 +73,7 @@ void FileHasher::finish(KernelReader &reader) {
   if (!now || now->inode != file_.inode || now->inode_number != file_.inode_number) {
     return end(FileHash::Status::Unreadable); // another file lives there now, or none
   }
-  if (*now != file_) {
+  if (*now != file_ || now->being_written) {
     if (attempts_ == kMostAttempts) {
       return end(FileHash::Status::Changed);
     }

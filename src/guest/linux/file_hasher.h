@@ -1,7 +1,7 @@
 #pragma once
 // SHA-256 of one file out of the guest's page cache, a slice at a time so that whoever else must
-// run does. The file is looked at again at the end: when it was written meanwhile, all is read
-// once more. Borrows the PageCacheReader. One thread.
+// run does. The file is looked at again at the end: when it was written meanwhile, or somebody is
+// writing to it before or after, all is read once more. Borrows the PageCacheReader. One thread.
 
 #include <cstdint>
 #include <optional>

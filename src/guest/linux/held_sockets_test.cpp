@@ -215,6 +215,40 @@ TEST_F(HeldSocketsTest, NetlinkGroups) {
   EXPECT_EQ(other(seen, 60).groups, 0x8000'0001U);
 }
 
+TEST_F(HeldSocketsTest, ATableThatGrowsIsReadWithItsSuccessors) {
+  image.grow("netlink_table", "hash.tbl", 8);
+  image.grow("bucket_table", "size", 4);
+  image.grow("bucket_table", "nest", 4);
+  image.grow("bucket_table", "future_tbl", 8);
+  image.grow("bucket_table", "buckets", 0);
+  constexpr std::uint64_t kBuckets = 4;
+  const auto tables =
+      image.builder().allocate(std::uint64_t{image.types().size_of("netlink_table").value()} * 32);
+  const auto variable = image.builder().allocate(8);
+  image.builder().put_pointer(variable, tables);
+  image.symbols().add("nl_table", variable);
+  GuestVirtual link = image.at(tables, "netlink_table", "hash.tbl");
+  for (const std::uint64_t inode : {61U, 62U, 63U}) { // one in each table, held by nobody
+    const auto socket = builder.add_netlink(inode, static_cast<std::uint32_t>(inode), 0);
+    const auto node = image.at(socket.sock, "netlink_sock", "node");
+    image.builder().put(node, std::uint64_t{1});
+    const auto table = image.builder().allocate(64);
+    image.builder().put_pointer(link, table);
+    image.set(table, "bucket_table", "size", kBuckets);
+    image.builder().put_pointer(image.at(table, "bucket_table", "buckets"), node);
+    link = image.at(table, "bucket_table", "future_tbl");
+  }
+  const auto seen = walk_all();
+  for (const std::uint64_t inode : {61U, 62U, 63U}) {
+    EXPECT_EQ(other(seen, inode).local.raw(), std::to_string(inode));
+  }
+  const auto before = seen.completeness.left_out;
+  image.builder().put_pointer(
+      link, // its own successor
+      GuestVirtual(link.raw() - image.types().member("bucket_table", "future_tbl")->offset));
+  EXPECT_EQ(walk_all().completeness.left_out, before + 1);
+}
+
 TEST_F(HeldSocketsTest, ASnifferThatNobodyHolds) {
   builder.add_packet(70, 3, "eth0");
   const auto seen = walk_all();

@@ -15,6 +15,8 @@ constexpr std::uint32_t kPointerBytes = 8;
 constexpr std::size_t kUnixBuckets = 512;
 constexpr std::size_t kNetlinkTables = 32; ///< MAX_LINKS, include/uapi/linux/netlink.h
 constexpr std::uint64_t kMostBuckets = std::uint64_t{1} << 16;
+/// Of one rhashtable: it grows into a new one, and rarely that into a third before it has settled.
+constexpr int kMostRehashes = 8;
 constexpr std::size_t kMostInChain = 4096;
 constexpr std::size_t kMostSocks = std::size_t{1} << 17;
 
@@ -51,6 +53,7 @@ public:
   [[nodiscard]] std::vector<GuestVirtual> finish();
 
 private:
+  void follow_netlink_hash(GuestVirtual table);
   void follow_netlink_table(GuestVirtual table);
   void follow_netlink_chain(GuestVirtual first);
   [[nodiscard]] bool keep(GuestVirtual sock);
@@ -162,6 +165,26 @@ void OtherSocketTables::Pass::follow_netlink_table(GuestVirtual table) {
   }
 }
 
+/// While a table grows or shrinks, new sockets are in its successor, and the old ones move there
+/// one by one (lib/rhashtable.c: rhashtable_rehash_table). Read in the order in which they move.
+void OtherSocketTables::Pass::follow_netlink_hash(GuestVirtual table) {
+  for (int count = 0; !table.is_null(); ++count) {
+    if (count == kMostRehashes) {
+      completeness_.lost({FaultCode::LimitReached, table.raw()});
+      return;
+    }
+    follow_netlink_table(table);
+    const GuestVirtual link = table.plus_wrapping(tables_.netlink_->successor.offset);
+    reader_.renew();
+    const auto next = reader_.pointer(link);
+    if (!next) {
+      completeness_.lost(next.error());
+      return;
+    }
+    table = *next;
+  }
+}
+
 void OtherSocketTables::Pass::follow_netlink() {
   const NetlinkTable &layout = *tables_.netlink_;
   const auto tables = reader_.pointer(*tables_.netlink_tables_);
@@ -175,7 +198,7 @@ void OtherSocketTables::Pass::follow_netlink() {
     if (!table) {
       completeness_.lost(table.error());
     } else if (!table->is_null()) {
-      follow_netlink_table(*table);
+      follow_netlink_hash(*table);
     }
   }
 }
@@ -200,6 +223,7 @@ OtherSocketTables::OtherSocketTables(const LinuxLayout &layout, const TypeTable 
   found.count = table.number("size");
   found.is_nested = table.number("nest");
   found.buckets = table.place("buckets").offset;
+  found.successor = table.place("future_tbl");
   found.table = table.extent();
   found.node = StructBinder(types, "netlink_sock", missing).place("node").offset;
   if (missing.empty() && found.size != 0) {

@@ -83,7 +83,7 @@ private:
     std::uint32_t size = 0, buckets = 0; ///< of netlink_table; where bucket_table's array begins
     Member hash;
     Extent table;
-    Member count, is_nested;
+    Member count, is_nested, successor; ///< the last one's place only
     std::uint32_t node = 0; ///< of netlink_sock
   };
   class Pass;

@@ -18,6 +18,8 @@ constexpr std::uint64_t kMostFileBytes = INT64_MAX;
 // include/uapi/linux/magic.h
 constexpr std::uint64_t kTmpfs = 0x01021994, kRamfs = 0x858458f6, kOverlay = 0x794c7630,
                         kHugePages = 0x958458f6; ///< its indexes count huge pages until 6.7
+/// RWSEM_WRITER_LOCKED (kernel/locking/rwsem.c since 5.3), of rw_semaphore.count.
+constexpr std::uint64_t kWriterLocked = 1;
 
 /// Not the page's fault, and true of all that would be read after it.
 bool is_final(Fault why) {
@@ -67,6 +69,10 @@ tl::expected<PageCacheLayout, std::string> PageCacheLayout::bind(const TypeTable
   layout.changed_seconds = inode.number({"i_ctime.tv_sec", "__i_ctime.tv_sec", "i_ctime_sec"});
   layout.changed_nanoseconds =
       inode.number({"i_ctime.tv_nsec", "__i_ctime.tv_nsec", "i_ctime_nsec"});
+  layout.lock = inode.optional_place("i_rwsem.count.counter", sizeof(std::uint64_t));
+  if (layout.lock) {
+    inode.include(*layout.lock);
+  }
   layout.inode = inode.extent();
 
   StructBinder superblock(types, "super_block", missing);
@@ -128,6 +134,7 @@ Result<CachedFile> PageCacheReader::file_of(GuestVirtual mapping, KernelReader &
   file.changed_seconds = inode.number(layout_.changed_seconds);
   file.changed_nanoseconds = inode.number(layout_.changed_nanoseconds);
   file.magic = superblock.number(layout_.magic);
+  file.being_written = layout_.lock && (inode.number(*layout_.lock) & kWriterLocked) != 0;
   if ((inode.number(layout_.mode) & kTypeMask) != kRegular || file.bytes > kMostFileBytes ||
       file.magic == kHugePages) {
     return fault(FaultCode::Malformed, inode.address().raw());

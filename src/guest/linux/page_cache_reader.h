@@ -28,6 +28,7 @@ struct PageCacheLayout {
   Extent inode;
   Member number, mode, size, superblock;
   Member modified_seconds, modified_nanoseconds, changed_seconds, changed_nanoseconds;
+  std::optional<Member> lock; ///< count of i_rwsem; none: PREEMPT_RT, whose lock is another one
   Extent superblock_extent;
   Member magic;
   GuestVirtual page_map; ///< address of the variable vmemmap_base
@@ -45,6 +46,8 @@ struct CachedFile {
   std::uint64_t modified_seconds = 0, modified_nanoseconds = 0;
   std::uint64_t changed_seconds = 0, changed_nanoseconds = 0;
   std::uint64_t magic = 0; ///< of its file system (include/uapi/linux/magic.h)
+  /// A writer holds its i_rwsem: write(2) sets the times first and goes on to change the bytes.
+  bool being_written = false;
 
   auto operator<=>(const CachedFile &) const = default;
   /// It lives in memory alone: what has no page there is a hole, and reads as zeros.

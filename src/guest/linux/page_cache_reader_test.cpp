@@ -252,6 +252,44 @@ TEST_F(PageCacheTest, AFileThatIsWrittenAllTheTimeHasNoHash) {
   EXPECT_EQ(hasher.result().status, FileHash::Status::Changed);
 }
 
+TEST_F(PageCacheTest, AWriteThatLastsFromBeforeToAfterLeavesNoHash) { // one time for all its bytes
+  image.make_file(std::size_t{300} * 4096);
+  image.store_pages(300, 2);
+  image.set_lock(1);
+  EXPECT_EQ(hash().status, FileHash::Status::Changed);
+  image.set_lock(3U << 8 | 2); // three readers, and somebody waits
+  expect_whole();
+}
+
+TEST_F(PageCacheTest, AWriteThatEndsMeanwhileIsReadAgain) {
+  image.make_file(std::size_t{300} * 4096);
+  image.store_pages(300, 2);
+  image.set_lock(1);
+  FileHasher hasher(pages, file(), 1U << 30);
+  auto each = reader();
+  EXPECT_TRUE(hasher.step(each));
+  image.set_lock(0);
+  int steps = 1;
+  while (hasher.step(each)) {
+    ++steps;
+  }
+  EXPECT_EQ(steps, 5) << "two slices and the look at the end, twice";
+  EXPECT_EQ(hasher.result().status, FileHash::Status::Complete);
+  EXPECT_EQ(hasher.result().sha256, digest_of(image.bytes()));
+}
+
+TEST_F(PageCacheTest, AWriteThatBeganMeanwhileInTheSameTickLeavesNoHash) {
+  image.make_file(std::size_t{300} * 4096);
+  image.store_pages(300, 2);
+  FileHasher hasher(pages, file(), 1U << 30);
+  auto each = reader();
+  EXPECT_TRUE(hasher.step(each));
+  image.set_lock(1);
+  while (hasher.step(each)) {
+  }
+  EXPECT_EQ(hasher.result().status, FileHash::Status::Changed);
+}
+
 TEST_F(PageCacheTest, AFileThatBecameAnotherIsUnreadable) {
   image.make_file(4096);
   image.store_pages(1, 0);

@@ -81,6 +81,7 @@ void FullImage::define_types() {
   }
   image_.grow("bucket_table", "size", 4);
   image_.grow("bucket_table", "nest", 4);
+  image_.grow("bucket_table", "future_tbl", 8);
   image_.grow("bucket_table", "buckets", 0);
   image_.grow("sock", "conn_list", 16);
   image_.types().add_member("mptcp_sock", "conn_list",

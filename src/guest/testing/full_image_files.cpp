@@ -59,7 +59,7 @@ void FullImage::define_file_types() {
   }
   image_.grow("dentry", "d_inode", 8);
   for (const char *member : {"i_ino", "i_size", "i_sb", "i_mtime.tv_sec", "i_mtime.tv_nsec",
-                             "i_ctime.tv_sec", "i_ctime.tv_nsec"}) {
+                             "i_rwsem.count.counter", "i_ctime.tv_sec", "i_ctime.tv_nsec"}) {
     image_.grow("inode", member, 8);
   }
   image_.grow("address_space", "host", 8);

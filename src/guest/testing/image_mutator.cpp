@@ -163,6 +163,7 @@ void ImageMutator::set_late(const Word &before, std::uint64_t lie, std::uint16_t
   if (!physical) {
     return;
   }
+  words_.push_back({*physical, before.value}); // what is set after it may find the lie there
   late_.push_back(
       {*physical, before.value, lie, payload % kMostReads, 1 + (payload >> 10) % kMostPeriod});
   next_move_ = 0;
@@ -187,9 +188,7 @@ void ImageMutator::move_on(std::size_t reads) {
 
 void ImageMutator::restore() {
   image_.memory().before_read({});
-  for (; !late_.empty(); late_.pop_back()) {
-    image_.memory().put(late_.back().at, late_.back().before);
-  }
+  late_.clear();
   for (; !pages_.empty(); pages_.pop_back()) {
     image_.map_page(image_.root(), pages_.back().at, pages_.back().frame);
   }

@@ -37,7 +37,8 @@ PageCacheImage::PageCacheImage() {
                    {"i_mtime.tv_sec", 8},
                    {"i_mtime.tv_nsec", 8},
                    {"__i_ctime.tv_sec", 8},
-                   {"__i_ctime.tv_nsec", 8}});
+                   {"__i_ctime.tv_nsec", 8},
+                   {"i_rwsem.count.counter", 8}});
   define("super_block", {{"s_magic", 8}});
   types_.add_enumerator("PG_uptodate", kUpToDate);
 
@@ -197,6 +198,10 @@ void PageCacheImage::become_inode(std::uint64_t number) {
 }
 void PageCacheImage::touch() {
   set(inode_, "inode", "i_mtime.tv_nsec", get(inode_, "inode", "i_mtime.tv_nsec") + 1);
+}
+
+void PageCacheImage::set_lock(std::uint64_t count) {
+  set(inode_, "inode", "i_rwsem.count.counter", count);
 }
 
 } // namespace outguard::guest

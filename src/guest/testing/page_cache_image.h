@@ -44,6 +44,8 @@ public:
   void become_inode(std::uint64_t number);
   /// As a write does: another modification time.
   void touch();
+  /// Word of the inode's lock: bit 0 is a writer's, each reader adds 256.
+  void set_lock(std::uint64_t count);
 
   [[nodiscard]] GuestVirtual mapping() const { return mapping_; }
   [[nodiscard]] GuestVirtual page_of(std::uint64_t index) const;
