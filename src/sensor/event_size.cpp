@@ -8,14 +8,13 @@ namespace outguard::sensor {
 
 namespace {
 
-/// The other half is for the flow, the indicator and what was observed.
 constexpr std::size_t kRoom = kMaxEventBytes / 2;
 /// Each takes at most 400 bytes without its texts.
 constexpr std::size_t kMostHolders = 64;
 
-bool fits(const MatchSeen &match) {
+bool fits(const Attribution &attribution) {
   WireWriter writer;
-  writer(match.attribution);
+  writer(attribution);
   return writer.size() <= kRoom;
 }
 
@@ -30,19 +29,19 @@ void leave_out_texts(ProcessSeen &process) {
 
 } // namespace
 
-void fit_into_event(MatchSeen &match) {
-  if (fits(match)) {
+void fit_into_event(Attribution &attribution) {
+  if (fits(attribution)) {
     return;
   }
-  auto &holders = match.attribution.processes;
+  auto &holders = attribution.processes;
   if (holders.size() > kMostHolders) {
     holders.resize(kMostHolders);
-    match.attribution.ambiguous = true; // ending those that are named would not end the flow
+    attribution.ambiguous = true; // ending those that are named would not end the flow
   }
   std::for_each(holders.begin() + (holders.empty() ? 0 : 1), holders.end(), leave_out_texts);
-  auto &ancestors = match.attribution.ancestors;
+  auto &ancestors = attribution.ancestors;
   ancestors.resize(std::min(ancestors.size(), kMostHolders));
-  if (!fits(match) && !holders.empty()) {
+  if (!fits(attribution) && !holders.empty()) {
     holders.front().cmdline.reset();
     holders.front().cgroup.reset();
   }

@@ -38,7 +38,7 @@ std::size_t bytes_of(MatchSeen match) {
 
 TEST(EventSize, WhatFitsStaysWhole) {
   MatchSeen match = match_of(1);
-  fit_into_event(match);
+  fit_into_event(match.attribution);
   EXPECT_TRUE(match.attribution.processes[0].cmdline);
   EXPECT_TRUE(match.attribution.processes[0].cgroup);
   EXPECT_FALSE(match.attribution.ambiguous);
@@ -46,7 +46,7 @@ TEST(EventSize, WhatFitsStaysWhole) {
 
 TEST(EventSize, OtherHoldersGiveTheirTextsFirst) {
   MatchSeen match = match_of(3);
-  fit_into_event(match);
+  fit_into_event(match.attribution);
   EXPECT_TRUE(match.attribution.processes[0].cmdline);
   EXPECT_FALSE(match.attribution.processes[1].unit);
   EXPECT_EQ(match.attribution.processes.size(), 3U);
@@ -57,11 +57,20 @@ TEST(EventSize, NoGuestMakesAnEventTooLong) {
   for (const std::int32_t holders : {16, 63, 64, 65, 5000}) {
     MatchSeen match = match_of(holders);
     match.indicator.observed_value = text(8192);
-    fit_into_event(match);
+    fit_into_event(match.attribution);
     EXPECT_LE(bytes_of(match), kMaxEventBytes) << holders;
     EXPECT_TRUE(match.attribution.processes[0].exe) << holders;
     EXPECT_EQ(match.attribution.ambiguous, holders > 64);
   }
+}
+
+TEST(EventSize, AnAnswerOfManyProcessesWithLongNamesFitsAMessage) {
+  OwnerFound found;
+  found.attribution = match_of(32).attribution;
+  ASSERT_GT(encode(ReportEnvelope{1, found}).size(), kMaxMessageBytes);
+  fit_into_event(found.attribution);
+  EXPECT_LE(encode(ReportEnvelope{1, found}).size(), kMaxMessageBytes);
+  EXPECT_EQ(found.attribution.processes.size(), 32U);
 }
 
 } // namespace

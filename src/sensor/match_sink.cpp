@@ -168,7 +168,7 @@ void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKin
   if (guest != nullptr && names_a_process(match.attribution)) {
     match.attribution.ancestors = guest->ancestors(match.attribution.processes[0].identity);
   }
-  fit_into_event(match);
+  fit_into_event(match.attribution);
   match.match_latency_ns = since_ns(now_ns(), flow.last_packet_ns);
   ++counts_.matches;
   reported_[{pipeline_, flow.id}] = &flow;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "facts/wire.h"
+#include "sensor/event_size.h"
 #include "sensor/mapped_file.h"
 
 namespace outguard::sensor {
@@ -249,6 +250,7 @@ void RequestLoop::answer(std::uint32_t id, const FindOwner &request, Fds &) {
   if (!found.attribution.processes.empty()) {
     found.attribution.ancestors = guest->ancestors(found.attribution.processes[0].identity);
   }
+  fit_into_event(found.attribution);
   found.attribution.latency_ns = static_cast<std::uint64_t>((monotonic_now() - start).count());
   send(id, std::move(found));
 }

@@ -11,7 +11,7 @@ namespace outguard::guest {
 /// Ordered by how much may be missing.
 enum class PartialReason : std::uint8_t {
   None,            ///< complete
-  RepeatsLeftOut,  ///< a process has more descriptors of one socket than are listed
+  RepeatsLeftOut,  ///< one socket has more descriptors, or in one process, than are listed
   KeptChanging,    ///< an element changed while it was read, also after retries, and was left out
   HoldersUnknown,  ///< this kernel keeps what an io_uring or a message holds in a form not known
   TableUnknown,    ///< this kernel's table for a protocol was not found

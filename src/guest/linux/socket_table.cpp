@@ -5,9 +5,17 @@
 namespace outguard::guest {
 namespace {
 
+/// Told of one socket; a row with so many still fits one message. A server with more workers on one
+/// listener is rare, and what is left out is said.
+constexpr std::size_t kMostOwners = 2048;
+
 template <class Seen, class Row>
-void add_owners(const SocketTable &table, const Row &row, Seen &seen) {
+void add_owners(const SocketTable &table, const Row &row, Seen &seen, Completeness &outcome) {
   for (const Holder &holder : table.holders_of(row)) {
+    if (seen.owners.size() == kMostOwners) {
+      outcome.lost(PartialReason::RepeatsLeftOut, {FaultCode::LimitReached, holder.slot.raw()});
+      return;
+    }
     const Task &leader = table.leaders[holder.leader];
     seen.owners.push_back({leader.identity(), holder.fd, holder.hold, leader.name()});
   }
@@ -37,7 +45,7 @@ SocketsSeen SocketTable::to_seen() const {
     seen.uid = row.sock.uid;
     seen.sock = row.sock.address.raw();
     seen.hidden = row.hidden;
-    add_owners(*this, row, seen);
+    add_owners(*this, row, seen, result.completeness);
     (row.is_unbound() ? result.unbound : result.sockets).push_back(std::move(seen));
   }
   for (const OtherRow &row : others) {
@@ -45,7 +53,7 @@ SocketsSeen SocketTable::to_seen() const {
     seen.inode = row.inode;
     seen.netns = row.netns;
     seen.owner_status = row.owner_status;
-    add_owners(*this, row, seen);
+    add_owners(*this, row, seen, result.completeness);
     result.others.push_back(std::move(seen));
   }
   return result;
