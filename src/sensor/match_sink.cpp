@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "sensor/event_size.h"
+#include "sensor/two_turns.h"
 
 namespace outguard::sensor {
 
@@ -49,16 +50,30 @@ Attribution MatchSink::ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
   return attribution;
 }
 
-void MatchSink::on_opening(const guest::DecodedPacket &packet) {
+bool MatchSink::answer_opening(const guest::DecodedPacket &packet, bool at_once) {
+  guest::LinuxGuest *guest = view_.guest();
   const Opening opening{{packet.protocol, packet.source, packet.destination}, packet.sequence};
-  if (view_.guest() == nullptr || openings_.has(opening)) {
-    return;
+  if (guest == nullptr || openings_.has(opening)) {
+    return true;
+  }
+  const WallTime seen{std::chrono::nanoseconds(packet.timestamp_ns)};
+  auto found = at_once ? guest->attribute_at_once(opening.tuple, seen, seen)
+                       : std::optional(guest->attribute(opening.tuple, seen, seen));
+  if (!found) {
+    return false;
   }
   const std::uint64_t number = notes_.open();
   if (FlowNote *note = notes_.find(number)) {
-    notes_.keep(*note, ask_owner(opening.tuple, packet.timestamp_ns, packet.timestamp_ns));
+    notes_.keep(*note, std::move(*found));
     openings_.keep(opening, {number, now_ns(), monotonic_now()});
   }
+  return true;
+}
+
+void MatchSink::on_openings(std::span<const guest::DecodedPacket> packets) {
+  in_two_turns(
+      packets, [this](const auto &packet) { return answer_opening(packet, true); },
+      [this](const auto &packet) { answer_opening(packet, false); });
   while (const auto surplus = openings_.take_surplus(monotonic_now())) {
     notes_.close(surplus->note);
     ++counts_.openings_unused;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "facts/messages.h"
@@ -36,8 +37,9 @@ public:
   void attach(guest::PacketPipeline &pipeline) { pipeline_ = &pipeline; }
   void use(std::shared_ptr<const intel::IntelImage> image) { image_ = std::move(image); }
   [[nodiscard]] const Counts &counts() const { return counts_; }
-  /// The guest opens a connection; the pipeline will bring the same packet later.
-  void on_opening(const guest::DecodedPacket &packet);
+  /// The guest opens connections; the pipeline will bring the same packets later. Whoever needs a
+  /// table of everything comes after those who do not.
+  void on_openings(std::span<const guest::DecodedPacket> packets);
 
   /// A flow that was reported and has not ended; nullptr otherwise. Good until packets are
   /// processed.
@@ -51,6 +53,8 @@ public:
 private:
   [[nodiscard]] Attribution ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
                                       std::int64_t began_ns);
+  /// Asks for its owner, unless that is known; false: `at_once`, that cannot be told.
+  bool answer_opening(const guest::DecodedPacket &packet, bool at_once);
   /// The note of what was answered at its opening, if that is known; else a new one.
   [[nodiscard]] std::uint64_t open_note(const guest::Flow &flow);
   void report(guest::Flow &flow, std::uint32_t indicator, ObservableKind kind,

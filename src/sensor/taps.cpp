@@ -73,15 +73,17 @@ void Taps::note_error(const Tap &tap) {
 /// One batch of each tap, so that a flood of them is no reason to leave the rings alone. The latest
 /// first: where the sensor is late, its asker is the most likely one to be there still.
 void Taps::look_at_openings() {
+  std::vector<guest::DecodedPacket> packets;
   guest::DecodedPacket packet;
   for (Tap &tap : taps_) {
     const auto batch = tap.openings->next().value_or(std::span<const guest::PacketView>{});
     for (std::size_t left = batch.size(); left > 0; --left) {
       if (!guest::decode(batch[left - 1], packet)) {
-        sink_.on_opening(packet);
+        packets.push_back(packet);
       }
     }
   }
+  sink_.on_openings(packets);
 }
 
 void Taps::pump() {

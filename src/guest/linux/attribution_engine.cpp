@@ -271,25 +271,27 @@ std::optional<Attribution> AttributionEngine::from_lookup(const FlowTuple &flow,
   return std::nullopt;
 }
 
+std::optional<Attribution> AttributionEngine::attribute_at_once(const FlowTuple &tuple,
+                                                                WallTime packet_time,
+                                                                WallTime began,
+                                                                KernelReader &reader) {
+  const FlowTuple flow = normal(tuple);
+  if (last_.table.read_at < packet_time || last_.table.read_at == WallTime{}) {
+    return from_lookup(flow, reader);
+  }
+  KernelReader check(reader.space(), kAnswerBudget);
+  return from_last_table(flow, began, true, check);
+}
+
 Attribution AttributionEngine::attribute(const FlowTuple &tuple, WallTime packet_time,
                                          WallTime began, KernelReader &reader) {
-  const FlowTuple flow = normal(tuple);
-  bool must_refresh = last_.table.read_at < packet_time || last_.table.read_at == WallTime{};
-  if (must_refresh) {
-    if (auto found = from_lookup(flow, reader)) {
-      return std::move(*found);
-    }
-  }
-  for (int refreshes = 0;; must_refresh = true) {
-    if (must_refresh) {
-      refresh(reader);
-      ++refreshes;
-    }
+  auto found = attribute_at_once(tuple, packet_time, began, reader);
+  for (int refreshes = 1; !found; ++refreshes) {
+    refresh(reader);
     KernelReader check(reader.space(), kAnswerBudget);
-    if (auto found = from_last_table(flow, began, refreshes < kMostRefreshes, check)) {
-      return std::move(*found);
-    }
+    found = from_last_table(normal(tuple), began, refreshes < kMostRefreshes, check);
   }
+  return std::move(*found);
 }
 
 } // namespace outguard::guest

@@ -31,6 +31,10 @@ public:
 
   [[nodiscard]] Attribution attribute(const FlowTuple &tuple, WallTime packet_time, WallTime began,
                                       KernelReader &reader);
+  /// The same without a new table of everything. nullopt: that is needed.
+  [[nodiscard]] std::optional<Attribution> attribute_at_once(const FlowTuple &tuple,
+                                                             WallTime packet_time, WallTime began,
+                                                             KernelReader &reader);
   /// Reads the table anew, whatever its age.
   const SocketTable &refresh(KernelReader &reader);
 

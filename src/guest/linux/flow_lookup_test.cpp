@@ -189,6 +189,24 @@ TEST_F(FlowLookupTest, AHashThatIsNotThisKernelsIsNotUsed) {
   EXPECT_GT(answer.reads, kWhole);
 }
 
+TEST_F(FlowLookupTest, WhatNeedsTheWholeTableIsNotToldAtOnce) {
+  connect(web, kLocal);
+  static_cast<void>(ask());
+  const FlowTuple known{6, end(kLocal), end(kRemote)};
+  const FlowTuple unknown{6, end("10.0.0.1:40000"), end(kRemote)};
+  image.builder().memory().clear_calls();
+  const auto told = attached->attribute_at_once(known, wall_now());
+  ASSERT_TRUE(told);
+  EXPECT_EQ(told->processes.at(0).identity.pid, 80);
+  EXPECT_FALSE(attached->attribute_at_once(unknown, wall_now()));
+  EXPECT_LT(image.builder().memory().calls().size(), kFew);
+  const auto asked = wall_now();
+  static_cast<void>(attached->sockets()); // read since: that nobody has it can be told now
+  const auto nobody = attached->attribute_at_once(unknown, asked);
+  ASSERT_TRUE(nobody);
+  EXPECT_EQ(nobody->status, AttributionStatus::NotFound);
+}
+
 TEST_F(FlowLookupTest, AKernelWithoutTheMembersIsServedAllTheSame) {
   image.types().remove_member("net", "hash_mix");
   connect(web, kLocal);

@@ -185,6 +185,12 @@ Attribution LinuxGuest::attribute(const FlowTuple &tuple, WallTime packet_time, 
   return parts_->attribution.attribute(tuple, packet_time, began, reader);
 }
 
+std::optional<Attribution> LinuxGuest::attribute_at_once(const FlowTuple &tuple,
+                                                         WallTime packet_time, WallTime began) {
+  KernelReader reader = parts_->reader();
+  return parts_->attribution.attribute_at_once(tuple, packet_time, began, reader);
+}
+
 std::vector<Ancestor> LinuxGuest::ancestors(const ProcessIdentity &process) {
   KernelReader reader = parts_->reader();
   const auto task = parts_->tasks.find(process, reader);

@@ -86,6 +86,10 @@ public:
   /// Leaves latency_ns to the caller.
   [[nodiscard]] Attribution attribute(const FlowTuple &tuple, WallTime packet_time,
                                       WallTime began = {});
+  /// The same where it takes no new table of everything, which others would wait for. nullopt: it
+  /// does.
+  [[nodiscard]] std::optional<Attribution>
+  attribute_at_once(const FlowTuple &tuple, WallTime packet_time, WallTime began = {});
 
   /// Parent first, up to pid 1; short when a parent could not be read.
   [[nodiscard]] std::vector<Ancestor> ancestors(const ProcessIdentity &process);
