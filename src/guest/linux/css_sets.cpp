@@ -43,16 +43,9 @@ std::vector<GuestVirtual> CssSets::walk(KernelReader &reader, Completeness &comp
       continue;
     }
     ListWalk walk(reader, head, *first, GuestVirtual{});
-    ObjectCopy node(Extent{node_.offset, node_.offset + node_.size});
-    while (const auto at = walk.node(completeness)) {
-      const GuestVirtual set = at->minus_wrapping(node_.offset);
-      if (const auto loaded = node.load(reader, set); !loaded) {
-        walk.give_up(loaded.error(), completeness);
-        break;
-      }
-      if (walk.accept(links_of(node, node_), completeness)) {
-        found.push_back(set);
-      }
+    ObjectCopy set(Extent{node_.offset, node_.offset + node_.size});
+    while (walk.next(set, node_, completeness)) {
+      found.push_back(set.address());
     }
   }
   return found;

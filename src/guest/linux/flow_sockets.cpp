@@ -141,16 +141,13 @@ std::optional<FlowSockets::Nets> FlowSockets::namespaces(KernelReader &reader) c
   Completeness outcome;
   Nets nets;
   ListWalk walk(reader, *namespace_list_, *first, *namespace_list_);
-  while (const auto node = walk.node(outcome)) {
-    if (nets.size() == kMostNamespaces ||
-        !net.load(reader, node->minus_wrapping(layout.net_list.offset))) {
+  while (walk.next(net, layout.net_list, outcome)) {
+    if (nets.size() == kMostNamespaces) {
       return std::nullopt;
     }
-    if (walk.accept(links_of(net, layout.net_list), outcome)) {
-      nets.push_back({layout.net_tcp ? net.pointer(*layout.net_tcp) : tcp_.value_or(GuestVirtual()),
-                      layout.net_udp ? net.pointer(*layout.net_udp) : udp_.value_or(GuestVirtual()),
-                      static_cast<std::uint32_t>(net.number(*mix_))});
-    }
+    nets.push_back({layout.net_tcp ? net.pointer(*layout.net_tcp) : tcp_.value_or(GuestVirtual()),
+                    layout.net_udp ? net.pointer(*layout.net_udp) : udp_.value_or(GuestVirtual()),
+                    static_cast<std::uint32_t>(net.number(*mix_))});
   }
   return outcome.complete() && !nets.empty() ? std::optional(std::move(nets)) : std::nullopt;
 }

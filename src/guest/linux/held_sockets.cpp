@@ -203,17 +203,13 @@ void HeldSockets::Search::add_messages(GuestVirtual sock, bool is_listener, Held
   std::vector<GuestVirtual> not_accepted;
   ObjectCopy buffer(layout.buffer);
   ListWalk walk(reader_, head, *first, head);
-  for (std::size_t count = 0; const auto node = walk.node(completeness_); ++count) {
-    const auto loaded = buffer.load(reader_, node->minus_wrapping(layout.buffer_links.offset));
-    if (!loaded || count == kMostMessages) {
-      walk.give_up(loaded ? Fault{FaultCode::LimitReached, node->raw()} : loaded.error(),
-                   completeness_);
-    } else if (walk.accept(links_of(buffer, layout.buffer_links), completeness_)) {
-      if (is_listener) { // each is a connection that waits for accept(2), with messages of its own
-        not_accepted.push_back(buffer.pointer(layout.buffer_sock));
-      } else if (const auto list = buffer.pointer(layout.buffer_files); !list.is_null()) {
-        add_message_files(list, held);
-      }
+  for (std::size_t count = 0; walk.next(buffer, layout.buffer_links, completeness_); ++count) {
+    if (count == kMostMessages) {
+      walk.give_up({FaultCode::LimitReached, buffer.address().raw()}, completeness_);
+    } else if (is_listener) { // each waits for accept(2) and has messages of its own
+      not_accepted.push_back(buffer.pointer(layout.buffer_sock));
+    } else if (const auto list = buffer.pointer(layout.buffer_files); !list.is_null()) {
+      add_message_files(list, held);
     }
   }
   for (const GuestVirtual child : not_accepted) {
@@ -273,12 +269,10 @@ void HeldSockets::Search::add_subflows(const Holder &parent, Held &held) {
   }
   ObjectCopy context(layout.context);
   ListWalk walk(reader_, head, *first, head);
-  for (std::size_t count = 0; const auto node = walk.node(completeness_); ++count) {
-    const auto loaded = context.load(reader_, node->minus_wrapping(layout.node.offset));
-    if (!loaded || count == kMostMessages) {
-      walk.give_up(loaded ? Fault{FaultCode::LimitReached, node->raw()} : loaded.error(),
-                   completeness_);
-    } else if (walk.accept(links_of(context, layout.node), completeness_)) {
+  for (std::size_t count = 0; walk.next(context, layout.node, completeness_); ++count) {
+    if (count == kMostMessages) {
+      walk.give_up({FaultCode::LimitReached, context.address().raw()}, completeness_);
+    } else {
       held.push_back(parent);
       held.back().sock = context.pointer(layout.sock);
     }

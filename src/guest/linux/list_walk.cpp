@@ -15,6 +15,17 @@ ListLinks links_of(const ObjectCopy &object, const Member &member) {
   return {object.pointer(half(member, 0)), object.pointer(half(member, 1))};
 }
 
+bool ListWalk::next(ObjectCopy &object, const Member &link, Completeness &completeness) {
+  while (const auto at = node(completeness)) {
+    if (const auto loaded = object.load(*reader_, at->minus_wrapping(link.offset)); !loaded) {
+      give_up(loaded.error(), completeness);
+    } else if (accept(links_of(object, link), completeness)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 std::optional<GuestVirtual> ListWalk::node(Completeness &completeness) {
   if (ended_ || node_ == end_ || (!end_ && is_marker(node_))) {
     return std::nullopt;

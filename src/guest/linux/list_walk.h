@@ -31,6 +31,9 @@ public:
            std::optional<GuestVirtual> end)
       : reader_(&reader), end_(end), from_(head), node_(first) {}
 
+  /// Copies the next object whose node is its `link`; false at the end, or when the walk was given
+  /// up. Where copying is another's, the parts:
+  [[nodiscard]] bool next(ObjectCopy &object, const Member &link, Completeness &completeness);
   /// The node to copy now; nullopt at the end, or when the walk was given up (see completeness).
   [[nodiscard]] std::optional<GuestVirtual> node(Completeness &completeness);
   /// Where it stands, an address or a marker.

@@ -77,13 +77,7 @@ bool OtherSocketTables::Pass::keep(GuestVirtual sock) {
 void OtherSocketTables::Pass::follow_chain(GuestVirtual head, GuestVirtual first) {
   const Member &node = tables_.layout_.socket.node;
   ListWalk walk(reader_, head, first, GuestVirtual());
-  while (const auto at = walk.node(completeness_)) {
-    const GuestVirtual sock = at->minus_wrapping(node.offset);
-    if (const auto loaded = links_.load(reader_, sock); !loaded) {
-      walk.give_up(loaded.error(), completeness_);
-    } else if (walk.accept(links_of(links_, node), completeness_) && !keep(sock)) {
-      return;
-    }
+  while (walk.next(links_, node, completeness_) && keep(links_.address())) {
   }
 }
 
@@ -112,18 +106,13 @@ void OtherSocketTables::Pass::follow_namespaces() {
   }
   ObjectCopy net(extent);
   ListWalk walk(reader_, *tables_.namespaces_, *first, *tables_.namespaces_);
-  while (const auto node = walk.node(completeness_)) {
-    const GuestVirtual at = node->minus_wrapping(list.offset);
-    if (const auto loaded = net.load(reader_, at); !loaded) {
-      walk.give_up(loaded.error(), completeness_);
-    } else if (walk.accept(links_of(net, list), completeness_)) {
-      if (tables_.packet_list_) {
-        follow_chain(at.plus_wrapping(tables_.packet_list_->offset),
-                     net.pointer(*tables_.packet_list_));
-      }
-      if (tables_.unix_buckets_) {
-        follow_unix(net.pointer(*tables_.unix_buckets_));
-      }
+  while (walk.next(net, list, completeness_)) {
+    if (tables_.packet_list_) {
+      follow_chain(net.address().plus_wrapping(tables_.packet_list_->offset),
+                   net.pointer(*tables_.packet_list_));
+    }
+    if (tables_.unix_buckets_) {
+      follow_unix(net.pointer(*tables_.unix_buckets_));
     }
   }
 }

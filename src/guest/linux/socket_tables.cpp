@@ -284,15 +284,8 @@ void SocketTables::find_namespaces(Pass &pass) const {
     return;
   }
   ListWalk walk(pass.reader, *namespace_list_, *first, *namespace_list_);
-  while (const auto node = walk.node(pass.completeness)) {
-    const GuestVirtual at = node->minus_wrapping(layout.net_list.offset);
-    if (const auto loaded = net.load(pass.reader, at); !loaded) {
-      walk.give_up(loaded.error(), pass.completeness);
-      return;
-    }
-    if (walk.accept(links_of(net, layout.net_list), pass.completeness)) {
-      find_tables();
-    }
+  while (walk.next(net, layout.net_list, pass.completeness)) {
+    find_tables();
   }
 }
 

@@ -12,8 +12,8 @@ bool is_same(const Task &task, const ProcessIdentity &identity) {
 
 } // namespace
 
-std::vector<Task> TaskList::follow(GuestVirtual head, const Member &node, ListLinks Task::*links,
-                                   KernelReader &reader, Completeness &completeness) const {
+std::vector<Task> TaskList::follow(GuestVirtual head, const Member &node, KernelReader &reader,
+                                   Completeness &completeness) const {
   std::vector<Task> tasks;
   const auto first = reader.pointer(head);
   if (!first) {
@@ -22,15 +22,8 @@ std::vector<Task> TaskList::follow(GuestVirtual head, const Member &node, ListLi
   }
   ListWalk walk(reader, head, *first, head);
   ObjectCopy copy(layout_.extent);
-  while (const auto at = walk.node(completeness)) {
-    if (const auto loaded = copy.load(reader, at->minus_wrapping(node.offset)); !loaded) {
-      walk.give_up(loaded.error(), completeness);
-      break;
-    }
-    const Task task = decode_task(copy, layout_);
-    if (walk.accept(task.*links, completeness)) {
-      tasks.push_back(task);
-    }
+  while (walk.next(copy, node, completeness)) {
+    tasks.push_back(decode_task(copy, layout_));
   }
   return tasks;
 }
@@ -41,7 +34,7 @@ std::vector<Task> TaskList::leaders(KernelReader &reader, Completeness &complete
   Completeness outcome;
   for (int pass = 0; pass < kMostPasses; ++pass) {
     Completeness now;
-    auto tasks = follow(head, layout_.tasks, &Task::tasks, reader, now);
+    auto tasks = follow(head, layout_.tasks, reader, now);
     if (pass == 0 || now.complete() || tasks.size() > best.size()) {
       best = std::move(tasks);
       outcome = now;
@@ -70,7 +63,7 @@ std::vector<Task> TaskList::threads(const Task &leader, KernelReader &reader,
     return {leader};
   }
   return follow(leader.signal.plus_wrapping(signal_.thread_head.offset), layout_.thread_node,
-                &Task::threads, reader, completeness);
+                reader, completeness);
 }
 
 Result<Task> TaskList::read(GuestVirtual address, KernelReader &reader) const {

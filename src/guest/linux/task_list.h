@@ -37,8 +37,7 @@ public:
 
 private:
   [[nodiscard]] std::vector<Task> follow(GuestVirtual head, const Member &node,
-                                         ListLinks Task::*links, KernelReader &reader,
-                                         Completeness &completeness) const;
+                                         KernelReader &reader, Completeness &completeness) const;
 
   const TaskLayout &layout_;
   const SignalLayout &signal_;
