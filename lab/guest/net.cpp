@@ -14,6 +14,23 @@ namespace {
 
 constexpr timeval kPatience{5, 0};
 
+// One byte over a unix socket, with room for one descriptor.
+struct DescriptorMessage {
+  DescriptorMessage() {
+    header.msg_iov = &content;
+    header.msg_iovlen = 1;
+    header.msg_control = space;
+    header.msg_controllen = sizeof space;
+  }
+  DescriptorMessage(const DescriptorMessage &) = delete;
+  DescriptorMessage &operator=(const DescriptorMessage &) = delete;
+
+  char byte = 'x';
+  iovec content{&byte, 1};
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))] = {};
+  msghdr header{};
+};
+
 } // namespace
 
 Endpoint parse_endpoint(const std::string &text) {
@@ -69,6 +86,34 @@ int try_connect(const Endpoint &destination) {
     return made;
   close(made);
   return -1;
+}
+
+int connected_to(const std::string &destination) {
+  const int connection = try_connect(parse_endpoint(destination));
+  if (connection < 0)
+    fail("connect to " + destination);
+  return connection;
+}
+
+void send_away(int channel, int descriptor) {
+  DescriptorMessage message;
+  cmsghdr *header = CMSG_FIRSTHDR(&message.header);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof descriptor);
+  std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  if (sendmsg(channel, &message.header, 0) != 1)
+    fail("sendmsg");
+  close(descriptor);
+}
+
+int receive_descriptor(int channel) {
+  DescriptorMessage message;
+  if (recvmsg(channel, &message.header, 0) != 1 || CMSG_FIRSTHDR(&message.header) == nullptr)
+    fail("recvmsg");
+  int descriptor = -1;
+  std::memcpy(&descriptor, CMSG_DATA(CMSG_FIRSTHDR(&message.header)), sizeof descriptor);
+  return descriptor;
 }
 
 int listen_at(const Endpoint &local, int backlog) {
@@ -136,6 +181,11 @@ void sleep_for(Duration duration) {
 void stay() {
   for (;;)
     pause();
+}
+
+void stay_ready() {
+  ready();
+  stay();
 }
 
 } // namespace lab

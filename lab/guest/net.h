@@ -30,6 +30,15 @@ int make_socket(int family, int type, int protocol = 0);
 // A connected TCP socket, or -1.
 int try_connect(const Endpoint &destination);
 
+// The same; ends the process on failure.
+int connected_to(const std::string &destination);
+
+// Sends a descriptor over a unix socket and closes it: it lives in the receiver's queue only.
+void send_away(int channel, int descriptor);
+
+// One that was sent so; ends the process when none came.
+int receive_descriptor(int channel);
+
 // A listening TCP socket with `backlog`; ends the process on failure.
 int listen_at(const Endpoint &local, int backlog = 16);
 
@@ -49,5 +58,8 @@ void sleep_for(Duration duration);
 
 // Waits for a signal, for ever.
 [[noreturn]] void stay();
+
+// Calls `ready`, and stays.
+[[noreturn]] void stay_ready();
 
 } // namespace lab

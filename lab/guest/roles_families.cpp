@@ -28,11 +28,6 @@
 namespace lab {
 namespace {
 
-[[noreturn]] void stay_ready() {
-  ready();
-  stay();
-}
-
 template <class Address> void bind_to(int made, const Address &address, socklen_t length) {
   if (bind(made, reinterpret_cast<const sockaddr *>(&address), length) != 0)
     fail("bind");

@@ -19,33 +19,6 @@
 namespace lab {
 namespace {
 
-int connected_to(const std::string &destination) {
-  const int connection = try_connect(parse_endpoint(destination));
-  if (connection < 0)
-    fail("connect to " + destination);
-  return connection;
-}
-
-// Sends a descriptor and closes it: it lives in the receiver's queue only.
-void send_away(int channel, int descriptor) {
-  char byte = 'x';
-  iovec content{&byte, 1};
-  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &content;
-  message.msg_iovlen = 1;
-  message.msg_control = space;
-  message.msg_controllen = sizeof space;
-  cmsghdr *header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof descriptor);
-  std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-  if (sendmsg(channel, &message, 0) != 1)
-    fail("sendmsg");
-  close(descriptor);
-}
-
 struct Pair {
   int sender, receiver;
 };
@@ -55,11 +28,6 @@ Pair make_pair(int type) {
   if (socketpair(AF_UNIX, type, 0, ends) != 0)
     fail("socketpair");
   return {ends[0], ends[1]};
-}
-
-[[noreturn]] void stay_ready() {
-  ready();
-  stay();
 }
 
 int in_flight(const Arguments &arguments) {

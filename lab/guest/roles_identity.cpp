@@ -18,11 +18,6 @@
 namespace lab {
 namespace {
 
-[[noreturn]] void stay_ready() {
-  ready();
-  stay();
-}
-
 void set_capabilities(unsigned long long set) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2]{};

@@ -86,8 +86,7 @@ int crowd(const Arguments &arguments) {
     if (read(ends[0], &byte, 1) != 1)
       fail("child");
   }
-  ready();
-  stay();
+  stay_ready();
 }
 
 // COUNT: about so many mappings, no two neighbours alike, and one of each odd kind: shared, of a
@@ -119,8 +118,7 @@ int many_maps(const Arguments &arguments) {
     if (mapped == MAP_FAILED)
       fail("mmap");
   }
-  ready();
-  stay();
+  stay_ready();
 }
 
 } // namespace

@@ -174,8 +174,7 @@ int planter(const Arguments &arguments) {
     plant(bytes);
   }
   plant_file("/tmp/planted-types", types);
-  ready();
-  stay();
+  stay_ready();
 }
 
 } // namespace

@@ -59,11 +59,6 @@ bool is_second_life() {
   return std::getenv(kSecondLife) != nullptr;
 }
 
-[[noreturn]] void stay_ready() {
-  ready();
-  stay();
-}
-
 // Lower and upper lie on a tmpfs: the initial root has no extended attributes.
 std::string mount_overlay() {
   const std::string at = own_folder("overlay");

@@ -1,6 +1,5 @@
 // Sockets whose owner is not simply the process that made them.
 
-#include <cstring>
 #include <thread>
 
 #include <sched.h>
@@ -13,17 +12,10 @@
 namespace lab {
 namespace {
 
-int connected_or_fail(const Arguments &arguments) {
-  const int connection = try_connect(parse_endpoint(arguments.at(0)));
-  if (connection < 0)
-    fail("connect to " + arguments.at(0));
-  return connection;
-}
-
 // The parent connects, both hold the socket, the child talks.
 int fork_share(const Arguments &arguments) {
   const Duration interval = parse_seconds(arguments.at(1));
-  const int connection = connected_or_fail(arguments);
+  const int connection = connected_to(arguments.at(0));
   const pid_t child = fork();
   if (child == 0) {
     TalkCounter counter("fork-share");
@@ -31,32 +23,7 @@ int fork_share(const Arguments &arguments) {
     return 0;
   }
   announce("child", child);
-  ready();
-  stay();
-}
-
-// Sends or receives one descriptor with one byte over a unix socket; -1 when none came.
-int pass_descriptor(int channel, int descriptor) {
-  char byte = 'x';
-  iovec content{&byte, 1};
-  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &content;
-  message.msg_iovlen = 1;
-  message.msg_control = space;
-  message.msg_controllen = sizeof space;
-  if (descriptor >= 0) {
-    cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof descriptor);
-    std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-    return sendmsg(channel, &message, 0) == 1 ? descriptor : -1;
-  }
-  if (recvmsg(channel, &message, 0) != 1 || CMSG_FIRSTHDR(&message) == nullptr)
-    return -1;
-  std::memcpy(&descriptor, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof descriptor);
-  return descriptor;
+  stay_ready();
 }
 
 // The child is there before the socket, gets it over SCM_RIGHTS, and the parent leaves.
@@ -69,9 +36,7 @@ int fd_handoff(const Arguments &arguments) {
   const pid_t child = fork();
   if (child == 0) {
     close(ends[0]);
-    const int connection = pass_descriptor(ends[1], -1);
-    if (connection < 0)
-      fail("recvmsg");
+    const int connection = receive_descriptor(ends[1]);
     for (int tries = 0; getppid() == parent && tries < 5000; ++tries)
       sleep_for(std::chrono::milliseconds(1));
     announce("child", getpid());
@@ -81,8 +46,8 @@ int fd_handoff(const Arguments &arguments) {
     return 0;
   }
   close(ends[1]);
-  const int connection = connected_or_fail(arguments);
-  return pass_descriptor(ends[0], connection) == connection ? 0 : 1;
+  send_away(ends[0], connected_to(arguments.at(0)));
+  return 0;
 }
 
 // One of three threads opens the socket and talks.

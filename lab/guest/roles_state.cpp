@@ -14,17 +14,6 @@ namespace {
 
 constexpr Duration kMoment = std::chrono::milliseconds(300);
 
-int connected_or_fail(const Endpoint &destination) {
-  const int connection = try_connect(destination);
-  if (connection < 0)
-    fail("connect");
-  return connection;
-}
-
-Endpoint loopback(int port) {
-  return parse_endpoint("127.0.0.1:" + std::to_string(port));
-}
-
 // ADDRESS:PORT COUNT: connections that are established but that nobody accepted, so without inode.
 int unaccepted(const Arguments &arguments) {
   const long count = parse_number(arguments.at(1));
@@ -32,9 +21,8 @@ int unaccepted(const Arguments &arguments) {
   const int port = local_port(listener);
   announce("port", port);
   for (long number = 0; number < count; ++number)
-    connected_or_fail(loopback(port));
-  ready();
-  stay();
+    connected_to("127.0.0.1:" + std::to_string(port));
+  stay_ready();
 }
 
 // DEST that never answers: the handshake stays half done.
@@ -54,45 +42,41 @@ int syn_sent(const Arguments &arguments) {
 
 // DEST that closes its side (the world's port 9); ours stays open.
 int close_wait(const Arguments &arguments) {
-  const int connection = connected_or_fail(parse_endpoint(arguments.at(0)));
+  const int connection = connected_to(arguments.at(0));
   char buffer[256];
   while (recv(connection, buffer, sizeof buffer, 0) > 0) {
   }
-  ready();
-  stay();
+  stay_ready();
 }
 
 // DEST that never closes (the world's port 10): an orphan without inode, for the kernel's 60 s.
 int fin_wait2_orphan(const Arguments &arguments) {
-  const int connection = connected_or_fail(parse_endpoint(arguments.at(0)));
+  const int connection = connected_to(arguments.at(0));
   announce("port", local_port(connection));
   close(connection);
   sleep_for(kMoment);
-  ready();
-  stay();
+  stay_ready();
 }
 
 // The same state with the descriptor still open.
 int fin_wait2(const Arguments &arguments) {
-  const int connection = connected_or_fail(parse_endpoint(arguments.at(0)));
+  const int connection = connected_to(arguments.at(0));
   announce("port", local_port(connection));
   shutdown(connection, SHUT_WR);
   sleep_for(kMoment);
-  ready();
-  stay();
+  stay_ready();
 }
 
 // DEST that closes after us (any echo port): a minisock without owner, for 60 s.
 int time_wait(const Arguments &arguments) {
-  const int connection = connected_or_fail(parse_endpoint(arguments.at(0)));
+  const int connection = connected_to(arguments.at(0));
   announce("port", local_port(connection));
   shutdown(connection, SHUT_WR);
   char buffer[256];
   while (recv(connection, buffer, sizeof buffer, 0) > 0) {
   }
   close(connection);
-  ready();
-  stay();
+  stay_ready();
 }
 
 // HOW: pause, sleep, poll, accept or spin.
