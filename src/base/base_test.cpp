@@ -39,6 +39,23 @@ TEST(Endpoint, TextRoundTrip) {
   }
 }
 
+TEST(Clock, AWallClockThatWasSetIsNoticedOnce) {
+  using std::chrono::milliseconds;
+  WallClockWatch watch;
+  const WallTime wall{std::chrono::seconds(1'700'000'000)};
+  const MonotonicTime monotonic{std::chrono::seconds(1000)};
+  EXPECT_FALSE(watch.was_set(wall, monotonic));
+  EXPECT_FALSE(watch.was_set(wall + milliseconds(10'000), monotonic + milliseconds(10'001)));
+  EXPECT_TRUE(watch.was_set(wall - milliseconds(2000), monotonic + milliseconds(20'000)));
+  EXPECT_FALSE(watch.was_set(wall - milliseconds(1000), monotonic + milliseconds(21'000)));
+  EXPECT_TRUE(watch.was_set(wall + milliseconds(60'000), monotonic + milliseconds(22'000)));
+  for (int second = 1; second < 60; ++second) { // drift alone, of 1 ms in a second, adds up
+    const bool was = watch.was_set(wall + milliseconds(60'000 + second * 999),
+                                   monotonic + milliseconds(22'000 + second * 1000));
+    EXPECT_EQ(was, second % 5 == 0) << second;
+  }
+}
+
 TEST(Clock, Timestamps) {
   const WallTime time{std::chrono::nanoseconds(1755800000017359123)};
   EXPECT_EQ(eve_timestamp(time), "2025-08-21T18:13:20.017359+0000");

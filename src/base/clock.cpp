@@ -29,6 +29,14 @@ std::string date_and_time(const std::tm &parts) {
 
 } // namespace
 
+bool WallClockWatch::was_set(WallTime wall, MonotonicTime monotonic) {
+  const auto distance = wall.time_since_epoch() - monotonic.time_since_epoch();
+  const bool was = looked_ && std::chrono::abs(distance - distance_) >= kLeastStep;
+  distance_ = was || !looked_ ? distance : distance_;
+  looked_ = true;
+  return was;
+}
+
 WallTime wall_now() {
   return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
 }

@@ -160,7 +160,7 @@ void show_card(const ProcessDetail &detail) {
   show("started", p.start_time_ns
                       ? rfc3339_timestamp(WallTime(std::chrono::nanoseconds(*p.start_time_ns)))
                       : "?");
-  show("started by", starters_of(p, detail.ancestors));
+  show("started by", starters_of(p, detail.ancestors, detail.ancestors_cut));
   show_credentials(p.credentials);
   show_namespaces(p.namespaces);
   show("cgroup", or_unknown(p.cgroup, "none"));

@@ -128,7 +128,7 @@ char state_letter(char state) {
   return std::isalpha(static_cast<unsigned char>(state)) != 0 ? state : '?';
 }
 
-std::string starters_of(const ProcessSeen &process, std::span<const Ancestor> ancestors) {
+std::string starters_of(const ProcessSeen &process, std::span<const Ancestor> ancestors, bool cut) {
   if (ancestors.empty()) {
     return process.ppid == 0 ? "(nobody)" : "?";
   }
@@ -137,7 +137,7 @@ std::string starters_of(const ProcessSeen &process, std::span<const Ancestor> an
     line += (line.empty() ? "" : " <- ") + ancestor.comm.printable() + "[" +
             std::to_string(ancestor.pid) + "]";
   }
-  return line;
+  return line + (cut ? " <- ?" : "");
 }
 
 void print_process_table(const std::vector<ProcessSeen> &rows, bool tree) {

@@ -14,9 +14,10 @@ void print_process_table(const std::vector<ProcessSeen> &rows, bool tree);
 
 /// '?' for what is no letter: a sensor may send any byte.
 [[nodiscard]] char state_letter(char state);
-/// "sh[12] <- init[1]"; "(nobody)": it has no parent; "?": the parent could not be read.
+/// "sh[12] <- init[1]"; "(nobody)": it has no parent; "?": the parent could not be read,
+/// nor, with `cut`, the one that started the last.
 [[nodiscard]] std::string starters_of(const ProcessSeen &process,
-                                      std::span<const Ancestor> ancestors);
+                                      std::span<const Ancestor> ancestors, bool cut);
 
 /// Every argument behind a space; "?" where it could not be read.
 [[nodiscard]] std::string command_line(const ProcessSeen &process);

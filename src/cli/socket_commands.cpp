@@ -121,7 +121,8 @@ Exit who(const Common &common, const std::string &target, const std::string &pro
                            static_cast<double>(attribution.latency_ns) / 1e3));
     if (!attribution.processes.empty()) {
       print_process_table(attribution.processes, false);
-      print_line("started by " + starters_of(attribution.processes.front(), attribution.ancestors));
+      print_line("started by " + starters_of(attribution.processes.front(), attribution.ancestors,
+                                             attribution.ancestors_cut));
     }
   }
   return attribution.processes.empty() ? Exit::NotFound : Exit::Ok;

@@ -35,6 +35,7 @@ ReportEnvelope sample_report() {
   process.credentials.emplace().uid = 1000;
   match.attribution.processes = {process};
   match.attribution.ancestors = {{1, GuestText("init")}};
+  match.attribution.ancestors_cut = true;
   return {7, match};
 }
 

@@ -110,12 +110,13 @@ struct Attribution {
   std::uint64_t age_ns = 0;           ///< how old the answer was when given; 0 for Exact
   std::vector<ProcessSeen> processes; ///< every process that holds the socket, lowest pid first
   std::vector<Ancestor> ancestors;    ///< of processes[0], parent first, up to pid 1
+  bool ancestors_cut = false;         ///< there are more, and they could not be read
   std::uint64_t sock = 0;
   bool ambiguous = false; ///< network namespaces share the tuple: `processes` holds those of each
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.status, self.latency_ns, self.age_ns, self.processes, self.ancestors, self.sock,
-         self.ambiguous);
+    wire(self.status, self.latency_ns, self.age_ns, self.processes, self.ancestors,
+         self.ancestors_cut, self.sock, self.ambiguous);
   }
 };
 

@@ -61,11 +61,12 @@ struct FileHash {
 struct ProcessDetail {
   ProcessSeen process;
   std::vector<Ancestor> ancestors; ///< parent first, up to pid 1
+  bool ancestors_cut = false;      ///< there are more, and they could not be read
   std::vector<ThreadSeen> threads;
   std::optional<FileHash> executable; ///< nullopt: not asked for, or a kernel thread
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.process, self.ancestors, self.threads, self.executable);
+    wire(self.process, self.ancestors, self.ancestors_cut, self.threads, self.executable);
   }
 };
 

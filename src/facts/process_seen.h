@@ -92,6 +92,9 @@ struct ProcessSeen {
   GuestText comm;
   std::optional<GuestText> exe; ///< as readlink /proc/PID/exe prints it, without " (deleted)"
   std::optional<bool> exe_deleted;
+  /// What it ran when its flow began, where it has executed another program since: all else is of
+  /// now. Only in an alert.
+  std::optional<GuestText> earlier_exe;
   std::optional<std::vector<GuestText>> cmdline; ///< arguments; empty for a kernel thread
   bool cmdline_cut = false; ///< longer than is read: these are its first arguments
   std::optional<Credentials> credentials;
@@ -111,8 +114,8 @@ struct ProcessSeen {
   bool torn = false;   ///< changed while it was read, also after retries
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.identity, self.ppid, self.comm, self.exe, self.exe_deleted, self.cmdline,
-         self.cmdline_cut, self.credentials, self.start_time_ns, self.namespaces,
+    wire(self.identity, self.ppid, self.comm, self.exe, self.exe_deleted, self.earlier_exe,
+         self.cmdline, self.cmdline_cut, self.credentials, self.start_time_ns, self.namespaces,
          self.namespace_pid, self.threads, self.cgroup, self.container, self.unit, self.views_asked,
          self.views_seen, self.hidden, self.kernel_thread, self.exited, self.state, self.torn);
   }

@@ -21,6 +21,7 @@ bool fits(const Attribution &attribution) {
 void leave_out_texts(ProcessSeen &process) {
   process.exe.reset();
   process.exe_deleted.reset();
+  process.earlier_exe.reset();
   process.cmdline.reset();
   process.cgroup.reset();
   process.container.reset();
@@ -40,6 +41,7 @@ void fit_into_event(Attribution &attribution) {
   }
   std::for_each(holders.begin() + (holders.empty() ? 0 : 1), holders.end(), leave_out_texts);
   auto &ancestors = attribution.ancestors;
+  attribution.ancestors_cut = attribution.ancestors_cut || ancestors.size() > kMostHolders;
   ancestors.resize(std::min(ancestors.size(), kMostHolders));
   if (!fits(attribution) && !holders.empty()) {
     holders.front().cmdline.reset();

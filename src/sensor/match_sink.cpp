@@ -181,7 +181,7 @@ void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKin
   }
   guest::LinuxGuest *guest = view_.guest();
   if (guest != nullptr && names_a_process(match.attribution)) {
-    match.attribution.ancestors = guest->ancestors(match.attribution.processes[0].identity);
+    guest->bring_up_to_date(match.attribution); // as what it runs will be hashed
   }
   fit_into_event(match.attribution);
   match.match_latency_ns = since_ns(now_ns(), flow.last_packet_ns);

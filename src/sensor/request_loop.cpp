@@ -247,9 +247,6 @@ void RequestLoop::answer(std::uint32_t id, const FindOwner &request, Fds &) {
   }
   OwnerFound found;
   found.attribution = guest->attribute(request.tuple, wall_now());
-  if (!found.attribution.processes.empty()) {
-    found.attribution.ancestors = guest->ancestors(found.attribution.processes[0].identity);
-  }
   fit_into_event(found.attribution);
   found.attribution.latency_ns = static_cast<std::uint64_t>((monotonic_now() - start).count());
   send(id, std::move(found));

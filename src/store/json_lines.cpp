@@ -157,6 +157,7 @@ Json process(const ProcessSeen &seen) {
           {"comm", text(seen.comm)},
           {"exe", or_null(seen.exe)},
           {"exe_deleted", or_null(seen.exe_deleted)},
+          {"earlier_exe", or_null(seen.earlier_exe)},
           {"cmdline", arguments(seen.cmdline)},
           {"uid", real_uid(seen)},
           {"start_time", seen.start_time_ns ? utc(*seen.start_time_ns) : Json()},
@@ -181,6 +182,7 @@ void add_processes(Json &alert, const Attribution &attribution) {
   }
   alert["process"] = process(attribution.processes.front());
   alert["process"]["ancestors"] = ancestors(attribution.ancestors);
+  alert["process"]["ancestors_cut"] = attribution.ancestors_cut;
   if (attribution.processes.size() > 1) {
     auto all = Json::array();
     for (const auto &holder : attribution.processes) {

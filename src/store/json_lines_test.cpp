@@ -49,7 +49,9 @@ Finding finding() {
   attribution.status = AttributionStatus::Exact;
   attribution.latency_ns = 120'999;
   attribution.processes = {beacon()};
+  attribution.processes[0].earlier_exe = GuestText("/tmp/loader");
   attribution.ancestors = {{1, GuestText("init")}};
+  attribution.ancestors_cut = true;
   made.vm = {"0c0ffee0-0000-0000-0000-000000000001", GuestText("web1"), "qemu",
              GuestText("6.1.0-35-amd64")};
   made.severity = Severity::High;
@@ -85,10 +87,10 @@ TEST(EveAlert, IsTheContractsLine) {
     "vm": {"uuid": "0c0ffee0-0000-0000-0000-000000000001", "name": "web1", "hypervisor": "qemu",
       "kernel": "6.1.0-35-amd64"},
     "process": {"pid": 812, "ppid": 1, "comm": "beacon", "exe": "/tmp/beacon",
-      "exe_deleted": false, "cmdline": ["beacon", "-q x"], "uid": 1000,
-      "start_time": "2025-08-21T18:00:00.017359123Z", "sha256": null, "sha256_status": null, "container": "0123abcd",
+      "exe_deleted": false, "earlier_exe": "/tmp/loader", "cmdline": ["beacon", "-q x"],
+      "uid": 1000, "start_time": "2025-08-21T18:00:00.017359123Z", "sha256": null, "sha256_status": null, "container": "0123abcd",
       "unit": "",
-      "ancestors": [{"pid": 1, "comm": "init"}]},
+      "ancestors": [{"pid": 1, "comm": "init"}], "ancestors_cut": true},
     "attribution": {"status": "exact", "latency_us": 120, "age_us": 0, "ambiguous": false},
     "response": [{"action": "block_flow", "status": "blocked", "reason": null, "latency_us": 2100},
       {"action": "kill", "status": "refused", "reason": "protected process", "latency_us": 3}]

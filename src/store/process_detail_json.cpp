@@ -45,6 +45,7 @@ std::string process_detail_json(const GuestText &vm, const ProcessDetail &detail
                        {"state", text(std::string(1, thread.state))}});
   }
   object["ancestors"] = std::move(ancestors);
+  object["ancestors_cut"] = detail.ancestors_cut;
   object["threads"] = std::move(threads);
   const auto &hash = detail.executable;
   const bool whole = hash && hash->status == FileHash::Status::Complete;

@@ -36,6 +36,7 @@ TEST(ProcessDetailJson, HasTheRowOfPsAndMore) {
   for (const auto &[name, value] : row.items()) {
     EXPECT_EQ(one.at(name), value) << name;
   }
+  EXPECT_EQ(one["ancestors_cut"], false);
   EXPECT_EQ(one["ancestors"], Json::parse(R"([{"pid": 1, "comm": "init"}])"));
   EXPECT_EQ(one["threads"][1], Json::parse(R"({"tid": 43, "comm": "w\\xff", "state": "\n"})"));
   EXPECT_TRUE(one["sha256"].is_null() && one["sha256_status"].is_null());

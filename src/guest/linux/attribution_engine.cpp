@@ -104,7 +104,9 @@ Attribution AttributionEngine::answer(AttributionStatus status, const Indexed &f
     result.processes.push_back(processes_.describe_or_remember(task, reader));
   }
   if (!tasks.empty()) {
-    result.ancestors = processes_.ancestors(tasks.front(), reader);
+    auto [ancestors, cut] = processes_.lineage(tasks.front(), reader);
+    result.ancestors = std::move(ancestors);
+    result.ancestors_cut = cut;
   }
   return result;
 }
@@ -271,10 +273,20 @@ std::optional<Attribution> AttributionEngine::from_lookup(const FlowTuple &flow,
   return std::nullopt;
 }
 
+void AttributionEngine::forget_ages() {
+  last_.table.read_at = {};
+  previous_ = {};
+  looked_up_.clear();
+  in_order_.clear();
+}
+
 std::optional<Attribution> AttributionEngine::attribute_at_once(const FlowTuple &tuple,
                                                                 WallTime packet_time,
                                                                 WallTime began,
                                                                 KernelReader &reader) {
+  if (wall_clock_.was_set(wall_now(), monotonic_now())) {
+    forget_ages();
+  }
   const FlowTuple flow = normal(tuple);
   if (last_.table.read_at < packet_time || last_.table.read_at == WallTime{}) {
     return from_lookup(flow, reader);

@@ -37,6 +37,8 @@ public:
                                                              KernelReader &reader);
   /// Reads the table anew, whatever its age.
   const SocketTable &refresh(KernelReader &reader);
+  /// Tables cannot be compared with packets of now: the wall clock was set.
+  void forget_ages();
 
 private:
   using Rows = std::vector<const SocketRow *>;
@@ -83,6 +85,7 @@ private:
   FlowLookup lookup_;
   Indexed last_;
   Indexed previous_;
+  WallClockWatch wall_clock_;
   WallTime learned_{}; ///< when the table was read that the look-up learned from
   std::map<FlowTuple, Indexed> looked_up_;
   std::deque<FlowTuple> in_order_; ///< of looked_up_, oldest first

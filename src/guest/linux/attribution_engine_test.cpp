@@ -292,6 +292,18 @@ TEST_F(AttributionTest, TheEarlierOwnerOfAnOrphan) {
   expect_pids(next, {});
 }
 
+TEST_F(AttributionTest, AWallClockThatWasSetMakesNoOldTableNew) {
+  connect(web, 3, "10.0.0.1:50000", "203.0.113.66:4444");
+  static_cast<void>(guest().sockets());
+  const auto later = tcp("10.0.0.1:50001", "203.0.113.66:4444");
+  connect(web, 4, "10.0.0.1:50001", "203.0.113.66:4444");
+  // Set back by an hour: what is sent now seems older than the table.
+  const WallTime packet_time = wall_now() - std::chrono::hours(1);
+  EXPECT_EQ(guest().attribute(later, packet_time).status, AttributionStatus::NotFound);
+  guest().wall_clock_was_set();
+  EXPECT_EQ(guest().attribute(later, packet_time).status, AttributionStatus::Exact);
+}
+
 TEST_F(AttributionTest, NotFoundIsOnlySaidOfAWholeTable) {
   image.set(image.symbols().find("tcp_hashinfo").value(), "inet_hashinfo", "ehash", 0xdead'0000);
   EXPECT_EQ(ask(flow).status, AttributionStatus::Unavailable);

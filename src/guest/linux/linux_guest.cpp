@@ -191,10 +191,13 @@ std::optional<Attribution> LinuxGuest::attribute_at_once(const FlowTuple &tuple,
   return parts_->attribution.attribute_at_once(tuple, packet_time, began, reader);
 }
 
-std::vector<Ancestor> LinuxGuest::ancestors(const ProcessIdentity &process) {
+void LinuxGuest::wall_clock_was_set() {
+  parts_->attribution.forget_ages();
+}
+
+void LinuxGuest::bring_up_to_date(Attribution &attribution) {
   KernelReader reader = parts_->reader();
-  const auto task = parts_->tasks.find(process, reader);
-  return task ? parts_->processes.ancestors(*task, reader) : std::vector<Ancestor>{};
+  parts_->processes.bring_up_to_date(attribution, reader);
 }
 
 tl::expected<WritePlan, KillRefusal> LinuxGuest::plan_kill(const ProcessIdentity &process) {

@@ -91,8 +91,11 @@ public:
   [[nodiscard]] std::optional<Attribution>
   attribute_at_once(const FlowTuple &tuple, WallTime packet_time, WallTime began = {});
 
-  /// Parent first, up to pid 1; short when a parent could not be read.
-  [[nodiscard]] std::vector<Ancestor> ancestors(const ProcessIdentity &process);
+  /// The host's wall clock was set, so that no table's age is known. attribute() notices by itself.
+  void wall_clock_was_set();
+
+  /// An attribution given earlier, of the same processes as they are now; see LinuxProcessWalker.
+  void bring_up_to_date(Attribution &attribution);
 
   /// Patches that make SIGKILL pending in every thread that a plan has room for, each with its
   /// check. Good for the moment only: execute with the VM paused, at once; best made while it is

@@ -119,7 +119,12 @@ void FuzzedGuest::hash(LinuxGuest &guest, const ProcessIdentity &process) {
 void FuzzedGuest::ask_of_process(LinuxGuest &guest, const ProcessSeen &process,
                                  const Choice &choice) {
   const ProcessIdentity &identity = process.identity;
-  static_cast<void>(timed("ancestors", [&] { return guest.ancestors(identity); }));
+  Attribution attribution;
+  attribution.processes = {process};
+  timed("bring_up_to_date", [&] {
+    guest.bring_up_to_date(attribution);
+    return true;
+  });
   static_cast<void>(timed("fate", [&] { return guest.fate(identity); }));
   static_cast<void>(timed("describe", [&] { return guest.describe(identity.pid); }));
   static_cast<void>(timed("maps", [&] { return guest.maps(identity); }));

@@ -168,7 +168,9 @@ Result<ProcessDetail> LinuxProcessWalker::detail(std::int32_t pid, KernelReader 
   }
   ProcessDetail detail;
   detail.process = std::move(*process);
-  detail.ancestors = ancestors(*leader, reader);
+  auto [ancestors, cut] = lineage(*leader, reader);
+  detail.ancestors = std::move(ancestors);
+  detail.ancestors_cut = cut;
   Completeness threads_seen;
   for (const Task &thread : tasks_.threads(*leader, reader, threads_seen)) {
     if (detail.threads.size() == kMostThreads) {
@@ -221,21 +223,44 @@ ProcessesSeen LinuxProcessWalker::walk(KernelReader &reader) const {
   return seen;
 }
 
-std::vector<Ancestor> LinuxProcessWalker::ancestors(const Task &task, KernelReader &reader) const {
-  std::vector<Ancestor> found;
-  GuestVirtual parent = task.parent;
-  while (found.size() < kMostAncestors && reader.step()) {
-    const auto thread = tasks_.read(parent, reader);
-    if (!thread || thread->tgid == 0) {
-      break;
+Lineage LinuxProcessWalker::lineage(const Task &task, KernelReader &reader) const {
+  Lineage found;
+  for (GuestVirtual parent = task.parent;;) {
+    const auto thread = found.ancestors.size() < kMostAncestors && reader.step()
+                            ? tasks_.read(parent, reader)
+                            : fault(FaultCode::LimitReached, parent.raw());
+    if (!thread || thread->tgid == 0) { // the idle task started pid 1 and kthreadd
+      found.cut = !thread;
+      return found;
     }
-    found.push_back({thread->tgid, thread->name()});
+    found.ancestors.push_back({thread->tgid, thread->name()});
     if (thread->tgid == kInitPid) {
-      break;
+      return found;
     }
     parent = thread->parent;
   }
-  return found;
+}
+
+void LinuxProcessWalker::bring_up_to_date(Attribution &attribution, KernelReader &reader) const {
+  for (ProcessSeen &process : attribution.processes) {
+    const auto task = tasks_.find(process.identity, reader);
+    if (!task) {
+      continue;
+    }
+    if (&process == &attribution.processes.front()) {
+      auto [ancestors, cut] = lineage(*task, reader);
+      attribution.ancestors = std::move(ancestors);
+      attribution.ancestors_cut = cut;
+    }
+    ProcessSeen now = describe_or_remember(*task, reader);
+    if (now.exited || now.torn) {
+      continue;
+    }
+    if (process.exe && now.exe && process.exe != now.exe) {
+      now.earlier_exe = std::move(process.exe);
+    }
+    process = std::move(now);
+  }
 }
 
 } // namespace outguard::guest

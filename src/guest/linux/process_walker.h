@@ -15,6 +15,11 @@
 
 namespace outguard::guest {
 
+struct Lineage {
+  std::vector<Ancestor> ancestors; ///< parent first, up to pid 1
+  bool cut = false;                ///< there are more, and they could not be read
+};
+
 class LinuxProcessWalker {
 public:
   /// `types` are only looked at now.
@@ -30,8 +35,10 @@ public:
   /// One process with its ancestors and threads; what is mapped into it and the hash are others'
   /// work. NotFound: no process has this pid.
   [[nodiscard]] Result<ProcessDetail> detail(std::int32_t pid, KernelReader &reader) const;
-  /// Parent first, up to pid 1.
-  [[nodiscard]] std::vector<Ancestor> ancestors(const Task &task, KernelReader &reader) const;
+  [[nodiscard]] Lineage lineage(const Task &task, KernelReader &reader) const;
+  /// Describes the processes anew, and who started the first: one that executed another program
+  /// since is told as what it is now, with what it was. One that ended stays as it was.
+  void bring_up_to_date(Attribution &attribution, KernelReader &reader) const;
 
 private:
   /// What is the same for all rows of one walk.

@@ -241,10 +241,49 @@ TEST_F(ProcessWalkerTest, AncestorsParentFirst) {
   const GuestVirtual shell = image.add_process({.pid = 30, .comm = "shell"});
   const GuestVirtual child = image.add_process({.pid = 31, .comm = "child", .parent = shell});
   auto guest = LinuxGuest::attach(image.kernel()).value();
-  const auto found = guest.ancestors(see(child).identity);
-  ASSERT_EQ(found.size(), 2U);
-  EXPECT_EQ(found[0].comm.raw(), "shell");
-  EXPECT_EQ(found[1].pid, 1);
+  const auto found = guest.describe(31).value();
+  ASSERT_EQ(found.ancestors.size(), 2U);
+  EXPECT_EQ(found.ancestors[0].comm.raw(), "shell");
+  EXPECT_EQ(found.ancestors[1].pid, 1);
+  EXPECT_FALSE(found.ancestors_cut);
+  image.set(shell, "task_struct", "real_parent", 0xdead'0000);
+  const auto cut = guest.describe(31).value();
+  ASSERT_EQ(cut.ancestors.size(), 1U);
+  EXPECT_TRUE(cut.ancestors_cut) << "who started the shell could not be read";
+  EXPECT_FALSE(guest.describe(1).value().ancestors_cut) << "nobody started it";
+  static_cast<void>(child);
+}
+
+TEST_F(ProcessWalkerTest, AnAttributionIsBroughtUpToDate) {
+  const GuestVirtual shell = image.add_process({.pid = 30, .comm = "shell"});
+  const GuestVirtual first = image.add_process({.pid = 31, .comm = "loader", .parent = shell});
+  const GuestVirtual second = image.add_process({.pid = 32, .comm = "stays"});
+  const GuestVirtual third = image.add_process({.pid = 33, .comm = "ends"});
+  const GuestVirtual other =
+      image.add_process({.pid = 40, .exe = "/tmp/payload", .arguments = {"payload"}});
+  auto guest = LinuxGuest::attach(image.kernel()).value();
+  Attribution attribution;
+  for (const GuestVirtual task : {first, second, third}) {
+    attribution.processes.push_back(see(task));
+  }
+  image.set(first, "task_struct", "mm", image.get(other, "task_struct", "mm")); // execve
+  image.set(third, "task_struct", "start_boottime", 1); // its task is another process's
+  guest.bring_up_to_date(attribution);
+  const auto &now = attribution.processes;
+  EXPECT_EQ(now[0].exe, GuestText("/tmp/payload"));
+  EXPECT_EQ(now[0].cmdline->at(0), GuestText("payload"));
+  EXPECT_EQ(now[0].earlier_exe, GuestText("/bin/demo"));
+  EXPECT_EQ(now[1].exe, GuestText("/bin/demo"));
+  EXPECT_FALSE(now[1].earlier_exe);
+  EXPECT_EQ(now[2].comm, GuestText("ends"));
+  EXPECT_EQ(now[2].exe, GuestText("/bin/demo")) << "of one that ended, what was known stays";
+  EXPECT_FALSE(now[2].earlier_exe);
+  ASSERT_EQ(attribution.ancestors.size(), 2U);
+  EXPECT_EQ(attribution.ancestors[0].pid, 30);
+
+  image.set(first, "task_struct", "start_boottime", 1);
+  guest.bring_up_to_date(attribution);
+  EXPECT_EQ(attribution.ancestors.size(), 2U) << "it ended: who started it is still known";
 }
 
 TEST_F(ProcessWalkerTest, OneProcessInDepth) {
@@ -270,7 +309,9 @@ TEST_F(ProcessWalkerTest, AParentCircleEnds) {
   const GuestVirtual a = image.add_process({.pid = 30});
   image.set(a, "task_struct", "real_parent", a.raw());
   auto guest = LinuxGuest::attach(image.kernel()).value();
-  EXPECT_LE(guest.ancestors(see(a).identity).size(), 64U);
+  const auto seen = guest.describe(30).value();
+  EXPECT_LE(seen.ancestors.size(), 64U);
+  EXPECT_TRUE(seen.ancestors_cut);
 }
 
 TEST_F(ProcessWalkerTest, AnImplausibleClockIsNoClock) {
