@@ -65,6 +65,8 @@ const char *to_string(OwnerStatus status) {
     return "none";
   case OwnerStatus::Kernel:
     return "kernel";
+  case OwnerStatus::Unknown:
+    break;
   }
   return "unknown";
 }

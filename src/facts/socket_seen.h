@@ -36,6 +36,9 @@ enum class OwnerStatus : std::uint8_t {
   Exact,  ///< every descriptor that holds it is listed
   None,   ///< no process holds it (orphan, not yet accepted, minisock)
   Kernel, ///< a kernel socket
+  /// A file stands for it, and nothing that was searched leads there: a request of an io_uring in
+  /// flight, a mapping, a call that began before the descriptor was closed.
+  Unknown,
 };
 [[nodiscard]] const char *to_string(OwnerStatus status);
 

@@ -98,7 +98,7 @@ TEST_F(HeldSocketsTest, AnIoUringOfAnUnknownFormIsSaid) {
   image.set(ring, "file", "private_data", file.raw());
   image.put_descriptor(web, 5, ring);
   const auto seen = walk();
-  EXPECT_EQ(seen.sockets.at(0).owner_status, OwnerStatus::None);
+  EXPECT_EQ(seen.sockets.at(0).owner_status, OwnerStatus::Unknown);
   EXPECT_EQ(seen.completeness.reason, PartialReason::HoldersUnknown);
 }
 

@@ -112,6 +112,7 @@ void LinuxSocketWalker::Join::add(const Sock &sock, bool in_table) {
 }
 
 template <class Row> void LinuxSocketWalker::Join::settle_unowned(GuestVirtual socket, Row &row) {
+  row.owner_status = OwnerStatus::Unknown;
   ObjectCopy copy(layout_.socket.socket);
   if (const auto loaded = copy.load(reader_, socket.minus_wrapping(layout_.socket.socket_in_alloc));
       !loaded) {

@@ -152,7 +152,7 @@ TEST_F(SocketWalkerTest, SocketsThatNobodyHolds) {
   EXPECT_EQ(find(seen.sockets, orphan.sock)->inode, 0U);
   EXPECT_EQ(find(seen.sockets, kernel.sock)->owner_status, OwnerStatus::Kernel);
   EXPECT_EQ(find(seen.sockets, kernel.sock)->inode, 77U);
-  EXPECT_EQ(find(seen.sockets, passed.sock)->owner_status, OwnerStatus::None);
+  EXPECT_EQ(find(seen.sockets, passed.sock)->owner_status, OwnerStatus::Unknown);
 }
 
 TEST_F(SocketWalkerTest, UnboundSocketsAreApart) {
