@@ -22,8 +22,7 @@ std::optional<CssSets> CssSets::bind(const TypeTable &types, const SymbolTable &
   StructBinder set(types, "css_set", missing);
   sets.node_ = set.bytes("hlist", kListLinkBytes);
   sets.heads_ = {set.bytes("tasks", kListLinkBytes), set.bytes("mg_tasks", kListLinkBytes)};
-  if (const auto dying = set.optional_place("dying_tasks", kListLinkBytes)) { // since 5.2
-    set.include(*dying);
+  if (const auto dying = set.optional_member("dying_tasks", kListLinkBytes)) { // since 5.2
     sets.heads_.push_back(*dying);
   }
   sets.set_ = set.extent();

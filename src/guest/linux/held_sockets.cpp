@@ -62,9 +62,8 @@ HoldingLayout HoldingLayout::bind(const TypeTable &types) {
     std::string missing;
     Ring layout;
     StructBinder ring(types, "io_ring_ctx", missing);
-    if (const auto nodes = ring.optional_place("file_table.data.nodes", kPointerBytes)) {
+    if (const auto nodes = ring.optional_member("file_table.data.nodes", kPointerBytes)) {
       layout.slots = *nodes; // 6.13
-      ring.include(*nodes);
       layout.count = ring.number("file_table.data.nr");
       layout.node_file = StructBinder(types, "io_rsrc_node", missing).number("file_ptr");
     } else { // 5.15, and 5.10 as distributions have it by now

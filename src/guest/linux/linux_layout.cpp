@@ -60,13 +60,8 @@ TaskLayout Binding::task() {
   layout.real_parent = task.pointer("real_parent");
   layout.signal = task.pointer("signal");
   layout.sighand = task.pointer("sighand");
-  layout.thread_pid = task.optional_place("thread_pid", sizeof(std::uint64_t));
-  layout.css_set = task.optional_place("cgroups", sizeof(std::uint64_t));
-  for (const auto &member : {layout.thread_pid, layout.css_set}) {
-    if (member) {
-      task.include(*member);
-    }
-  }
+  layout.thread_pid = task.optional_member("thread_pid", sizeof(std::uint64_t));
+  layout.css_set = task.optional_member("cgroups", sizeof(std::uint64_t));
   layout.extent = task.extent();
   layout.thread_flags = task.place("thread_info.flags");
   layout.pending = task.place("pending.signal.sig");
@@ -179,10 +174,7 @@ SocketLayout Binding::socket() {
   layout.local_v6 = common.bytes("skc_v6_rcv_saddr", 16);
   layout.remote_v6 = common.bytes("skc_v6_daddr", 16);
   layout.net = common.pointer("skc_net.net");
-  layout.ipv6_only = common.optional_place("skc_ipv6only");
-  if (layout.ipv6_only) {
-    common.include(*layout.ipv6_only);
-  }
+  layout.ipv6_only = common.optional_member("skc_ipv6only");
 
   auto timewait = of("inet_timewait_sock");
   layout.timewait_substate = timewait.number("tw_substate");
@@ -193,17 +185,12 @@ SocketLayout Binding::socket() {
   layout.protocol = sock.number("sk_protocol");
   layout.type = sock.number("sk_type");
   layout.socket_of_sock = sock.pointer("sk_socket");
-  layout.uid = sock.optional_place("sk_uid.val", 4);
-  layout.lock_word = sock.optional_place("sk_lock.slock.rlock.raw_lock.val.counter", 4);
+  layout.uid = sock.optional_member("sk_uid.val", 4);
+  layout.lock_word = sock.optional_member("sk_lock.slock.rlock.raw_lock.val.counter", 4);
   if (!layout.lock_word) { // PREEMPT_RT, as in signal()
-    layout.lock_word = sock.optional_place("sk_lock.slock.lock.owner", 8);
+    layout.lock_word = sock.optional_member("sk_lock.slock.lock.owner", 8);
   }
-  layout.lock_is_owned = sock.optional_place("sk_lock.owned", 4);
-  for (const auto &member : {layout.uid, layout.lock_word, layout.lock_is_owned}) {
-    if (member) {
-      sock.include(*member);
-    }
-  }
+  layout.lock_is_owned = sock.optional_member("sk_lock.owned", 4);
   sock.include({layout.sock_common.begin, layout.sock_common.size(), 0, 0});
   layout.sock = sock.extent();
   return layout;
@@ -229,13 +216,8 @@ TableLayout Binding::table() {
   auto net = of("net");
   layout.net_list = net.bytes("list", kListLinkBytes);
   layout.net_inode = net.number("ns.inum");
-  layout.net_tcp = net.optional_place("ipv4.tcp_death_row.hashinfo", 8);
-  layout.net_udp = net.optional_place("ipv4.udp_table", 8);
-  for (const auto &member : {layout.net_tcp, layout.net_udp}) {
-    if (member) {
-      net.include(*member);
-    }
-  }
+  layout.net_tcp = net.optional_member("ipv4.tcp_death_row.hashinfo", 8);
+  layout.net_udp = net.optional_member("ipv4.udp_table", 8);
   layout.net = net.extent();
   bind_tcp(layout);
 

@@ -26,9 +26,8 @@ tl::expected<MemoryMapLayout, std::string> MemoryMapLayout::bind(const TypeTable
   layout.heap_start = mm.number("start_brk");
   layout.heap_end = mm.number("brk");
   layout.stack_start = mm.number("start_stack");
-  layout.root = mm.optional_place("mm_mt.ma_root", 8);
+  layout.root = mm.optional_member("mm_mt.ma_root", 8);
   if (layout.root) { // since 6.1
-    mm.include(*layout.root);
     layout.tree = mm.place("mm_mt").offset;
     layout.tree_node = MapleTreeLayout::bind(types, missing);
   } else {
@@ -48,10 +47,7 @@ tl::expected<MemoryMapLayout, std::string> MemoryMapLayout::bind(const TypeTable
   if (!layout.root) {
     layout.next = area.pointer("vm_next");
   }
-  layout.anonymous_name = area.optional_place("anon_name", 8); // 5.17, where configured
-  if (layout.anonymous_name) {
-    area.include(*layout.anonymous_name);
-  }
+  layout.anonymous_name = area.optional_member("anon_name", 8); // 5.17, where configured
   layout.area = area.extent();
 
   StructBinder inode(types, "inode", missing);

@@ -7,6 +7,10 @@ namespace {
 
 constexpr std::uint64_t kMostLevels = 32; // MAX_PID_NS_LEVEL
 constexpr std::string_view kInode = "ns.inum";
+/// The kernel's image is mapped from here on (Documentation/arch/x86/x86_64/mm.rst); what is
+/// allocated never is. init_net and its like lie there.
+constexpr GuestVirtual kImage(0xffff'ffff'8000'0000);
+constexpr std::size_t kMostFirst = 16; ///< there are eight; more are a guest's joke
 
 std::optional<Member> number_at(const TypeTable &types, std::string_view type,
                                 std::string_view path) {
@@ -40,11 +44,8 @@ NamespaceReader::NamespaceReader(const TypeTable &types)
   StructBinder proxy(types, "nsproxy", none);
   for (std::size_t index = 0; index < kNames.size(); ++index) {
     const Name &name = kNames.at(index);
-    links_.at(index) = {name.seen, proxy.optional_place(name.member, sizeof(std::uint64_t)),
+    links_.at(index) = {name.seen, proxy.optional_member(name.member, sizeof(std::uint64_t)),
                         number_at(types, name.type, kInode)};
-    if (links_.at(index).pointer) {
-      proxy.include(*links_.at(index).pointer);
-    }
   }
   proxy_ = proxy.extent();
 
@@ -61,12 +62,23 @@ NamespaceReader::NamespaceReader(const TypeTable &types)
 
 std::optional<std::uint64_t> NamespaceReader::inode_of(GuestVirtual space,
                                                        const std::optional<Member> &inode,
-                                                       KernelReader &reader) {
+                                                       KernelReader &reader) const {
   if (space.is_null() || !inode) {
     return std::nullopt;
   }
+  const GuestVirtual place = space.plus_wrapping(inode->offset);
+  if (const auto known = first_inodes_.find(place); known != first_inodes_.end()) {
+    return known->second;
+  }
   ObjectCopy copy(extent_of(*inode));
-  return copy.load(reader, space) ? std::optional(copy.number(*inode)) : std::nullopt;
+  if (!copy.load(reader, space)) {
+    return std::nullopt;
+  }
+  const std::uint64_t number = copy.number(*inode);
+  if (place >= kImage && number != 0 && first_inodes_.size() < kMostFirst) { // 0: not yet given
+    first_inodes_.emplace(place, number);
+  }
+  return number;
 }
 
 NamespacesSeen NamespaceReader::of_proxy(GuestVirtual nsproxy, KernelReader &reader) const {

@@ -69,10 +69,7 @@ tl::expected<PageCacheLayout, std::string> PageCacheLayout::bind(const TypeTable
   layout.changed_seconds = inode.number({"i_ctime.tv_sec", "__i_ctime.tv_sec", "i_ctime_sec"});
   layout.changed_nanoseconds =
       inode.number({"i_ctime.tv_nsec", "__i_ctime.tv_nsec", "i_ctime_nsec"});
-  layout.lock = inode.optional_place("i_rwsem.count.counter", sizeof(std::uint64_t));
-  if (layout.lock) {
-    inode.include(*layout.lock);
-  }
+  layout.lock = inode.optional_member("i_rwsem.count.counter", sizeof(std::uint64_t));
   layout.inode = inode.extent();
 
   StructBinder superblock(types, "super_block", missing);

@@ -100,4 +100,12 @@ std::optional<Member> StructBinder::optional_place(std::string_view path, std::u
   return member && (size == 0 || member->size == size) ? member : std::nullopt;
 }
 
+std::optional<Member> StructBinder::optional_member(std::string_view path, std::uint32_t size) {
+  const auto member = optional_place(path, size);
+  if (member) {
+    include(*member);
+  }
+  return member;
+}
+
 } // namespace outguard::guest

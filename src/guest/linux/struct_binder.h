@@ -52,6 +52,8 @@ public:
   Member place(std::string_view path);
   /// The same for a member that only some kernels have; must then have `size` bytes (0: any).
   std::optional<Member> optional_place(std::string_view path, std::uint32_t size = 0);
+  /// The same, and part of the extent where it is there.
+  std::optional<Member> optional_member(std::string_view path, std::uint32_t size = 0);
 
   /// Makes a member part of the extent.
   void include(const Member &member);

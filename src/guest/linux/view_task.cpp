@@ -35,18 +35,10 @@ std::optional<ViewLayout> ViewLayout::bind(const TypeTable &types, std::string &
   layout.nodes = {task.bytes("tasks", kListLinkBytes),
                   task.bytes("sibling", kListLinkBytes),
                   task.bytes("thread_node", kListLinkBytes),
-                  task.optional_place("cg_list", kListLinkBytes),
-                  task.optional_place("se.group_node", kListLinkBytes),
-                  task.optional_place("rt.run_list", kListLinkBytes)};
-  layout.css_set = task.optional_place("cgroups", 8);
-  for (const auto &member : layout.nodes) {
-    if (member) {
-      task.include(*member);
-    }
-  }
-  if (layout.css_set) {
-    task.include(*layout.css_set);
-  }
+                  task.optional_member("cg_list", kListLinkBytes),
+                  task.optional_member("se.group_node", kListLinkBytes),
+                  task.optional_member("rt.run_list", kListLinkBytes)};
+  layout.css_set = task.optional_member("cgroups", 8);
   layout.task = task.extent();
   StructBinder signal(types, "signal_struct", missing);
   layout.thread_head = signal.bytes("thread_head", kListLinkBytes).offset;
