@@ -71,16 +71,21 @@ int in_cgroup(const Arguments &arguments) {
   stay_ready();
 }
 
+// The parent stays for ever.
+void go_on_in_child() {
+  const pid_t child = fork();
+  if (child < 0)
+    fail("fork");
+  if (child > 0)
+    stay();
+}
+
 // DEPTH: a process that many pid namespaces below this one; each level has one process.
 int nested_pids(const Arguments &arguments) {
   for (long depth = parse_number(arguments.at(0)); depth > 0; --depth) {
     if (unshare(CLONE_NEWPID) != 0)
       fail("unshare");
-    const pid_t child = fork();
-    if (child < 0)
-      fail("fork");
-    if (child > 0)
-      stay();
+    go_on_in_child();
   }
   stay_ready();
 }
@@ -91,11 +96,7 @@ int own_namespaces(const Arguments &arguments) {
   if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET |
               CLONE_NEWPID | CLONE_NEWCGROUP) != 0)
     fail("unshare");
-  const pid_t child = fork();
-  if (child < 0)
-    fail("fork");
-  if (child > 0)
-    stay();
+  go_on_in_child();
   stay_ready();
 }
 

@@ -99,13 +99,8 @@ GuestVirtual HoldingBuilder::ring_of(GuestVirtual file) {
 }
 
 SocketObjects HoldingBuilder::add_unix(std::uint64_t inode, std::uint8_t state) {
-  SocketSpec spec;
-  spec.protocol = 0;
-  spec.state = state;
-  spec.inode = inode;
-  spec.in_table = false;
-  spec.family = 1;
-  const auto made = image_.add_socket(spec);
+  const auto made = image_.add_socket(
+      {.protocol = 0, .state = state, .inode = inode, .in_table = false, .family = 1});
   const GuestVirtual head = image_.at(made.sock, "sock", "sk_receive_queue.next");
   image_.builder().put_pointer(head, head);
   image_.builder().put_pointer(head.plus_wrapping(8), head);
@@ -123,13 +118,8 @@ void HoldingBuilder::name_unix(const SocketObjects &socket, std::string_view nam
 
 SocketObjects HoldingBuilder::add_netlink(std::uint64_t inode, std::uint32_t port,
                                           std::uint64_t groups) {
-  SocketSpec spec;
-  spec.protocol = 15;
-  spec.type = 3;
-  spec.inode = inode;
-  spec.in_table = false;
-  spec.family = 16;
-  const auto made = image_.add_socket(spec);
+  const auto made = image_.add_socket(
+      {.protocol = 15, .type = 3, .inode = inode, .in_table = false, .family = 16});
   const GuestVirtual bits = image_.builder().allocate(8);
   image_.builder().put(bits, groups);
   image_.set(made.sock, "netlink_sock", "portid", port);
@@ -140,13 +130,8 @@ SocketObjects HoldingBuilder::add_netlink(std::uint64_t inode, std::uint32_t por
 
 SocketObjects HoldingBuilder::add_packet(std::uint64_t inode, std::uint16_t ether_type,
                                          std::string_view device) {
-  SocketSpec spec;
-  spec.protocol = 0;
-  spec.type = 3;
-  spec.inode = inode;
-  spec.in_table = false;
-  spec.family = 17;
-  const auto made = image_.add_socket(spec);
+  const auto made = image_.add_socket(
+      {.protocol = 0, .type = 3, .inode = inode, .in_table = false, .family = 17});
   image_.set(made.sock, "packet_sock", "num",
              static_cast<std::uint64_t>(ether_type >> 8 | (ether_type & 0xff) << 8));
   if (!device.empty()) {

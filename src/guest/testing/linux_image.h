@@ -39,8 +39,8 @@ struct SocketSpec {
   std::uint8_t protocol = 6;
   std::uint16_t type = 1; ///< SOCK_STREAM 1, SOCK_DGRAM 2, SOCK_RAW 3
   std::uint8_t state = 1;
-  Endpoint local;
-  Endpoint remote;
+  Endpoint local{};
+  Endpoint remote{};
   std::uint64_t inode = 1000;
   GuestVirtual net{};     ///< null: the initial namespace
   bool has_socket = true; ///< false: an orphan, or not accepted
