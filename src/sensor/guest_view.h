@@ -24,8 +24,8 @@ public:
   /// nullptr unless the state is Ready.
   [[nodiscard]] guest::LinuxGuest *guest() { return guest_ ? &*guest_ : nullptr; }
   /// Registers read just now: false when the CPUs run another kernel, or none yet. The state is
-  /// then Booting, and whoever asked attaches again. Empty: as KernelPulse::is_run_by(); and one whose clock
-  /// stands for long is given up, so that all RAM is searched.
+  /// then Booting, and whoever asked attaches again. Empty: as KernelPulse::is_run_by(); and one
+  /// whose clock stands for long is given up, so that all RAM is searched.
   [[nodiscard]] bool is_run_by(const std::string &registers);
   /// Call often; cheap. What the privileged side should find out, if anything.
   [[nodiscard]] std::optional<Doubt> doubt(MonotonicTime now);

@@ -84,7 +84,7 @@ private:
     Member hash;
     Extent table;
     Member count, is_nested, successor; ///< the last one's place only
-    std::uint32_t node = 0; ///< of netlink_sock
+    std::uint32_t node = 0;             ///< of netlink_sock
   };
   class Pass;
 
