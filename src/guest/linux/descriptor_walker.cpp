@@ -20,10 +20,6 @@ constexpr int kMostLooks = 4; ///< after the first, at what is not as it was
 constexpr std::uint64_t kReadsToProve = 5, kReadsToMove = 20'000;
 constexpr std::uint64_t kBytesToProve = std::uint64_t{256} << 20;
 
-std::span<std::uint8_t> bytes_of(std::span<std::uint64_t> words) {
-  return {reinterpret_cast<std::uint8_t *>(words.data()), words.size_bytes()};
-}
-
 } // namespace
 
 /// One walk over all descriptor tables. The first look follows every slot; the second, of a later
@@ -133,7 +129,7 @@ void DescriptorWalker::Pass::scan(const DescriptorTable::Stretch &stretch, std::
                                   Completeness &completeness) {
   std::array<std::uint64_t, DescriptorTable::kStretchSlots> words;
   const auto slots = std::span(words).first(stretch.count);
-  if (const auto read = reader_->read(stretch.start, bytes_of(slots)); !read) {
+  if (const auto read = reader_->words(stretch.start, slots); !read) {
     completeness.lost(read.error());
     return;
   }

@@ -92,7 +92,7 @@ bool FlowSockets::Gather::add_raw(GuestVirtual table, std::uint8_t protocol) {
   const Member &slots = layout_.table.raw_slots;
   std::vector<std::uint64_t> heads(slots.size / kPointerBytes);
   const GuestVirtual start = table.plus_wrapping(slots.offset);
-  if (!reader.read(start, {reinterpret_cast<std::uint8_t *>(heads.data()), heads.size() * 8})) {
+  if (!reader.words(start, heads)) {
     return false;
   }
   for (std::size_t slot = 0; slot < heads.size(); ++slot) {

@@ -281,8 +281,7 @@ void HeldSockets::Search::add_subflows(const Holder &parent, Held &held) {
 void HeldSockets::Search::add_files(GuestVirtual first, std::uint64_t count, Hold hold,
                                     Held &held) {
   std::vector<std::uint64_t> files(count);
-  const std::span bytes(reinterpret_cast<std::uint8_t *>(files.data()), count * kPointerBytes);
-  if (const auto read = reader_.read(first, bytes); !read) {
+  if (const auto read = reader_.words(first, files); !read) {
     completeness_.lost(read.error());
     return;
   }

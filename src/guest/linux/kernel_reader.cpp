@@ -76,11 +76,15 @@ std::optional<Fault> KernelReader::cut_short() const {
 
 Result<GuestVirtual> KernelReader::pointer(GuestVirtual address) {
   std::uint64_t value = 0;
-  const auto done = read(address, {reinterpret_cast<std::uint8_t *>(&value), sizeof value});
+  const auto done = words(address, {&value, 1});
   if (!done) {
     return tl::unexpected(done.error());
   }
   return GuestVirtual(value);
+}
+
+Result<void> KernelReader::words(GuestVirtual address, std::span<std::uint64_t> out) {
+  return read(address, {reinterpret_cast<std::uint8_t *>(out.data()), out.size_bytes()});
 }
 
 Result<void> ObjectCopy::load(KernelReader &reader, GuestVirtual address) {

@@ -35,6 +35,8 @@ public:
                                   std::span<std::uint8_t> out);
   [[nodiscard]] Result<void> read_physical(GuestPhysical address, std::span<std::uint8_t> out);
   [[nodiscard]] Result<GuestVirtual> pointer(GuestVirtual address);
+  /// An array of words or pointers, in one step.
+  [[nodiscard]] Result<void> words(GuestVirtual address, std::span<std::uint64_t> out);
   /// Call once an element that costs no read; false: the walk must end.
   [[nodiscard]] bool step() { return budget_.step(); }
 

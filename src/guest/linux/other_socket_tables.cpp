@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <span>
 #include <string>
 
 #include "guest/linux/list_walk.h"
@@ -23,17 +22,11 @@ constexpr std::size_t kMostSocks = std::size_t{1} << 17;
 std::vector<GuestVirtual> read_pointers(GuestVirtual first, std::size_t count, KernelReader &reader,
                                         Completeness &completeness) {
   std::vector<std::uint64_t> values(count);
-  const std::span bytes(reinterpret_cast<std::uint8_t *>(values.data()), count * kPointerBytes);
-  if (const auto read = reader.read(first, bytes); !read) {
+  if (const auto read = reader.words(first, values); !read) {
     completeness.lost(read.error());
     return {};
   }
-  std::vector<GuestVirtual> pointers;
-  pointers.reserve(count);
-  for (const std::uint64_t value : values) {
-    pointers.emplace_back(value);
-  }
-  return pointers;
+  return {values.begin(), values.end()};
 }
 
 } // namespace
