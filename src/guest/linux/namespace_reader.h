@@ -1,9 +1,11 @@
 #pragma once
 // The namespaces of a process, by the inode numbers that /proc/PID/ns shows, and its pid in the
 // innermost pid namespace. Each member is optional: a kernel that lacks a namespace does without.
-// Immutable.
+// Remembers the inodes of the first namespaces: they are variables of the kernel, never freed. One
+// thread at a time.
 
 #include <array>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -44,8 +46,8 @@ private:
     std::optional<Member> pointer; ///< in nsproxy
     std::optional<Member> inode;   ///< in the namespace
   };
-  [[nodiscard]] static std::optional<std::uint64_t>
-  inode_of(GuestVirtual space, const std::optional<Member> &inode, KernelReader &reader);
+  [[nodiscard]] std::optional<std::uint64_t>
+  inode_of(GuestVirtual space, const std::optional<Member> &inode, KernelReader &reader) const;
 
   Extent proxy_;
   std::array<Link, 6> links_;
@@ -55,6 +57,7 @@ private:
   Member level_, upid_number_, upid_namespace_;
   std::uint32_t numbers_ = 0;   ///< offset in struct pid of an array of upid, one a level
   std::uint32_t upid_size_ = 0; ///< bytes
+  mutable std::map<GuestVirtual, std::uint64_t> first_inodes_; ///< by the place of the number
 };
 
 } // namespace outguard::guest

@@ -59,6 +59,27 @@ TEST_F(ProcessContextTest, EveryNamespace) {
   EXPECT_EQ(see().namespaces, expected);
 }
 
+TEST_F(ProcessContextTest, OnlyTheFirstNamespacesAreRemembered) {
+  const GuestVirtual first(0xffff'ffff'9300'0000); // a variable of the kernel
+  const GuestVirtual made = image.builder().allocate(16);
+  const GuestVirtual proxy(image.get(task, "task_struct", "nsproxy"));
+  image.set(proxy, "nsproxy", "uts_ns", first.raw());
+  image.set(proxy, "nsproxy", "ipc_ns", made.raw());
+  const auto number = [&](std::uint32_t value) {
+    image.set(first, "uts_namespace", "ns.inum", value);
+    image.set(made, "ipc_namespace", "ns.inum", value);
+  };
+  number(0);
+  auto guest = LinuxGuest::attach(image.kernel()).value();
+  const auto namespaces = [&] { return guest.describe(kPid).value().process.namespaces; };
+  EXPECT_EQ(namespaces().uts, 0U);
+  number(7); // a guest that was still booting
+  EXPECT_EQ(namespaces().uts, 7U);
+  number(8);
+  EXPECT_EQ(namespaces().uts, 7U); // was not read again: the kernel never changes it
+  EXPECT_EQ(namespaces().ipc, 8U); // another one's by now
+}
+
 TEST_F(ProcessContextTest, ThePidOfTheInnermostNamespace) {
   EXPECT_EQ(see().namespace_pid, kPid);
   image.nest_pid(task, 7, 111);
