@@ -1,9 +1,10 @@
+#include "guest/symbols/find_kernel_test.h"
+
 #include <chrono>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "guest/symbols/expect_kernel.h"
 #include "guest/testing/btf_builder.h"
 
 namespace outguard::guest {

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "guest/symbols/expect_kernel.h"
+#include "guest/symbols/find_kernel_test.h"
 #include "guest/symbols/isf_reader.h"
 
 namespace outguard::guest {
