@@ -24,6 +24,8 @@ public:
         reader_(reader), files_(search.files_extent_), fdtable_(layout_.table),
         file_(search.file_extent_) {}
 
+  /// No hint leads further: what is passed from now on is worth a note.
+  void search() { is_search_ = true; }
   /// Adds what the process holds, unless it was looked at before.
   void look_at(const Task &leader);
   /// As many descriptors were found as the file has references. More of those are a message on its
@@ -58,6 +60,7 @@ private:
   std::set<GuestVirtual> empty_, counted_; ///< tables without the file, and with it
   std::vector<GuestVirtual> owners_;
   std::uint64_t found_ = 0; ///< descriptors
+  bool is_search_ = false;  ///< no longer led by a hint
   bool is_shared_ = false;
   bool missed_ = false;
 };
@@ -66,7 +69,9 @@ void OwnerSearch::Hunt::match(GuestVirtual start, std::size_t first, const Task 
                               std::vector<Holder> &found) {
   for (std::size_t index = 0; index < slots_.size(); ++index) {
     const GuestVirtual file(slots_[index]);
-    search_.new_hints_.note(file, leader.address); // the others may be asked for next
+    if (is_search_) {
+      search_.new_hints_.note(file, leader.address); // the others may be asked for next
+    }
     if (file == wanted_.file) {
       Holder holder = wanted_;
       holder.fd = static_cast<std::int32_t>(first + index);
@@ -284,6 +289,7 @@ bool OwnerSearch::find_where_likely(GuestVirtual file, Hunt &hunt, KernelReader 
       return true;
     }
   }
+  hunt.search();
   Youngest young(*this, reader);
   auto task = young.next();
   for (; task && is_new(*task); task = young.next()) {
