@@ -125,6 +125,7 @@ TEST_F(FlowLookupTest, ANewSocketOfAnOldProcess) {
 }
 
 TEST_F(FlowLookupTest, ASocketThatWasPassedWhenAnotherWasLookedFor) {
+  image.shrink_established(1);
   connect(web, "10.0.0.1:40000");
   static_cast<void>(ask("10.0.0.1:40000"));
   connect(others[1], kLocal);
@@ -136,6 +137,7 @@ TEST_F(FlowLookupTest, ASocketThatWasPassedWhenAnotherWasLookedFor) {
 }
 
 TEST_F(FlowLookupTest, AHintThatIsNoLongerTrue) {
+  image.shrink_established(1);
   connect(web, "10.0.0.1:40000");
   static_cast<void>(ask("10.0.0.1:40000"));
   const auto made = connect(others[50], kLocal);
