@@ -209,6 +209,15 @@ TEST_F(FlowLookupTest, WhatNeedsTheWholeTableIsNotToldAtOnce) {
   EXPECT_EQ(nobody->status, AttributionStatus::NotFound);
 }
 
+TEST_F(FlowLookupTest, AtOnceNobodyIsLookedForAmongEverybody) {
+  const auto made = connect(web, kLocal);
+  static_cast<void>(ask());
+  hold(web, made, 2); // a message on its way: the references are more than the descriptors
+  image.builder().memory().clear_calls();
+  EXPECT_FALSE(attached->attribute_at_once({6, end(kLocal), end(kRemote)}, wall_now()));
+  EXPECT_LT(image.builder().memory().calls().size(), kWhole);
+}
+
 TEST_F(FlowLookupTest, AKernelWithoutTheMembersIsServedAllTheSame) {
   image.types().remove_member("net", "hash_mix");
   connect(web, kLocal);

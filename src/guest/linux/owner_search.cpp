@@ -10,7 +10,8 @@ namespace {
 constexpr std::uint64_t kMostDescriptors = std::uint64_t{1} << 20; ///< fs.nr_open's default
 constexpr std::size_t kSlotBytes = 8;
 constexpr std::size_t kChunkSlots = 8192;
-constexpr std::size_t kMostYoung = 256; ///< then the whole list is the shorter way
+constexpr std::size_t kMostKnown = 65536; ///< 6 MiB; a kernel of 64-bit pids has no more leaders
+constexpr std::size_t kMostYoung = 32;    ///< then the whole list is the shorter way
 constexpr std::size_t kMostLately = 8;
 constexpr std::uint32_t kMostRepeats = 64; ///< of one socket in one process, as the walker has it
 
@@ -273,6 +274,9 @@ private:
 };
 
 bool OwnerSearch::is_new(const Task &task) {
+  if (known_.size() >= kMostKnown) {
+    known_.clear(); // then everybody is new once more
+  }
   const auto [known, is_first] = known_.try_emplace(task.address, task.identity());
   return is_first || std::exchange(known->second, task.identity()) != task.identity();
 }
@@ -326,7 +330,8 @@ void OwnerSearch::note_owner(GuestVirtual task) {
   lately_.resize(std::min(lately_.size(), kMostLately));
 }
 
-bool OwnerSearch::add_holders(SocketRow &row, SocketTable &table, KernelReader &reader) {
+bool OwnerSearch::add_holders(SocketRow &row, Reach reach, SocketTable &table,
+                              KernelReader &reader) {
   const SocketLayout &layout = layout_.socket;
   row.first_holder = static_cast<std::uint32_t>(table.holders.size());
   if (row.sock.socket.is_null()) {
@@ -346,8 +351,8 @@ bool OwnerSearch::add_holders(SocketRow &row, SocketTable &table, KernelReader &
     return true;
   }
   Hunt hunt(*this, wanted, table, reader);
-  const bool all_found =
-      find_where_likely(wanted.file, hunt, reader) || find_anywhere(hunt, reader);
+  const bool all_found = find_where_likely(wanted.file, hunt, reader) ||
+                         (reach == Reach::Everybody && find_anywhere(hunt, reader));
   row.holder_count = static_cast<std::uint32_t>(table.holders.size()) - row.first_holder;
   if (row.holder_count != 0) {
     row.owner_status = OwnerStatus::Exact;
