@@ -53,29 +53,76 @@ struct FlowSeen {
   std::int64_t last_packet_ns = 0;
   std::uint64_t packets_to_remote = 0, packets_to_guest = 0;
   std::uint64_t bytes_to_remote = 0, bytes_to_guest = 0;
-  std::string app_protocol; ///< "http", "tls", "dns", or empty
+  std::string app_protocol; ///< "http", "tls", "dns", ..., or empty
+  std::uint8_t blind = 0;   ///< Blindness bits: what of this flow nobody outside can read
   TcpPosition tcp;
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.flow_id, self.tuple, self.initiator, self.interface, self.vlans, self.guest_mac,
          self.remote_mac, self.first_packet_ns, self.last_packet_ns, self.packets_to_remote,
          self.packets_to_guest, self.bytes_to_remote, self.bytes_to_guest, self.app_protocol,
-         self.tcp);
+         self.blind, self.tcp);
   }
+};
+
+/// Why names of a flow may be hidden from whoever watches the wire. Bits.
+enum class Blindness : std::uint8_t {
+  EncryptedHello = 1, ///< TLS ECH offered: the name seen may be the front's; browsers grease it too
+  DnsOverHttps = 2,   ///< a resolver known for DNS over HTTPS was named
+  DnsOverTls = 4,     ///< TCP or UDP 853, or ALPN "dot" or "doq"
+  Unreadable = 8,     ///< QUIC of a version, or with keys, that cannot be opened
 };
 
 enum class ObservableKind : std::uint8_t {
   RemoteAddress,
   RemoteEndpoint,
-  DnsName,
+  DnsName, ///< asked for
   HttpHost,
   HttpUrl,
-  TlsServerName
+  TlsServerName,    ///< also of QUIC
+  DnsAnswerName,    ///< an alias or target in an answer
+  DnsAnswerAddress, ///< in an answer
+  HttpUserAgent,
+  TlsAlpn,           ///< the client's first
+  TlsJa3,            ///< 32 hexadecimal digits
+  TlsJa4,            ///< also of QUIC
+  CertificateSha1,   ///< of the server's first certificate, DER; 40 hexadecimal digits
+  CertificateSha256, ///< likewise, 64
+  CertificateName,   ///< subject's common name and DNS alternative names
+  SshBanner,         ///< without "SSH-2.0-"
+  SshHassh,          ///< of the client
+  SshHasshServer,
+  MailHost,       ///< SMTP: EHLO and HELO, domains of senders and recipients
+  FileName,       ///< FTP and TFTP
+  ProxyTarget,    ///< host of SOCKS and CONNECT
+  ExecutableHash, ///< SHA-256 of the process's executable
 };
+inline constexpr std::size_t kObservableKinds =
+    static_cast<std::size_t>(ObservableKind::ExecutableHash) + 1;
 [[nodiscard]] const char *to_string(ObservableKind kind);
 
-enum class IndicatorType : std::uint8_t { Address, Network, Endpoint, Domain, Url };
+enum class IndicatorType : std::uint8_t {
+  Address,
+  Network,
+  Endpoint,
+  Domain,
+  Url,
+  UrlPath, ///< path and query on any host
+  Ja3,
+  Ja4,
+  Hassh,
+  CertificateSha1,
+  CertificateSha256,
+  FileMd5,
+  FileSha1,
+  FileSha256,
+};
 [[nodiscard]] const char *to_string(IndicatorType type);
+
+/// Traffic light protocol 2.0: who may be told.
+enum class Tlp : std::uint8_t { Unknown, Clear, Green, Amber, AmberStrict, Red };
+/// "clear", "green", "amber", "amber+strict", "red"; "" for Unknown.
+[[nodiscard]] const char *to_string(Tlp tlp);
 
 /// An indicator as it stood in its source, and what matched it.
 struct IndicatorHit {
@@ -83,14 +130,23 @@ struct IndicatorHit {
   GuestText value;  ///< normalized indicator (feeds are hostile text too)
   GuestText source; ///< file it came from
   std::uint32_t source_line = 0;
-  std::uint8_t confidence = 0;  ///< 0..100
-  std::int64_t valid_until = 0; ///< seconds since the epoch; 0: no end given
+  std::uint8_t confidence = 0; ///< 0..100
+  std::uint8_t severity = 0;   ///< 1 (worst) to 3, as Suricata's; 0: the source says none
+  Tlp tlp = Tlp::Unknown;
+  GuestText id;                ///< the source's own, e.g. STIX "indicator--..."; empty: none
+  GuestText about;             ///< malware family or description, cut; empty: none
+  std::vector<GuestText> tags; ///< at most 16
+  std::int64_t first_seen = 0; ///< seconds since the epoch, as all times here; 0: not given
+  std::int64_t last_seen = 0;
+  std::int64_t valid_from = 0;
+  std::int64_t valid_until = 0;
   ObservableKind observed = ObservableKind::RemoteAddress;
   GuestText observed_value;
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.type, self.value, self.source, self.source_line, self.confidence, self.valid_until,
-         self.observed, self.observed_value);
+    wire(self.type, self.value, self.source, self.source_line, self.confidence, self.severity,
+         self.tlp, self.id, self.about, self.tags, self.first_seen, self.last_seen, self.valid_from,
+         self.valid_until, self.observed, self.observed_value);
   }
 };
 

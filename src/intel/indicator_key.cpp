@@ -67,6 +67,15 @@ std::optional<std::string> key_text(IndicatorType type, std::uint8_t prefix,
   }
   case IndicatorType::Domain:
   case IndicatorType::Url:
+  case IndicatorType::UrlPath:
+  case IndicatorType::Ja3:
+  case IndicatorType::Ja4:
+  case IndicatorType::Hassh:
+  case IndicatorType::CertificateSha1:
+  case IndicatorType::CertificateSha256:
+  case IndicatorType::FileMd5:
+  case IndicatorType::FileSha1:
+  case IndicatorType::FileSha256:
     return std::string(bytes);
   }
   return std::nullopt;

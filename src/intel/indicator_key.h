@@ -19,7 +19,7 @@ struct IndicatorKey {
   IndicatorType type = IndicatorType::Address;
   std::uint8_t prefix = 0; ///< networks only
   /// Address, Network: 4 or 16 octets. Endpoint: the octets, then the port, big-endian.
-  /// Domain, Url: canonical text.
+  /// Domain, Url: canonical text. UrlPath: from the '/' on. The rest: lower-case text, as observed.
   std::string bytes;
 
   [[nodiscard]] static IndicatorKey address(const IpAddress &address);

@@ -42,6 +42,7 @@ struct alignas(64) Flow {
   TcpState tcp_state = TcpState::None;
   AppProtocol app_protocol = AppProtocol::None;
   bool syn_seen = false;
+  std::uint8_t blind = 0; ///< Blindness bits
   std::uint8_t vlan_count = 0;
   std::array<std::uint16_t, 4> vlans{};
   MacAddress guest_mac{};

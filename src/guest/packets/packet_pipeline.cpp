@@ -26,6 +26,9 @@ public:
     ++pipeline_.observables_;
     pipeline_.sink_.on_observable(flow_, observable);
   }
+  void note_blindness(Blindness why) override {
+    flow_.blind = static_cast<std::uint8_t>(flow_.blind | static_cast<std::uint8_t>(why));
+  }
 
 private:
   PacketPipeline &pipeline_;
@@ -150,6 +153,7 @@ FlowSeen PacketPipeline::describe(const Flow &flow) const {
   seen.bytes_to_remote = out.bytes;
   seen.bytes_to_guest = in.bytes;
   seen.app_protocol = to_string(flow.app_protocol);
+  seen.blind = flow.blind;
   seen.tcp = {out.next_sequence, in.next_sequence, out.sequence_known, in.sequence_known};
   return seen;
 }
