@@ -21,19 +21,30 @@ Taken taken(IndexBuilder::Added added) {
 
 } // namespace
 
-FeedReport IntelCompiler::add_feed(const std::string &name, std::span<const std::uint8_t> bytes,
-                                   ReservedPolicy reserved) {
+std::optional<FeedSink> IntelCompiler::add_source(const std::string &name) {
   const auto source = builder_.add_source(name);
   if (!source) {
+    return std::nullopt;
+  }
+  return [this, id = *source](const FeedIndicator &indicator, std::uint32_t line) {
+    const auto scope = indicator.scope == MatchScope::WithSubdomains ? DomainScope::WithSubdomains
+                                                                     : DomainScope::Exact;
+    const auto confidence = indicator.confidence == 0 ? kListConfidence : indicator.confidence;
+    return taken(
+        builder_.add(indicator.key, Mention{id, line, scope, confidence, indicator.valid_until}));
+  };
+}
+
+FeedReport IntelCompiler::add_feed(const std::string &name, std::span<const std::uint8_t> bytes,
+                                   ReservedPolicy reserved) {
+  const auto sink = add_source(name);
+  if (!sink) {
     FeedReport report;
     report.name = name;
     report.problem = "too many feeds, at most " + std::to_string(kMaxSources);
     return report;
   }
-  return parse_list(name, bytes, reserved, [&](const LineIndicator &indicator, std::uint32_t line) {
-    return taken(
-        builder_.add(indicator.key, Mention{*source, line, indicator.scope, kListConfidence, 0}));
-  });
+  return parse_list(name, bytes, reserved, *sink);
 }
 
 IntelCompiler::Compiled IntelCompiler::compile() {

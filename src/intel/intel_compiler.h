@@ -3,6 +3,7 @@
 // for one image. Does no file access: the caller opens feeds and writes the image.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,7 +21,11 @@ class IntelCompiler {
 public:
   explicit IntelCompiler(HashSeed seed = random_seed()) : builder_(seed) {}
 
-  /// Takes what is good in the feed, also when the report's `problem` says that nothing was.
+  /// What takes the indicators of a source named so, while this lives; nullopt: too many sources.
+  [[nodiscard]] std::optional<FeedSink> add_source(const std::string &name);
+
+  /// A plain list (other formats: feeds/). Takes what is good in the feed, also when the report's
+  /// `problem` says that nothing was.
   [[nodiscard]] FeedReport add_feed(const std::string &name, std::span<const std::uint8_t> bytes,
                                     ReservedPolicy reserved = ReservedPolicy::Refuse);
 

@@ -12,13 +12,13 @@ namespace {
 std::vector<std::string> outcomes(std::string_view line,
                                   ReservedPolicy policy = ReservedPolicy::Refuse) {
   std::vector<std::string> out;
-  parse_line(line, policy, [&](const Parsed<LineIndicator> &parsed) {
+  parse_line(line, policy, [&](const Parsed<FeedIndicator> &parsed) {
     if (!parsed) {
       out.push_back(std::string("reject: ") + to_string(parsed.error()));
       return;
     }
     const auto &key = parsed->key;
-    const auto exact = key.type == IndicatorType::Domain && parsed->scope == DomainScope::Exact;
+    const auto exact = key.type == IndicatorType::Domain && parsed->scope == MatchScope::Exact;
     out.push_back(std::string(to_string(key.type)) + " " +
                   key_text(key.type, key.prefix, key.bytes).value_or("?") +
                   (exact ? " exact" : ""));
@@ -68,6 +68,11 @@ const Case kAccepted[] = {
     {"http://8.8.4.4/x", "url http://8.8.4.4/x"},
     {"http://[2606:4700:0::1]:8080/x", "url http://[2606:4700::1]:8080/x"},
     {"8.8.4.4/24.html", "url 8.8.4.4/24.html"},
+    {"/wp-admin/x.php", "url-path /wp-admin/x.php"},
+    {"0123456789ABCDEF0123456789abcdef", "file-md5 0123456789abcdef0123456789abcdef"},
+    {"0123456789abcdef0123456789abcdef01234567",
+     "file-sha1 0123456789abcdef0123456789abcdef01234567"},
+    {"t13d1516h2_8daaf6152771_b186095e22b6", "ja4 t13d1516h2_8daaf6152771_b186095e22b6"},
     {"0.0.0.0 evil.com", "domain evil.com exact"},
     {"127.0.0.1\tevil.com # x", "domain evil.com exact"},
 };
@@ -104,7 +109,9 @@ const Case kRejected[] = {
     {"http://user:pass@evil.com/", "reject: user name in URL"},
     {"http://evil.com:99999/", "reject: bad port"},
     {"http:///path", "reject: not an address, network, domain or URL"},
-    {"/wp-admin/x.php", "reject: not an address, network, domain or URL"},
+    {"/a.php", "reject: path too short to mean anything on every host"},
+    {"D41D8CD98F00B204E9800998ECF8427E", "reject: hash of empty data"},
+    {"t13d1516x2_8daaf6152771_b186095e22bg", "reject: single-label name"},
     {"8.8.4.4 10 x", "reject: text after the indicator"},
     {"http://2606:4700::1/", "reject: bad port"},
     {"http://[8.8.4.4]/", "reject: malformed address"},
