@@ -12,6 +12,7 @@
 #include "cli/target.h"
 #include "facts/finding.h"
 #include "launch/intel_compiler_process.h"
+#include "store/eve_flow.h"
 #include "store/intel_json.h"
 #include "store/json_lines.h"
 #include "store/terminal_line.h"
@@ -241,6 +242,11 @@ Exit replay(const Common &common, const ReplayOptions &options) {
     }
     if (auto *match = std::get_if<MatchSeen>(&**event)) {
       print_match(common, offline_finding(std::move(*match), options.capture));
+    } else if (const auto *ended = std::get_if<MatchedFlowEnded>(&**event);
+               ended != nullptr && common.format == Format::Json) {
+      VmIdentity capture;
+      capture.name = GuestText(options.capture);
+      print_line(store::eve_flow(*ended, capture));
     }
     return true;
   };

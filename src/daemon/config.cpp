@@ -165,7 +165,11 @@ detect::Rule read_rule(const YAML::Node &node) {
                 read_list(value, [&](const auto &item) {
                   rule.types.push_back(read_word(
                       item, {IndicatorType::Address, IndicatorType::Network,
-                             IndicatorType::Endpoint, IndicatorType::Domain, IndicatorType::Url}));
+                             IndicatorType::Endpoint, IndicatorType::Domain, IndicatorType::Url,
+                             IndicatorType::UrlPath, IndicatorType::Ja3, IndicatorType::Ja4,
+                             IndicatorType::Hassh, IndicatorType::CertificateSha1,
+                             IndicatorType::CertificateSha256, IndicatorType::FileMd5,
+                             IndicatorType::FileSha1, IndicatorType::FileSha256}));
                 });
               }},
              {"least_confidence",
@@ -324,7 +328,6 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
 detect::Policy default_policy(ResponseMode mode) {
   detect::Rule rule;
   rule.name = "listed";
-  rule.severity = Severity::High;
   rule.responses = {{ResponseAction::BlockFlow, kDefaultBlock},
                     {ResponseAction::Reset, {}},
                     {ResponseAction::Kill, {}}};

@@ -43,4 +43,15 @@ const Signature &signature_for(IndicatorType type) {
   return kOther;
 }
 
+const Signature &signature_for(const MatchSeen &match) {
+  static constexpr Signature kKnock{9100010, "Outguard: listed address knocked, unanswered",
+                                    "Threat Intelligence Match"};
+  static constexpr Signature kBeacon{9100020, "Outguard: one destination contacted like a clock",
+                                     "Regular Contact"};
+  if (match.basis == MatchBasis::Beacon) {
+    return kBeacon;
+  }
+  return match.knocks ? kKnock : signature_for(match.indicator.type);
+}
+
 } // namespace outguard::detect

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "facts/beacon_score.h"
 #include "facts/guest_text.h"
 #include "facts/process_seen.h"
 
@@ -176,16 +177,43 @@ struct Attribution {
   }
 };
 
+enum class MatchBasis : std::uint8_t {
+  Indicator, ///< something observed is listed
+  Beacon,    ///< nothing need be listed: the contacts are too regular; no `indicator`
+};
+
+/// A listed remote end that nobody answered: its flows together, so far.
+struct Knocks {
+  static constexpr std::size_t kMostPorts = 32;
+
+  std::uint64_t flows = 0;
+  std::vector<std::uint16_t> ports; ///< of the guest, each once, in the order they were tried
+  bool ports_cut = false;           ///< there were more than kMostPorts
+  std::int64_t first_ns = 0, last_ns = 0;
+
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.flows, self.ports, self.ports_cut, self.first_ns, self.last_ns);
+  }
+};
+
 /// The sensor's one message per (flow, indicator): everything an alert needs.
 struct MatchSeen {
+  static constexpr std::size_t kMostSources = 16;
+
+  MatchBasis basis = MatchBasis::Indicator;
   FlowSeen flow;
   IndicatorHit indicator;
+  std::vector<GuestText> sources; ///< "file:line" of all that list it, at most kMostSources
+  std::uint32_t source_count = 0; ///< also of those that are left out
   Attribution attribution;
+  std::optional<BeaconScore> beacon; ///< of the flow's destination, where something is known
+  std::optional<Knocks> knocks;      ///< began outside, and the guest let nobody in
   std::uint64_t match_latency_ns =
       0; ///< time stamp of the packet that completed the observable -> match
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.flow, self.indicator, self.attribution, self.match_latency_ns);
+    wire(self.basis, self.flow, self.indicator, self.sources, self.source_count, self.attribution,
+         self.beacon, self.knocks, self.match_latency_ns);
   }
 };
 

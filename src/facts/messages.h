@@ -14,6 +14,7 @@
 #include "facts/flow_seen.h"
 #include "facts/intel_report.h"
 #include "facts/kernel_seen.h"
+#include "facts/match_counts.h"
 #include "facts/memory_layout.h"
 #include "facts/packet_ring.h"
 #include "facts/process_detail.h"
@@ -338,7 +339,7 @@ using Report =
     std::variant<Failed, Done, GuestStateSeen, ProcessRows, ProcessDetailed, MapRows, SocketRows,
                  OtherSocketRows, OwnerFound, PlanMade, FateSeen, FlowLocated, LookedUp,
                  CountersSeen, ReplayDone, FeedReport, IntelReport, SandboxSeen, MatchSeen,
-                 KernelChecked, DoubtRaised, ScanProgress, ExecutableHashed>;
+                 KernelChecked, DoubtRaised, ScanProgress, ExecutableHashed, MatchedFlowEnded>;
 
 // ---- Wire form
 // ------------------------------------------------------------------------------------

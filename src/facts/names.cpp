@@ -1,6 +1,7 @@
 // The words that users see for the closed lists in facts/.
 #include "facts/flow_seen.h"
 #include "facts/kernel_seen.h"
+#include "facts/match_counts.h"
 #include "facts/process_detail.h"
 #include "facts/socket_seen.h"
 #include "facts/write_plan.h"
@@ -187,6 +188,20 @@ const char *to_string(AttributionStatus status) {
     return "not_found";
   case AttributionStatus::Unavailable:
     return "unavailable";
+  }
+  return "unknown";
+}
+
+const char *to_string(EndReason reason) {
+  switch (reason) {
+  case EndReason::Timeout:
+    return "timeout";
+  case EndReason::Forced:
+    return "forced";
+  case EndReason::Shutdown:
+    return "shutdown";
+  case EndReason::TcpReuse:
+    return "tcp_reuse";
   }
   return "unknown";
 }
