@@ -30,11 +30,57 @@ std::int64_t began_ns(const guest::Flow &flow) {
   return is_tcp && !flow.syn_seen ? 0 : flow.first_packet_ns;
 }
 
+constexpr std::int64_t kSettleInterval = 10'000'000; ///< how late an answer may be noticed
+
+EndReason reason_of(guest::FlowEnd end) {
+  switch (end) {
+  case guest::FlowEnd::Evicted:
+    return EndReason::Forced;
+  case guest::FlowEnd::Replaced:
+    return EndReason::TcpReuse;
+  case guest::FlowEnd::Shutdown:
+    return EndReason::Shutdown;
+  case guest::FlowEnd::Idle:
+  case guest::FlowEnd::Closed:
+    break;
+  }
+  return EndReason::Timeout;
+}
+
+/// RFC 7858, RFC 9250.
+bool is_dns_over_tls(const FlowTuple &tuple) {
+  constexpr std::uint16_t kPort = 853;
+  return has_ports(tuple) && tuple.remote.port == kPort;
+}
+
+/// The indicator's part of a match.
+std::optional<MatchSeen> listed(const intel::IntelImage &image, intel::IndicatorId id) {
+  auto hit = image.hit(id);
+  if (!hit) {
+    return std::nullopt; // a damaged image: nothing true can be said
+  }
+  MatchSeen match;
+  match.indicator = std::move(*hit);
+  match.sources = image.sources(id);
+  match.source_count = static_cast<std::uint32_t>(match.sources.size());
+  match.sources.resize(std::min(match.sources.size(), MatchSeen::kMostSources));
+  return match;
+}
+
 bool names_a_process(const Attribution &attribution) {
   return !attribution.processes.empty();
 }
 
 } // namespace
+
+MatchSink::MatchSink(GuestView &view, Outlet &outlet)
+    : view_(view), outlet_(outlet), contacts_(guest::random_seed()),
+      knocks_([this](MatchedFlowEnded ended) { outlet_.publish(std::move(ended)); }) {}
+
+void MatchSink::use(std::shared_ptr<const intel::IntelImage> image) {
+  image_ = std::move(image);
+  reported_.forget_numbers();
+}
 
 Attribution MatchSink::ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
                                  std::int64_t began_ns) {
@@ -104,25 +150,68 @@ void MatchSink::on_flow_started(guest::Flow &flow) {
   if (image_ == nullptr) {
     return;
   }
+  settle(flow.last_packet_ns);
+  if (!began_outside(flow)) {
+    return match_remote(*pipeline_, flow, Answer::Given);
+  }
+  bool is_listed = false;
+  image_->match_address(flow.tuple.remote.address, [&](intel::IndicatorId) { is_listed = true; });
+  image_->match_endpoint(flow.tuple.remote, [&](intel::IndicatorId) { is_listed = true; });
+  if (!is_listed) {
+    return;
+  }
+  if (waiting_.size() >= kMostWaiting) {
+    const auto [key, oldest] = *waiting_.begin();
+    waiting_.erase(waiting_.begin());
+    ++counts_.knocks_early;
+    match_remote(*key.first, *oldest, Answer::None);
+  }
+  waiting_[{pipeline_, flow.id}] = &flow;
+}
+
+void MatchSink::match_remote(const guest::PacketPipeline &pipeline, const guest::Flow &flow,
+                             Answer answer) {
   const auto &remote = flow.tuple.remote;
   image_->match_address(remote.address, [&](intel::IndicatorId id) {
-    report(flow, static_cast<std::uint32_t>(id), ObservableKind::RemoteAddress,
-           remote.address.to_string());
+    report(pipeline, flow, id, ObservableKind::RemoteAddress, remote.address.to_string(), answer);
   });
   if (has_ports(flow.tuple)) {
     image_->match_endpoint(remote, [&](intel::IndicatorId id) {
-      report(flow, static_cast<std::uint32_t>(id), ObservableKind::RemoteEndpoint,
-             remote.to_string());
+      report(pipeline, flow, id, ObservableKind::RemoteEndpoint, remote.to_string(), answer);
     });
   }
 }
 
+void MatchSink::settle(std::int64_t now_ns) {
+  now_ns = std::max<std::int64_t>(now_ns, 0); // a capture may say anything
+  if (now_ns >= settled_ns_ && now_ns - settled_ns_ < kSettleInterval) {
+    return;
+  }
+  settled_ns_ = now_ns;
+  knocks_.expire(now_ns);
+  for (auto next = waiting_.begin(); next != waiting_.end();) {
+    const auto [key, flow] = *next;
+    if (!was_answered(*flow)) {
+      ++next;
+      continue;
+    }
+    next = waiting_.erase(next);
+    match_remote(*key.first, *flow, Answer::Given);
+  }
+}
+
 void MatchSink::on_observable(guest::Flow &flow, const guest::Observable &observable) {
+  if (FlowNote *note = notes_.find(flow.user); note != nullptr &&
+                                               observable.form == guest::HostForm::Name &&
+                                               (observable.kind == ObservableKind::TlsServerName ||
+                                                observable.kind == ObservableKind::HttpHost)) {
+    contacts_.on_named(flow, *note, observable.text);
+  }
   if (image_ == nullptr) {
     return;
   }
   const auto tell = [&](intel::IndicatorId id) {
-    report(flow, static_cast<std::uint32_t>(id), observable.kind, observable.text);
+    report(*pipeline_, flow, id, observable.kind, observable.text);
   };
   if (observable.kind == ObservableKind::HttpUrl) {
     image_->match_url(observable.text, tell);
@@ -135,41 +224,86 @@ void MatchSink::on_observable(guest::Flow &flow, const guest::Observable &observ
   }
 }
 
-void MatchSink::on_flow_ended(const guest::Flow &flow, guest::FlowEnd /*reason*/) {
+void MatchSink::on_flow_ended(const guest::Flow &flow, guest::FlowEnd reason) {
+  const ReportedFlows::Key key{pipeline_, flow.id};
+  if (waiting_.erase(key) != 0 && image_ != nullptr) {
+    match_remote(*pipeline_, flow, was_answered(flow) ? Answer::Given : Answer::None);
+  }
+  MatchedFlowEnded ended;
+  ended.matches = reported_.close(key);
+  tell_beacon(flow, ended.matches.empty() ? Listed::No : Listed::Yes);
+  if (!ended.matches.empty()) {
+    ended.flow = describe(*pipeline_, flow);
+    ended.reason = reason_of(reason);
+    ended.closed = flow.tcp_state == guest::TcpState::Closed;
+    outlet_.publish(std::move(ended));
+  }
   notes_.close(flow.user);
-  reported_.erase({pipeline_, flow.id});
 }
 
-const guest::Flow *MatchSink::find_reported(const guest::PacketPipeline &pipeline,
-                                            std::uint64_t flow_id) const {
-  const auto found = reported_.find({&pipeline, flow_id});
-  return found == reported_.end() ? nullptr : found->second;
+void MatchSink::tell_beacon(const guest::Flow &flow, Listed listed) {
+  const FlowNote *note = notes_.find(flow.user);
+  if (note == nullptr) {
+    return;
+  }
+  if (auto score = contacts_.on_ended(flow, *note, listed)) {
+    MatchSeen match;
+    match.basis = MatchBasis::Beacon;
+    match.flow = describe(*pipeline_, flow);
+    match.attribution = note->attribution;
+    match.beacon = std::move(score);
+    fit_into_event(match.attribution);
+    outlet_.publish(std::move(match));
+  }
 }
 
-void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKind kind,
-                       std::string_view observed) {
+FlowSeen MatchSink::describe(const guest::PacketPipeline &pipeline, const guest::Flow &flow) const {
+  auto seen = pipeline.describe(flow);
+  if (is_dns_over_tls(flow.tuple)) {
+    seen.blind |= static_cast<std::uint8_t>(Blindness::DnsOverTls);
+  }
+  return seen;
+}
+
+void MatchSink::report(const guest::PacketPipeline &pipeline, const guest::Flow &flow,
+                       intel::IndicatorId indicator, ObservableKind kind, std::string_view observed,
+                       Answer answer) {
+  const ReportedFlows::Key key{&pipeline, flow.id};
+  const auto number = static_cast<std::uint32_t>(indicator);
+  if (reported_.count_repeat(key, number, flow.last_packet_ns)) {
+    ++counts_.repeats;
+    return;
+  }
+  auto match = listed(*image_, indicator);
+  if (!match) {
+    return;
+  }
+  match->indicator.observed = kind;
+  match->indicator.observed_value = GuestText(std::string(observed));
+  if (answer == Answer::None) {
+    ++counts_.knocks;
+    match->knocks = knocks_.add(describe(pipeline, flow), match->indicator);
+    if (match->knocks) {
+      publish(pipeline, flow, std::move(*match));
+    }
+    return;
+  }
+  switch (reported_.add(key, flow, number, match->indicator, flow.last_packet_ns)) {
+  case ReportedFlows::Told::First:
+    return publish(pipeline, flow, std::move(*match));
+  case ReportedFlows::Told::Repeat:
+    ++counts_.repeats;
+    break;
+  case ReportedFlows::Told::NoRoom:
+    ++counts_.unreported;
+    break;
+  }
+}
+
+void MatchSink::publish(const guest::PacketPipeline &pipeline, const guest::Flow &flow,
+                        MatchSeen match) {
+  match.flow = describe(pipeline, flow);
   FlowNote *note = notes_.find(flow.user);
-  if (note != nullptr) {
-    if (std::find(note->told.begin(), note->told.end(), indicator) != note->told.end()) {
-      ++counts_.repeats;
-      return;
-    }
-    if (note->told.size() >= FlowNotes::kMostTold) {
-      ++counts_.unreported;
-      return;
-    }
-    note->told.push_back(indicator);
-  }
-  auto hit = image_->hit(static_cast<intel::IndicatorId>(indicator));
-  if (!hit) {
-    return; // a damaged image: nothing true can be said
-  }
-  hit->observed = kind;
-  hit->observed_value = GuestText(std::string(observed));
-
-  MatchSeen match;
-  match.flow = pipeline_->describe(flow);
-  match.indicator = std::move(*hit);
   // The guest may have been unreadable, or the socket not in its tables yet, at the first packet.
   if (note == nullptr || !names_a_process(note->attribution)) {
     match.attribution = ask_owner(flow.tuple, flow.last_packet_ns, began_ns(flow));
@@ -179,6 +313,9 @@ void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKin
   } else {
     match.attribution = note->attribution;
   }
+  if (note != nullptr) {
+    match.beacon = contacts_.score(flow, *note);
+  }
   guest::LinuxGuest *guest = view_.guest();
   if (guest != nullptr && names_a_process(match.attribution)) {
     guest->bring_up_to_date(match.attribution); // as what it runs will be hashed
@@ -186,7 +323,6 @@ void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKin
   fit_into_event(match.attribution);
   match.match_latency_ns = since_ns(now_ns(), flow.last_packet_ns);
   ++counts_.matches;
-  reported_[{pipeline_, flow.id}] = &flow;
   outlet_.publish(std::move(match));
 }
 

@@ -299,7 +299,7 @@ void RequestLoop::answer(std::uint32_t id, const LookUp &request, Fds &) {
   }
   LookedUp answer;
   const auto collect = [&](intel::IndicatorId found) {
-    if (auto hit = image_->hit(found); hit && answer.hits.size() < FlowNotes::kMostTold) {
+    if (auto hit = image_->hit(found); hit && answer.hits.size() < ReportedFlows::kMostTold) {
       hit->observed_value = GuestText(request.value);
       answer.hits.push_back(std::move(*hit));
     }

@@ -98,6 +98,7 @@ void Taps::pump() {
       }
     }
   }
+  sink_.settle(wall_now().time_since_epoch().count());
 }
 
 void Taps::expire_flows() {
@@ -125,6 +126,7 @@ ReplayDone Taps::replay(std::string name, Fd capture) {
     done.problem = std::string(problem->reason) + " at offset " + std::to_string(problem->offset);
   }
   pipeline.finish();
+  sink_.finish();
   done.counters = this->count();
   taps_.pop_back();
   return done;
@@ -179,7 +181,12 @@ CountersSeen Taps::count() const {
                  {"observables", sum.observables},
                  {"matches", matched.matches},
                  {"matches_repeated", matched.repeats},
-                 {"matches_unreported", matched.unreported}};
+                 {"matches_unreported", matched.unreported},
+                 {"knocks", matched.knocks},
+                 {"knocks_early", matched.knocks_early},
+                 {"contacts", sink_.contacts().contacts},
+                 {"contacts_forgotten", sink_.contacts().evicted},
+                 {"beacons", sink_.contacts().findings}};
   return total;
 }
 
