@@ -43,7 +43,12 @@ struct FeedIndicator {
   IndicatorAbout about;
 };
 
-enum class Taken : std::uint8_t { Accepted, Duplicate, Full };
+enum class Taken : std::uint8_t {
+  Accepted,
+  Duplicate,
+  Full,
+  BadValue, ///< the key cannot be of its type; parsers that use parse_value() never see it
+};
 /// Stores an indicator and says what became of it. `line` counts from 1; formats without lines give
 /// the number of the object.
 using FeedSink = std::function<Taken(const FeedIndicator &, std::uint32_t line)>;

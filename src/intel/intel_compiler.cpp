@@ -15,29 +15,27 @@ Taken taken(IndexBuilder::Added added) {
     return Taken::Duplicate;
   case IndexBuilder::Added::Full:
     return Taken::Full;
+  case IndexBuilder::Added::BadValue:
+    return Taken::BadValue;
   }
   return Taken::Full;
 }
 
 } // namespace
 
-std::optional<FeedSink> IntelCompiler::add_source(const std::string &name) {
+std::optional<FeedSink> IntelCompiler::add_source(const std::string &name, Role role) {
   const auto source = builder_.add_source(name);
   if (!source) {
     return std::nullopt;
   }
-  return [this, id = *source](const FeedIndicator &indicator, std::uint32_t line) {
-    const auto scope = indicator.scope == MatchScope::WithSubdomains ? DomainScope::WithSubdomains
-                                                                     : DomainScope::Exact;
-    const auto confidence = indicator.confidence == 0 ? kListConfidence : indicator.confidence;
-    return taken(
-        builder_.add(indicator.key, Mention{id, line, scope, confidence, indicator.valid_until}));
+  return [this, role, id = *source](const FeedIndicator &indicator, std::uint32_t line) {
+    return taken(builder_.add(indicator, id, line, role));
   };
 }
 
 FeedReport IntelCompiler::add_feed(const std::string &name, std::span<const std::uint8_t> bytes,
-                                   ReservedPolicy reserved) {
-  const auto sink = add_source(name);
+                                   ReservedPolicy reserved, Role role) {
+  const auto sink = add_source(name, role);
   if (!sink) {
     FeedReport report;
     report.name = name;
@@ -47,11 +45,12 @@ FeedReport IntelCompiler::add_feed(const std::string &name, std::span<const std:
   return parse_list(name, bytes, reserved, *sink);
 }
 
-IntelCompiler::Compiled IntelCompiler::compile() {
+IntelCompiler::Compiled IntelCompiler::compile(ImageKind kind) {
   const auto start = monotonic_now();
   Compiled compiled;
-  compiled.report.indicators = builder_.indicators();
-  if (builder_.indicators() == 0) {
+  compiled.report.indicators = builder_.count(Role::Indicator);
+  const bool is_change = builder_.count(Role::Removed) + builder_.count(Role::Allowed) != 0;
+  if (compiled.report.indicators == 0 && !(kind == ImageKind::Delta && is_change)) {
     compiled.report.problem = "no indicator in any feed";
     return compiled;
   }

@@ -14,27 +14,30 @@
 
 namespace outguard::intel {
 
-/// Plain lists state no confidence of their own.
-inline constexpr std::uint8_t kListConfidence = 75;
-
 class IntelCompiler {
 public:
   explicit IntelCompiler(HashSeed seed = random_seed()) : builder_(seed) {}
 
   /// What takes the indicators of a source named so, while this lives; nullopt: too many sources.
-  [[nodiscard]] std::optional<FeedSink> add_source(const std::string &name);
+  /// As Role::Allowed they are an allowlist, their descriptions the comments; as Role::Removed,
+  /// what a delta takes out of the image it will stand beside.
+  [[nodiscard]] std::optional<FeedSink> add_source(const std::string &name,
+                                                   Role role = Role::Indicator);
 
   /// A plain list (other formats: feeds/). Takes what is good in the feed, also when the report's
   /// `problem` says that nothing was.
   [[nodiscard]] FeedReport add_feed(const std::string &name, std::span<const std::uint8_t> bytes,
-                                    ReservedPolicy reserved = ReservedPolicy::Refuse);
+                                    ReservedPolicy reserved = ReservedPolicy::Refuse,
+                                    Role role = Role::Indicator);
 
   struct Compiled {
     IntelReport report;
     std::vector<std::uint8_t> image; ///< empty when `report.problem` is not
   };
-  /// No indicator at all is a problem: an empty image would look like protection.
-  [[nodiscard]] Compiled compile();
+  enum class ImageKind : std::uint8_t { Whole, Delta };
+  /// No indicator at all is a problem: an empty image would look like protection. A delta may only
+  /// remove and allow.
+  [[nodiscard]] Compiled compile(ImageKind kind = ImageKind::Whole);
 
 private:
   IndexBuilder builder_;

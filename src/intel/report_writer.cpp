@@ -29,6 +29,9 @@ void ReportWriter::count(Taken taken, std::string_view text, std::uint32_t numbe
   case Taken::Full:
     count(RejectReason::IndexFull, text, number);
     break;
+  case Taken::BadValue:
+    count(RejectReason::NotAnIndicator, text, number);
+    break;
   }
 }
 

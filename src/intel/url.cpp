@@ -72,6 +72,14 @@ std::string port_suffix(std::optional<std::uint16_t> port) {
 
 } // namespace
 
+std::string_view url_authority(std::string_view canonical) {
+  const auto slash = canonical.find('/');
+  if (slash != canonical.npos && slash > 0 && canonical.substr(slash - 1).starts_with("://")) {
+    canonical.remove_prefix(slash + 2);
+  }
+  return canonical.substr(0, canonical.find('/') + 1); // none: npos + 1, nothing
+}
+
 Parsed<Url> Url::parse(std::string_view text) {
   if (text.size() > kMaxUrlBytes) {
     return reject(RejectReason::UrlTooLong);

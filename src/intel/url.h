@@ -15,6 +15,9 @@ namespace outguard::intel {
 
 inline constexpr std::size_t kMaxUrlBytes = 2048; ///< longer ones are rare and hardly indicators
 
+/// Host and port of a canonical URL, and the '/' behind them.
+[[nodiscard]] std::string_view url_authority(std::string_view canonical);
+
 struct Url {
   std::string scheme;               ///< "http", "https", or empty: either
   std::string host;                 ///< name, or address (IPv6 in brackets)
