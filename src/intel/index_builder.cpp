@@ -10,7 +10,7 @@ namespace outguard::intel {
 
 namespace {
 
-constexpr std::size_t kMaxSourceBytes = 4096; ///< as PATH_MAX
+constexpr std::size_t kMaxSourceBytes = 1024; ///< sixteen of them fit one event
 
 /// Appends a section to the image and returns where it is.
 template <class Items> Section append(std::vector<std::uint8_t> &image, const Items &items) {

@@ -53,6 +53,18 @@ std::string printable(const std::string &path) {
   return GuestText(path).printable();
 }
 
+intel::Role role_of(FeedRole role) {
+  switch (role) {
+  case FeedRole::Allowlist:
+    return intel::Role::Allowed;
+  case FeedRole::Removals:
+    return intel::Role::Removed;
+  case FeedRole::Indicators:
+    break;
+  }
+  return intel::Role::Indicator;
+}
+
 class IntelService {
 public:
   [[nodiscard]] Report answer(const AddFeed &request, const std::vector<Fd> &fds) {
@@ -68,16 +80,17 @@ public:
     }
     const auto reserved =
         request.allow_reserved ? intel::ReservedPolicy::Allow : intel::ReservedPolicy::Refuse;
-    auto report = compiler_.add_feed(request.name, *bytes, reserved);
+    auto report = compiler_.add_feed(request.name, *bytes, reserved, role_of(request.role));
     report.name = printable(report.name);
     return report;
   }
 
-  [[nodiscard]] Report answer(const CompileIntel &, const std::vector<Fd> &fds) {
+  [[nodiscard]] Report answer(const CompileIntel &request, const std::vector<Fd> &fds) {
     if (fds.size() != 1) {
       return Failed{"CompileIntel needs one descriptor"};
     }
-    auto compiled = compiler_.compile();
+    using Kind = intel::IntelCompiler::ImageKind;
+    auto compiled = compiler_.compile(request.is_delta ? Kind::Delta : Kind::Whole);
     if (compiled.report.problem.empty() && !write_whole(fds[0].get(), compiled.image)) {
       compiled.report.problem = "the image could not be written";
     }

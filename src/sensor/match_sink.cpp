@@ -54,17 +54,42 @@ bool is_dns_over_tls(const FlowTuple &tuple) {
 }
 
 /// The indicator's part of a match.
-std::optional<MatchSeen> listed(const intel::IntelImage &image, intel::IndicatorId id) {
-  auto hit = image.hit(id);
+std::optional<MatchSeen> listed(const intel::IntelSet &intel, intel::IndicatorId id) {
+  auto hit = intel.hit(id);
   if (!hit) {
     return std::nullopt; // a damaged image: nothing true can be said
   }
   MatchSeen match;
   match.indicator = std::move(*hit);
-  match.sources = image.sources(id);
+  match.sources = intel.sources(id);
   match.source_count = static_cast<std::uint32_t>(match.sources.size());
   match.sources.resize(std::min(match.sources.size(), MatchSeen::kMostSources));
   return match;
+}
+
+/// Of the packet that shows what is matched, also in a capture of long ago.
+intel::Seconds seconds_of(const guest::Flow &flow) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  return flow.last_packet_ns / kSecond;
+}
+
+/// The type of indicator that an observable which is no host is looked up as, if there is one.
+std::optional<IndicatorType> fingerprint_type(ObservableKind kind) {
+  switch (kind) {
+  case ObservableKind::TlsJa3:
+    return IndicatorType::Ja3;
+  case ObservableKind::TlsJa4:
+    return IndicatorType::Ja4;
+  case ObservableKind::SshHassh:
+  case ObservableKind::SshHasshServer:
+    return IndicatorType::Hassh;
+  case ObservableKind::CertificateSha1:
+    return IndicatorType::CertificateSha1;
+  case ObservableKind::CertificateSha256:
+    return IndicatorType::CertificateSha256;
+  default:
+    return std::nullopt;
+  }
 }
 
 bool names_a_process(const Attribution &attribution) {
@@ -77,8 +102,8 @@ MatchSink::MatchSink(GuestView &view, Outlet &outlet)
     : view_(view), outlet_(outlet), contacts_(guest::random_seed()),
       knocks_([this](MatchedFlowEnded ended) { outlet_.publish(std::move(ended)); }) {}
 
-void MatchSink::use(std::shared_ptr<const intel::IntelImage> image) {
-  image_ = std::move(image);
+void MatchSink::use(std::shared_ptr<const intel::IntelSet> intel) {
+  intel_ = std::move(intel);
   reported_.forget_numbers();
 }
 
@@ -147,7 +172,7 @@ void MatchSink::on_flow_started(guest::Flow &flow) {
   if (const FlowNote *note = notes_.find(flow.user)) {
     ++(names_a_process(note->attribution) ? counts_.flows_attributed : counts_.flows_unattributed);
   }
-  if (image_ == nullptr) {
+  if (intel_ == nullptr) {
     return;
   }
   settle(flow.last_packet_ns);
@@ -155,8 +180,9 @@ void MatchSink::on_flow_started(guest::Flow &flow) {
     return match_remote(*pipeline_, flow, Answer::Given);
   }
   bool is_listed = false;
-  image_->match_address(flow.tuple.remote.address, [&](intel::IndicatorId) { is_listed = true; });
-  image_->match_endpoint(flow.tuple.remote, [&](intel::IndicatorId) { is_listed = true; });
+  const auto note = [&](intel::IndicatorId) { is_listed = true; };
+  intel_->match_address(flow.tuple.remote.address, seconds_of(flow), note);
+  intel_->match_endpoint(flow.tuple.remote, seconds_of(flow), note);
   if (!is_listed) {
     return;
   }
@@ -172,11 +198,12 @@ void MatchSink::on_flow_started(guest::Flow &flow) {
 void MatchSink::match_remote(const guest::PacketPipeline &pipeline, const guest::Flow &flow,
                              Answer answer) {
   const auto &remote = flow.tuple.remote;
-  image_->match_address(remote.address, [&](intel::IndicatorId id) {
+  const auto now = seconds_of(flow);
+  intel_->match_address(remote.address, now, [&](intel::IndicatorId id) {
     report(pipeline, flow, id, ObservableKind::RemoteAddress, remote.address.to_string(), answer);
   });
   if (has_ports(flow.tuple)) {
-    image_->match_endpoint(remote, [&](intel::IndicatorId id) {
+    intel_->match_endpoint(remote, now, [&](intel::IndicatorId id) {
       report(pipeline, flow, id, ObservableKind::RemoteEndpoint, remote.to_string(), answer);
     });
   }
@@ -207,26 +234,29 @@ void MatchSink::on_observable(guest::Flow &flow, const guest::Observable &observ
                                                 observable.kind == ObservableKind::HttpHost)) {
     contacts_.on_named(flow, *note, observable.text);
   }
-  if (image_ == nullptr) {
+  if (intel_ == nullptr) {
     return;
   }
   const auto tell = [&](intel::IndicatorId id) {
     report(*pipeline_, flow, id, observable.kind, observable.text);
   };
+  const auto now = seconds_of(flow);
   if (observable.kind == ObservableKind::HttpUrl) {
-    image_->match_url(observable.text, tell);
+    intel_->match_url(observable.text, now, tell);
+  } else if (const auto type = fingerprint_type(observable.kind)) {
+    intel_->match_fingerprint(*type, observable.text, now, tell);
   } else if (observable.form == guest::HostForm::Address) {
     if (const auto address = IpAddress::parse(observable.text)) {
-      image_->match_address(*address, tell);
+      intel_->match_address(*address, now, tell);
     }
-  } else {
-    image_->match_domain(observable.text, tell);
+  } else if (observable.form != guest::HostForm::NoHost) {
+    intel_->match_domain(observable.text, now, tell);
   }
 }
 
 void MatchSink::on_flow_ended(const guest::Flow &flow, guest::FlowEnd reason) {
   const ReportedFlows::Key key{pipeline_, flow.id};
-  if (waiting_.erase(key) != 0 && image_ != nullptr) {
+  if (waiting_.erase(key) != 0 && intel_ != nullptr) {
     match_remote(*pipeline_, flow, was_answered(flow) ? Answer::Given : Answer::None);
   }
   MatchedFlowEnded ended;
@@ -274,8 +304,12 @@ void MatchSink::report(const guest::PacketPipeline &pipeline, const guest::Flow 
     ++counts_.repeats;
     return;
   }
-  auto match = listed(*image_, indicator);
+  auto match = listed(*intel_, indicator);
   if (!match) {
+    return;
+  }
+  if (intel_->allowed_by_value(observed, seconds_of(flow))) {
+    ++counts_.allowed;
     return;
   }
   match->indicator.observed = kind;

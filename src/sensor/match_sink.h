@@ -12,7 +12,7 @@
 
 #include "facts/messages.h"
 #include "guest/packets/packet_pipeline.h"
-#include "intel/intel_image.h"
+#include "intel/intel_set.h"
 #include "sensor/contact_watch.h"
 #include "sensor/flow_notes.h"
 #include "sensor/guest_view.h"
@@ -33,6 +33,7 @@ public:
     std::uint64_t matches = 0;         ///< reported
     std::uint64_t repeats = 0;         ///< same flow and indicator again
     std::uint64_t unreported = 0;      ///< more indicators of one flow than are kept
+    std::uint64_t allowed = 0;         ///< not reported: an allowlist covers what was observed
     std::uint64_t knocks = 0;          ///< flows from listed remote ends that nobody answered
     std::uint64_t knocks_early = 0;    ///< of those, counted before they had ended: too many waited
   };
@@ -43,7 +44,8 @@ public:
 
   /// The pipeline whose flows come here; needed to describe them.
   void attach(guest::PacketPipeline &pipeline) { pipeline_ = &pipeline; }
-  void use(std::shared_ptr<const intel::IntelImage> image);
+  /// What matches from now on. No reader takes a lock: the pointer is swapped between packets.
+  void use(std::shared_ptr<const intel::IntelSet> intel);
   [[nodiscard]] const Counts &counts() const { return counts_; }
   [[nodiscard]] const BeaconTable::Counts &contacts() const { return contacts_.counts(); }
   /// The guest opens connections; the pipeline will bring the same packets later. Whoever needs a
@@ -91,7 +93,7 @@ private:
   GuestView &view_;
   Outlet &outlet_;
   guest::PacketPipeline *pipeline_ = nullptr;
-  std::shared_ptr<const intel::IntelImage> image_;
+  std::shared_ptr<const intel::IntelSet> intel_;
   FlowNotes notes_;
   OpeningNotes openings_;
   ReportedFlows reported_;

@@ -57,7 +57,7 @@ private:
   MatchSink sink_;
   ExecutableHashes hashes_{view_, *this};
   Taps taps_{sink_};
-  std::shared_ptr<const intel::IntelImage> image_;
+  std::shared_ptr<const intel::IntelSet> intel_;
   bool replaying_ = false;
   std::uint64_t reports_lost_ = 0; ///< the supervisor did not read them in time
 };

@@ -182,6 +182,7 @@ CountersSeen Taps::count() const {
                  {"matches", matched.matches},
                  {"matches_repeated", matched.repeats},
                  {"matches_unreported", matched.unreported},
+                 {"matches_allowed", matched.allowed},
                  {"knocks", matched.knocks},
                  {"knocks_early", matched.knocks_early},
                  {"contacts", sink_.contacts().contacts},
