@@ -33,7 +33,8 @@ TEST(Smtp, HostsOfASessionAtEveryCut) {
                             "RCPT TO: e@[IPv6:2001:DB8::1]\nRCPT TO:<f@[192.0.2.1]>\r\n");
   const auto wanted = seen(all);
   EXPECT_THAT(wanted, ElementsAre("mail-host name me.example", "mail-host name sender.example",
-                                  "mail-host address 2001:db8::1", "mail-host address 192.0.2.1"));
+                                  "mail-host name rcpt.example", "mail-host address 2001:db8::1",
+                                  "mail-host address 192.0.2.1"));
   for (std::size_t cut = 0; cut <= all.size(); ++cut) {
     ASSERT_EQ(seen(all, cut), wanted) << cut;
   }
