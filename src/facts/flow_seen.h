@@ -11,6 +11,7 @@
 #include "facts/beacon_score.h"
 #include "facts/guest_text.h"
 #include "facts/process_seen.h"
+#include "facts/tunnel_kind.h"
 
 namespace outguard {
 
@@ -48,6 +49,8 @@ struct FlowSeen {
   FlowDirection initiator = FlowDirection::ToRemote; ///< direction of the first packet seen
   std::string interface;                             ///< tap or capture file
   std::vector<std::uint16_t> vlans;                  ///< outer first
+  std::vector<TunnelKind> tunnels;  ///< opened on the way to this flow, outer first
+  std::optional<FlowTuple> carrier; ///< the outermost flow that it came in, if that still is
   MacAddress guest_mac{};
   MacAddress remote_mac{};          ///< next hop on the guest's link
   std::int64_t first_packet_ns = 0; ///< host wall clock, ns since the epoch
@@ -59,10 +62,10 @@ struct FlowSeen {
   TcpPosition tcp;
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.flow_id, self.tuple, self.initiator, self.interface, self.vlans, self.guest_mac,
-         self.remote_mac, self.first_packet_ns, self.last_packet_ns, self.packets_to_remote,
-         self.packets_to_guest, self.bytes_to_remote, self.bytes_to_guest, self.app_protocol,
-         self.blind, self.tcp);
+    wire(self.flow_id, self.tuple, self.initiator, self.interface, self.vlans, self.tunnels,
+         self.carrier, self.guest_mac, self.remote_mac, self.first_packet_ns, self.last_packet_ns,
+         self.packets_to_remote, self.packets_to_guest, self.bytes_to_remote, self.bytes_to_guest,
+         self.app_protocol, self.blind, self.tcp);
   }
 };
 

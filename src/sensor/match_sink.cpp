@@ -121,6 +121,22 @@ Attribution MatchSink::ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
   return attribution;
 }
 
+Attribution MatchSink::ask_owner(const guest::PacketPipeline &pipeline, const guest::Flow &flow,
+                                 std::int64_t packet_ns) {
+  auto attribution = ask_owner(flow.tuple, packet_ns, began_ns(flow));
+  const guest::Flow *carrier = pipeline.carrier_of(flow);
+  if (carrier == nullptr || names_a_process(attribution)) {
+    return attribution;
+  }
+  const FlowNote *note = notes_.find(carrier->user);
+  if (note != nullptr && names_a_process(note->attribution)) {
+    const auto latency = attribution.latency_ns;
+    attribution = note->attribution;
+    attribution.latency_ns = latency;
+  }
+  return attribution;
+}
+
 bool MatchSink::answer_opening(const guest::DecodedPacket &packet, bool at_once) {
   guest::LinuxGuest *guest = view_.guest();
   const Opening opening{{packet.protocol, packet.source, packet.destination}, packet.sequence};
@@ -162,7 +178,7 @@ std::uint64_t MatchSink::open_note(const guest::Flow &flow) {
   }
   const std::uint64_t number = notes_.open();
   if (FlowNote *note = notes_.find(number)) {
-    notes_.keep(*note, ask_owner(flow.tuple, flow.first_packet_ns, began_ns(flow)));
+    notes_.keep(*note, ask_owner(*pipeline_, flow, flow.first_packet_ns));
   }
   return number;
 }
@@ -340,7 +356,7 @@ void MatchSink::publish(const guest::PacketPipeline &pipeline, const guest::Flow
   FlowNote *note = notes_.find(flow.user);
   // The guest may have been unreadable, or the socket not in its tables yet, at the first packet.
   if (note == nullptr || !names_a_process(note->attribution)) {
-    match.attribution = ask_owner(flow.tuple, flow.last_packet_ns, began_ns(flow));
+    match.attribution = ask_owner(pipeline, flow, flow.last_packet_ns);
     if (note != nullptr) {
       notes_.keep(*note, match.attribution);
     }

@@ -74,6 +74,10 @@ public:
 private:
   [[nodiscard]] Attribution ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
                                       std::int64_t began_ns);
+  /// Of the flow's own socket; where the guest has none, as it only carries the flow in a tunnel or
+  /// the tunnel's end has it, of the flow that it came in.
+  [[nodiscard]] Attribution ask_owner(const guest::PacketPipeline &pipeline,
+                                      const guest::Flow &flow, std::int64_t packet_ns);
   /// Asks for its owner, unless that is known; false: `at_once`, that cannot be told.
   bool answer_opening(const guest::DecodedPacket &packet, bool at_once);
   /// The note of what was answered at its opening, if that is known; else a new one.

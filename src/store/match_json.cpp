@@ -59,6 +59,26 @@ Json blind_list(std::uint8_t bits) {
   return list;
 }
 
+/// What the flow came in, and the flow that the wire shows.
+Json tunnel(const FlowSeen &flow) {
+  Json kinds = Json::array();
+  for (const TunnelKind kind : flow.tunnels) {
+    kinds.push_back(to_string(kind));
+  }
+  Json out{{"kinds", std::move(kinds)}, {"depth", flow.tunnels.size()}};
+  if (flow.carrier) {
+    const bool from_guest = flow.initiator == FlowDirection::ToRemote;
+    const auto &source = from_guest ? flow.carrier->local : flow.carrier->remote;
+    const auto &destination = from_guest ? flow.carrier->remote : flow.carrier->local;
+    out["src_ip"] = source.address.to_string();
+    out["src_port"] = source.port;
+    out["dest_ip"] = destination.address.to_string();
+    out["dest_port"] = destination.port;
+    out["proto"] = eve_protocol(flow.carrier->protocol);
+  }
+  return out;
+}
+
 } // namespace
 
 void add_flow(Json &event, const FlowSeen &flow, std::string_view event_type) {
@@ -73,6 +93,9 @@ void add_flow(Json &event, const FlowSeen &flow, std::string_view event_type) {
   event["event_type"] = event_type;
   if (!flow.vlans.empty()) {
     event["vlan"] = flow.vlans;
+  }
+  if (!flow.tunnels.empty()) {
+    event["tunnel"] = tunnel(flow);
   }
   event["src_ip"] = source.address.to_string();
   event["src_port"] = icmp ? Json() : Json(source.port);

@@ -57,7 +57,8 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
   } else {
     const auto old = static_cast<std::uint32_t>(-ahead);
     if (old >= packet.payload_length) {
-      return; // a retransmission
+      ++counters_.repeated;
+      return;
     }
     const auto bytes = packet.payload;
     deliver(flow, side, bytes.subspan(std::min<std::size_t>(old, bytes.size())), receiver, sink);
@@ -181,6 +182,7 @@ void StreamAssembler::hold_back(FlowSide &side, std::uint32_t sequence,
   const bool repeats_here =
       place != waiting.end() && place->sequence == sequence && distance(end_of(*place), end) >= 0;
   if (repeats_before || repeats_here) {
+    ++counters_.repeated;
     return;
   }
   if (!reserve(bytes.size() + kWaitingOverhead)) {

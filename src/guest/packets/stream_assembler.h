@@ -27,6 +27,7 @@ struct StreamCounters {
   std::uint64_t live = 0;            ///< directions that hold state now
   std::uint64_t bytes_held = 0;      ///< now
   std::uint64_t segments_waited = 0; ///< arrived before their turn
+  std::uint64_t repeated = 0;        ///< all of it was there already
   std::uint64_t gaps = 0;            ///< jumped over bytes that never came
   std::uint64_t bytes_missed = 0;    ///< in those gaps
   std::uint64_t resyncs = 0;         ///< segments far outside the window: begun anew there
@@ -46,6 +47,8 @@ public:
                ObservableSink &sink);
   /// Forgets both directions; the flow ends or starts anew.
   void release(Flow &flow);
+
+  void limit(std::uint64_t total_bytes) { config_.total_bytes = total_bytes; }
 
   [[nodiscard]] const StreamCounters &counters() const { return counters_; }
 
