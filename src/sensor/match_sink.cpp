@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/ip_address.h"
+#include "guest/protocols/doh_resolvers.h"
 #include "sensor/event_size.h"
 #include "sensor/two_turns.h"
 
@@ -30,6 +31,9 @@ std::int64_t began_ns(const guest::Flow &flow) {
   return is_tcp && !flow.syn_seen ? 0 : flow.first_packet_ns;
 }
 
+constexpr std::int64_t kNanoseconds = 1'000'000'000;
+constexpr std::size_t kMostHashesTold = 256; ///< a repeat of an older one is the detector's
+constexpr std::string_view kHexDigits = "0123456789abcdef";
 constexpr std::int64_t kSettleInterval = 10'000'000; ///< how late an answer may be noticed
 
 EndReason reason_of(guest::FlowEnd end) {
@@ -69,8 +73,7 @@ std::optional<MatchSeen> listed(const intel::IntelSet &intel, intel::IndicatorId
 
 /// Of the packet that shows what is matched, also in a capture of long ago.
 intel::Seconds seconds_of(const guest::Flow &flow) {
-  constexpr std::int64_t kSecond = 1'000'000'000;
-  return flow.last_packet_ns / kSecond;
+  return flow.last_packet_ns / kNanoseconds;
 }
 
 /// The type of indicator that an observable which is no host is looked up as, if there is one.
@@ -244,11 +247,14 @@ void MatchSink::settle(std::int64_t now_ns) {
 }
 
 void MatchSink::on_observable(guest::Flow &flow, const guest::Observable &observable) {
-  if (FlowNote *note = notes_.find(flow.user); note != nullptr &&
-                                               observable.form == guest::HostForm::Name &&
-                                               (observable.kind == ObservableKind::TlsServerName ||
-                                                observable.kind == ObservableKind::HttpHost)) {
+  const bool names_remote = observable.kind == ObservableKind::TlsServerName ||
+                            observable.kind == ObservableKind::HttpHost;
+  if (FlowNote *note = notes_.find(flow.user);
+      note != nullptr && names_remote && observable.form == guest::HostForm::Name) {
     contacts_.on_named(flow, *note, observable.text);
+    if (guest::is_doh_resolver(observable.text)) {
+      note->blind |= static_cast<std::uint8_t>(Blindness::DnsOverHttps);
+    }
   }
   if (intel_ == nullptr) {
     return;
@@ -293,6 +299,12 @@ void MatchSink::tell_beacon(const guest::Flow &flow, Listed listed) {
     return;
   }
   if (auto score = contacts_.on_ended(flow, *note, listed)) {
+    const auto now = seconds_of(flow);
+    if (intel_ != nullptr && (intel_->allowed_by(flow.tuple.remote.address, now) ||
+                              intel_->allowed_by(score->destination.raw(), now))) {
+      ++counts_.allowed;
+      return;
+    }
     MatchSeen match;
     match.basis = MatchBasis::Beacon;
     match.flow = describe(*pipeline_, flow);
@@ -303,10 +315,53 @@ void MatchSink::tell_beacon(const guest::Flow &flow, Listed listed) {
   }
 }
 
-FlowSeen MatchSink::describe(const guest::PacketPipeline &pipeline, const guest::Flow &flow) const {
+void MatchSink::on_executable_hashed(const MatchSeen &of, const FileHash &hash) {
+  if (intel_ == nullptr || hash.status != FileHash::Status::Complete) {
+    return;
+  }
+  std::string digest;
+  for (const auto octet : hash.sha256) {
+    digest += {kHexDigits[octet >> 4], kHexDigits[octet & 15]};
+  }
+  const auto now = of.flow.last_packet_ns / kNanoseconds;
+  intel_->match_fingerprint(IndicatorType::FileSha256, digest, now,
+                            [&](intel::IndicatorId indicator) {
+                              auto match = listed(*intel_, indicator);
+                              if (!match || !first_of_hash(of.flow, match->indicator.value)) {
+                                return;
+                              }
+                              match->indicator.observed = ObservableKind::ExecutableHash;
+                              match->indicator.observed_value = GuestText(digest);
+                              match->flow = of.flow;
+                              match->attribution = of.attribution;
+                              match->beacon = of.beacon;
+                              match->match_latency_ns = since_ns(now_ns(), of.flow.last_packet_ns);
+                              ++counts_.matches;
+                              outlet_.publish(std::move(*match));
+                            });
+}
+
+/// A flow that several indicators match has its process's executable hashed for each of them.
+bool MatchSink::first_of_hash(const FlowSeen &flow, const GuestText &digest) {
+  HashTold told{flow.interface, flow.flow_id, digest};
+  if (std::find(hashes_told_.begin(), hashes_told_.end(), told) != hashes_told_.end()) {
+    ++counts_.repeats;
+    return false;
+  }
+  if (hashes_told_.size() >= kMostHashesTold) {
+    hashes_told_.pop_front();
+  }
+  hashes_told_.push_back(std::move(told));
+  return true;
+}
+
+FlowSeen MatchSink::describe(const guest::PacketPipeline &pipeline, const guest::Flow &flow) {
   auto seen = pipeline.describe(flow);
   if (is_dns_over_tls(flow.tuple)) {
     seen.blind |= static_cast<std::uint8_t>(Blindness::DnsOverTls);
+  }
+  if (const FlowNote *note = notes_.find(flow.user)) {
+    seen.blind |= note->blind;
   }
   return seen;
 }

@@ -5,9 +5,12 @@
 // has let it in; until then it only knocked. One thread; owns neither guest nor outlet.
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
+#include <tuple>
 #include <utility>
 
 #include "facts/messages.h"
@@ -64,8 +67,8 @@ public:
   void settle(std::int64_t now_ns);
   /// No packets come any more: what is left of the knocks is told.
   void finish() { knocks_.end_all(); }
-  /// The hash of the executable of the process that `match` names first, which may be listed too.
-  void on_executable_hashed(const MatchSeen &match, const FileHash &hash);
+  /// The hash of the executable of the process that `of` names first, which may be listed too.
+  void on_executable_hashed(const MatchSeen &of, const FileHash &hash);
 
   void on_flow_started(guest::Flow &flow) override;
   void on_observable(guest::Flow &flow, const guest::Observable &observable) override;
@@ -90,9 +93,9 @@ private:
               Answer answer = Answer::Given);
   void publish(const guest::PacketPipeline &pipeline, const guest::Flow &flow, MatchSeen match);
   /// The flow as it stands, with what only the sink knows.
-  [[nodiscard]] FlowSeen describe(const guest::PacketPipeline &pipeline,
-                                  const guest::Flow &flow) const;
+  [[nodiscard]] FlowSeen describe(const guest::PacketPipeline &pipeline, const guest::Flow &flow);
   void tell_beacon(const guest::Flow &flow, Listed listed);
+  [[nodiscard]] bool first_of_hash(const FlowSeen &flow, const GuestText &digest);
 
   GuestView &view_;
   Outlet &outlet_;
@@ -106,6 +109,8 @@ private:
   /// Flows stay where they are until they end.
   std::map<ReportedFlows::Key, const guest::Flow *> waiting_;
   std::int64_t settled_ns_ = 0;
+  using HashTold = std::tuple<std::string /*interface*/, std::uint64_t /*flow*/, GuestText>;
+  std::deque<HashTold> hashes_told_;
   Counts counts_;
 };
 

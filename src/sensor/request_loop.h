@@ -55,7 +55,7 @@ private:
   MessageSocket control_;
   GuestView view_;
   MatchSink sink_;
-  ExecutableHashes hashes_{view_, *this};
+  ExecutableHashes hashes_{view_, *this, sink_};
   Taps taps_{sink_};
   std::shared_ptr<const intel::IntelSet> intel_;
   bool replaying_ = false;
