@@ -21,7 +21,7 @@ namespace outguard::guest {
 namespace {
 
 using Values = std::set<std::string>;
-/// By kind as the file names it: "dns-query", "http-host", "http-uri", "tls-sni".
+/// By kind as the file names it: "dns-query", "dns-a", "http-host", ...
 using ByKind = std::map<std::string, Values>;
 
 class Collector final : public PipelineSink {
@@ -33,6 +33,9 @@ public:
     switch (observable.kind) {
     case ObservableKind::DnsName:
       found["dns-query"].insert(text);
+      break;
+    case ObservableKind::DnsAnswerAddress:
+      found[text.find(':') == std::string::npos ? "dns-a" : "dns-aaaa"].insert(text);
       break;
     case ObservableKind::HttpHost:
       found["http-host"].insert(text);
@@ -130,7 +133,8 @@ TEST(Captures, SeeWhatTsharkSees) {
         << capture;
     ASSERT_EQ(counters.flows.live, 0U) << capture;
     ASSERT_EQ(counters.streams.bytes_held, 0U) << capture;
-    for (const char *kind : {"dns-query", "http-host", "http-uri", "tls-sni"}) {
+    for (const char *kind :
+         {"dns-query", "dns-a", "dns-aaaa", "http-host", "http-uri", "tls-sni"}) {
       for (const std::string &value : kinds[kind]) {
         const bool seen = sink.found[kind].contains(value);
         ++totals[kind][seen ? 0 : 1];

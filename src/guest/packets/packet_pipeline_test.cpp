@@ -236,10 +236,12 @@ TEST_F(DatagramTest, NamesOfQueriesOnceAndOfLoneAnswers) {
   const auto resolver = endpoint("192.0.2.53:53");
   feed(PacketBuilder(guest, resolver).udp().payload(dns_query("a.example")).build());
   feed(PacketBuilder(resolver, guest).udp().payload(dns_answer("a.example", "192.0.2.1")).build());
-  EXPECT_THAT(sink_.observed, ElementsAre("dns-name name a.example"));
+  EXPECT_THAT(sink_.observed,
+              ElementsAre("dns-name name a.example", "dns-answer-address address 192.0.2.1"));
   const auto other = endpoint("10.0.0.1:40001");
   feed(PacketBuilder(resolver, other).udp().payload(dns_answer("b.example", "192.0.2.1")).build());
-  EXPECT_THAT(sink_.observed, SizeIs(2));
+  EXPECT_THAT(sink_.observed, SizeIs(4));
+  EXPECT_EQ(sink_.observed[2], "dns-name name b.example");
 }
 
 TEST_F(DatagramTest, UnknownProtocolsAreLetGo) {

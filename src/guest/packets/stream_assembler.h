@@ -74,9 +74,9 @@ private:
   void release(FlowSide &side);
   void close(FlowSide &side);
   void deliver(Flow &flow, FlowSide &side, std::span<const std::uint8_t> bytes,
-               const Endpoint &receiver, ObservableSink &sink);
-  void deliver_waiting(Flow &flow, FlowSide &side, const Endpoint &receiver, ObservableSink &sink);
-  [[nodiscard]] Stream *keep(FlowSide &side, const StreamState &state,
+               const StreamEnds &ends, ObservableSink &sink);
+  void deliver_waiting(Flow &flow, FlowSide &side, const StreamEnds &ends, ObservableSink &sink);
+  [[nodiscard]] Stream *keep(FlowSide &side, StreamState &&state,
                              std::span<const std::uint8_t> unconsumed);
   void begin_anew(Stream &stream);
   [[nodiscard]] bool append(Stream &stream, std::span<const std::uint8_t> bytes);
