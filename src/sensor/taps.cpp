@@ -40,10 +40,14 @@ Taps::Tap &Taps::add(std::string interface) {
   Tap &tap = taps_.emplace_back();
   tap.interface = std::move(interface);
   tap.pipeline = std::make_unique<guest::PacketPipeline>(std::move(config), sink_);
-  for (const Tap &each : taps_) {
-    each.pipeline->share_memory(taps_.size());
-  }
+  share_memory();
   return tap;
+}
+
+void Taps::share_memory() {
+  for (const Tap &tap : taps_) {
+    tap.pipeline->share_memory(taps_.size());
+  }
 }
 
 guest::Result<void> Taps::open(Fd ring, Fd openings, const PacketRing &layout) {
@@ -147,6 +151,7 @@ ReplayDone Taps::replay(std::string name, Fd capture) {
   sink_.finish();
   done.counters = this->count();
   taps_.pop_back();
+  share_memory();
   return done;
 }
 

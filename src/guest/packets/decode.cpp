@@ -387,9 +387,6 @@ private:
 
   /// A part of a packet; `protocol` may be an extension header's.
   Drop fragment(std::uint8_t protocol, std::uint32_t offset, bool more) {
-    if (overlong_) {
-      return DropReason::BadIpHeader;
-    }
     out_.protocol = protocol;
     out_.is_fragment = true;
     out_.more_fragments = more;

@@ -227,6 +227,12 @@ TEST_F(FragmentTest, CutByTheCapture) {
   feed(parts[1], std::nullopt, 10);
   EXPECT_EQ(dropped(DropReason::FragmentBad), 1U);
   EXPECT_EQ(packets().processed, 1U);
+  auto query = dns_query("a-name-of-some-length.some-more-of-it.fragments.example");
+  query.resize(query.size() + 40);
+  const auto whole =
+      PacketBuilder(endpoint("10.0.0.1:4"), endpoint("192.0.2.53:53")).udp().payload(query).build();
+  feed(fragment_of(whole, 0, 104), std::nullopt, 10);
+  EXPECT_THAT(sink_.observed, ElementsAre(kQuestion)); // all of the name is there
 }
 
 TEST_F(FragmentTest, InAndAroundTunnels) {

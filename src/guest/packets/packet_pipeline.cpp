@@ -140,10 +140,13 @@ void PacketPipeline::take_fragment(const DecodedPacket &fragment) {
   DecodedPacket opening;
   const bool opens = fragment.fragment_offset == 0 &&
                      !decode_joined(fragment, fragment.protocol, fragment.payload, opening);
-  opening.payload = {};
-  opening.payload_length = 0;
   opening.tunnel = TunnelKind::None;
-  if (fragment.payload.size() < fragment.payload_length) { // cut by the capture
+  const bool is_cut = fragment.payload.size() < fragment.payload_length;
+  if (!is_cut || opening.protocol == kTcp) {
+    opening.payload = {};
+    opening.payload_length = 0;
+  }
+  if (is_cut) { // by the capture: what there is of a datagram is all that there will be
     if (opens) {
       process_decoded(opening, flows_.hash(opening));
     } else {
