@@ -74,7 +74,7 @@ struct ImageHeader {
   Section abouts;                  ///< About
   Section tags;                    ///< std::uint32_t, texts; an About names a run of them
   Section sources;                 ///< SourceName
-  Section lengths_v4;              ///< std::uint32_t: PrefixLengths::v4 of each /16; or none
+  Section lengths_v4;              ///< std::uint32_t: PrefixLengths::v4 of each /8 or /16
   Section url_lengths;             ///< std::uint64_t, kUrlLengthWords; bit n: a prefix of n bytes
   Section arena;                   ///< bytes of keys
   Section texts;                   ///< 16 bits of length, then the bytes; 0 is no text
@@ -84,10 +84,10 @@ struct ImageHeader {
 using FilterWord = std::uint64_t;
 inline constexpr std::size_t kFilterBitsPerKey = 12;
 
-inline constexpr std::size_t kLengthsV4 = 65536;
-/// Below so many networks the header's lengths alone say enough.
-inline constexpr std::size_t kLengthsV4From = 64;
-inline constexpr std::size_t kUrlLengthWords = 34; ///< a canonical URL is a little over 2048 bytes
+/// Of each /8 where networks are few, else of each /16. The first fits L1 beside a base's filter.
+inline constexpr std::size_t kLengthsFew = 256, kLengthsMany = 65536;
+inline constexpr std::size_t kLengthsManyFrom = 64; ///< networks
+inline constexpr std::size_t kUrlLengthWords = 34;  ///< a canonical URL is a little over 2048 bytes
 
 /// Open addressing, linear probing; `record_plus_one` 0 is free.
 struct Slot {

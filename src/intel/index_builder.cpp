@@ -258,19 +258,17 @@ std::vector<FilterWord> IndexBuilder::make_filter() const {
 }
 
 std::vector<std::uint32_t> IndexBuilder::make_lengths_v4() const {
-  std::vector<std::uint32_t> lengths;
-  if (networks_v4_ < kLengthsV4From) {
-    return lengths;
-  }
-  lengths.resize(kLengthsV4);
+  const bool many = networks_v4_ >= kLengthsManyFrom;
+  std::vector<std::uint32_t> lengths(many ? kLengthsMany : kLengthsFew);
+  const unsigned bits = many ? 16 : 8; // of the address that choose the element
   for (const auto &[record, next, head, hash] : entries_) {
     if (!head || record.kind != kind_of(Role::Indicator, IndicatorType::Network) ||
         record.key_bytes != 4) {
       continue;
     }
-    const std::size_t first = __builtin_bswap32(record.key) >> 16;
-    const std::size_t covered = record.prefix < 16 ? std::size_t{1} << (16 - record.prefix) : 1;
-    for (auto at = first; at < std::min(first + covered, kLengthsV4); ++at) {
+    const std::size_t first = __builtin_bswap32(record.key) >> (32 - bits);
+    const std::size_t covered = record.prefix < bits ? std::size_t{1} << (bits - record.prefix) : 1;
+    for (auto at = first; at < std::min(first + covered, lengths.size()); ++at) {
       lengths[at] |= std::uint32_t{1} << record.prefix;
     }
   }

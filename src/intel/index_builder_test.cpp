@@ -344,7 +344,7 @@ TEST(IndexBuilder, FingerprintsAndHashesKeepTheirTypesApart) {
 /// All networks against the plain question whether they contain the address.
 TEST(IndexBuilder, NetworksAgreeWithArithmetic) {
   std::mt19937 random(3); // NOLINT(cert-msc51-cpp): the same test each time
-  for (const std::size_t count : {std::size_t{10}, kLengthsV4From - 1, std::size_t{300}}) {
+  for (const std::size_t count : {std::size_t{10}, kLengthsManyFrom - 1, std::size_t{300}}) {
     Index index;
     std::vector<IpNetwork> listed;
     while (listed.size() < count) {

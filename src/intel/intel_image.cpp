@@ -37,13 +37,13 @@ const char *bad_section(const ImageHeader &header) {
   if (!inside(header.sources, sizeof(SourceName)) || header.sources.count > kMaxSources) {
     return "sources";
   }
-  const auto whole_or_none = [](const Section &section, std::size_t whole) {
-    return section.count == 0 || section.count == whole;
+  const auto either = [](const Section &section, std::size_t one, std::size_t other) {
+    return section.count == one || section.count == other;
   };
   if (!inside(header.lengths_v4, sizeof(std::uint32_t)) ||
-      !whole_or_none(header.lengths_v4, kLengthsV4) ||
+      !either(header.lengths_v4, kLengthsFew, kLengthsMany) ||
       !inside(header.url_lengths, sizeof(std::uint64_t)) ||
-      !whole_or_none(header.url_lengths, kUrlLengthWords)) {
+      !either(header.url_lengths, 0, kUrlLengthWords)) {
     return "lengths";
   }
   return inside(header.arena, 1) && inside(header.texts, 1) ? nullptr : "texts";
@@ -155,10 +155,11 @@ std::array<std::uint64_t, 2> IntelImage::lengths_around(Role role, const IpAddre
   if (address.family == IpFamily::V6) {
     return all.v6;
   }
-  if (role != Role::Indicator || header_.lengths_v4.count == 0) {
+  if (role != Role::Indicator) {
     return {all.v4 & UINT32_MAX, 0};
   }
-  const auto at = static_cast<std::size_t>(address.bytes[0] << 8 | address.bytes[1]);
+  const auto front = static_cast<std::size_t>(address.bytes[0] << 8 | address.bytes[1]);
+  const auto at = header_.lengths_v4.count == kLengthsMany ? front : front >> 8;
   return {element_unchecked<std::uint32_t>(header_.lengths_v4, at), 0};
 }
 

@@ -66,20 +66,6 @@ public:
   void match_value(std::string_view value, Seconds now,
                    const std::function<void(IndicatorId)> &yield) const;
 
-  // At any time.
-  template <class Yield> void match_address(const IpAddress &address, Yield &&yield) const {
-    match_address(address, kAnyTime, yield);
-  }
-  template <class Yield> void match_endpoint(const Endpoint &endpoint, Yield &&yield) const {
-    match_endpoint(endpoint, kAnyTime, yield);
-  }
-  template <class Yield> void match_domain(std::string_view name, Yield &&yield) const {
-    match_domain(name, kAnyTime, yield);
-  }
-  template <class Yield> void match_url(std::string_view url, Yield &&yield) const {
-    match_url(url, kAnyTime, yield);
-  }
-
   /// The entry that covers the address, or the name or one of its parents, if any does.
   [[nodiscard]] std::optional<AllowEntry> allowed_by(const IpAddress &address, Seconds now) const;
   [[nodiscard]] std::optional<AllowEntry> allowed_by(std::string_view name, Seconds now) const;

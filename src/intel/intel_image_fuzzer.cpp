@@ -27,7 +27,6 @@ void look_up(const IntelSet &set) {
   const auto read = [&](IndicatorId id) {
     (void)set.hit(id);
     (void)set.sources(id);
-    (void)set.identity(id);
   };
   for (const auto now : {kNow, kAnyTime}) {
     for (const auto *name : {"www.evil.com", "evil.com", "b.com", "a.b.com", "good.com"}) {
@@ -88,7 +87,7 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   }
   IntelCompiler many(kSeed);
   std::string networks;
-  for (std::size_t i = 0; i < kLengthsV4From; ++i) {
+  for (std::size_t i = 0; i < kLengthsManyFrom; ++i) {
     networks += "45." + std::to_string(i) + ".0.0/16\n";
   }
   (void)many.add_feed("networks", as_bytes(networks));

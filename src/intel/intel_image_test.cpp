@@ -267,7 +267,7 @@ TEST_F(DamagedImage, TheReasonIsNamed) {
   EXPECT_NE(section([](auto &header) { header.texts.count += 1; }), "");
   EXPECT_NE(section([](auto &header) { header.abouts.count = 1U << 30; }), "");
   EXPECT_NE(section([](auto &header) { header.lengths_v4.count = 1; }), "");
-  EXPECT_NE(section([](auto &header) { header.lengths_v4.count = kLengthsV4; }), "");
+  EXPECT_NE(section([](auto &header) { header.lengths_v4.count = kLengthsMany; }), "");
   EXPECT_NE(section([](auto &header) { header.url_lengths.count = kUrlLengthWords + 1; }), "");
 }
 

@@ -40,13 +40,6 @@ std::vector<GuestText> IntelSet::sources(IndicatorId id) const {
   return at.image == nullptr ? std::vector<GuestText>() : at.image->sources(at.id);
 }
 
-std::uint64_t IntelSet::identity(IndicatorId id) const {
-  static const KeyHash kHash(random_seed());
-  const auto at = place(id);
-  const auto key = at.image == nullptr ? std::nullopt : at.image->key(at.id);
-  return key ? kHash.of(kind_of(Role::Indicator, key->type), key->prefix, key->bytes) : 0;
-}
-
 ValueExplained IntelSet::explain(std::string_view value, Seconds now) const {
   ValueExplained explained;
   explained.allowed_by = allowed_by_value(value, now);

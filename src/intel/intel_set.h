@@ -59,9 +59,6 @@ public:
 
   [[nodiscard]] std::optional<IndicatorHit> hit(IndicatorId id) const;
   [[nodiscard]] std::vector<GuestText> sources(IndicatorId id) const;
-  /// The same number for the same indicator in every set, while this process lives.
-  [[nodiscard]] std::uint64_t identity(IndicatorId id) const;
-
   /// Which indicators mean the value and whether they match now; who keeps them from it.
   [[nodiscard]] ValueExplained explain(std::string_view value, Seconds now) const;
 
