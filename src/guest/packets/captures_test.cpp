@@ -50,6 +50,9 @@ public:
     case ObservableKind::TlsServerName:
       found["tls-sni"].insert(text);
       break;
+    case ObservableKind::TlsJa3:
+      found["ja3"].insert(text);
+      break;
     default:
       break;
     }
@@ -134,7 +137,7 @@ TEST(Captures, SeeWhatTsharkSees) {
     ASSERT_EQ(counters.flows.live, 0U) << capture;
     ASSERT_EQ(counters.streams.bytes_held, 0U) << capture;
     for (const char *kind :
-         {"dns-query", "dns-a", "dns-aaaa", "http-host", "http-uri", "tls-sni"}) {
+         {"dns-query", "dns-a", "dns-aaaa", "http-host", "http-uri", "tls-sni", "ja3"}) {
       for (const std::string &value : kinds[kind]) {
         const bool seen = sink.found[kind].contains(value);
         ++totals[kind][seen ? 0 : 1];

@@ -13,6 +13,8 @@ constexpr std::uint8_t kTcp = static_cast<std::uint8_t>(IpProtocol::Tcp);
 constexpr std::uint8_t kUdp = static_cast<std::uint8_t>(IpProtocol::Udp);
 /// Datagrams of an unknown protocol, a direction, before nobody looks any more.
 constexpr std::uint64_t kDatagramLooks = 8;
+/// Likewise of QUIC: a hello goes on over several, and some come again.
+constexpr std::uint64_t kQuicLooks = 32;
 /// Packets decoded ahead, so that the table's cache lines are on their way when they are needed.
 constexpr std::size_t kAhead = 8;
 
@@ -178,7 +180,19 @@ void PacketPipeline::datagram(Flow &flow, FlowDirection direction, const Decoded
   if (side.inspected || packet.payload.empty()) {
     return;
   }
-  const FlowSide &other = flow.sides[1 - static_cast<std::size_t>(direction)];
+  FlowSide &other = flow.sides[1 - static_cast<std::size_t>(direction)];
+  const QuicDatagram quic{packet.payload, flow.id, direction == flow.initiator,
+                          packet.destination.port};
+  if (const QuicLook look = inspector_.quic(quic, sink); look != QuicLook::NotQuic) {
+    flow.app_protocol = AppProtocol::Quic;
+    side.inspected = look == QuicLook::Done || side.packets >= kQuicLooks;
+    other.inspected = other.inspected || look == QuicLook::Done;
+    return;
+  }
+  if (flow.app_protocol == AppProtocol::Quic) {
+    side.inspected = side.packets >= kQuicLooks; // encrypted
+    return;
+  }
   const AppProtocol found = inspector_.datagram(packet.payload, packet.source.port,
                                                 packet.destination.port, other.packets == 0, sink);
   if (found != AppProtocol::None) {

@@ -21,5 +21,17 @@ TEST(Digest, AsTheirStandardsSay) { // RFC 1321, A.5; RFC 3174, 7.3; FIPS 180-2,
             "=ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST(Digest, InPiecesAgainAndAgain) {
+  RunningDigest sha1(DigestKind::Sha1);
+  for (int round = 0; round < 3; ++round) {
+    sha1.add(bytes_of("a"));
+    sha1.add({});
+    sha1.add(bytes_of("bc"));
+    std::string out = "=";
+    EXPECT_TRUE(sha1.finish(out));
+    EXPECT_EQ(out, "=a9993e364706816aba3e25717850c26c9cd0d89d");
+  }
+}
+
 } // namespace
 } // namespace outguard::guest

@@ -29,15 +29,15 @@ constexpr std::uint16_t kNetbiosNames = 137;
 /// Below what a stream may hold (StreamConfig).
 constexpr std::size_t kDnsWanted = 12 * 1024;
 
-Look look_at_tls_record(std::span<const std::uint8_t> bytes, std::string &scratch,
-                        ObservableSink &sink) {
-  const TlsResult result = look_at_tls(bytes, scratch, sink);
+Look look_at_tls_record(TlsState &state, std::span<const std::uint8_t> bytes,
+                        const Endpoint &receiver, TlsScratch &scratch, ObservableSink &sink) {
+  const TlsResult result = look_at_tls(state, bytes, receiver.port, scratch, sink);
   switch (result.look) {
   case TlsLook::NotTls:
     return {};
   case TlsLook::NeedMore:
     return {Look::Outcome::NeedMore};
-  case TlsLook::PassOver:
+  case TlsLook::Consumed:
     return {Look::Outcome::Consumed, result.length};
   case TlsLook::Done:
     return {Look::Outcome::Done};
@@ -223,7 +223,7 @@ Inspector::Recognized Inspector::recognize(StreamState &state, std::span<const s
   if (is_mine(found.look)) {
     return found;
   }
-  found = {look_at_tls_record(bytes, scratch_, sink), AppProtocol::Tls};
+  found = {look_at_tls_record(state.tls, bytes, ends.receiver, tls_, sink), AppProtocol::Tls};
   if (is_mine(found.look)) {
     return found;
   }

@@ -12,9 +12,11 @@
 #include "guest/protocols/http2.h"
 #include "guest/protocols/look.h"
 #include "guest/protocols/observable.h"
+#include "guest/protocols/quic.h"
 #include "guest/protocols/smtp.h"
 #include "guest/protocols/socks.h"
 #include "guest/protocols/stream_ends.h"
+#include "guest/protocols/tls.h"
 
 namespace outguard::guest {
 
@@ -26,6 +28,7 @@ struct StreamState {
   MailText mail = MailText::None;
   SocksPhase socks = SocksPhase::None;
   HttpHeadState http;
+  TlsState tls;
   std::unique_ptr<Http2Connection> http2;
 
   /// Bytes were lost: what comes next need not be the start of a message.
@@ -49,6 +52,11 @@ public:
   AppProtocol datagram(std::span<const std::uint8_t> bytes, std::uint16_t source_port,
                        std::uint16_t destination_port, bool answers_wanted, ObservableSink &sink);
 
+  /// One datagram that may be QUIC's; see quic.h.
+  [[nodiscard]] QuicLook quic(const QuicDatagram &datagram, ObservableSink &sink) {
+    return quic_.look(datagram, tls_.hello, sink);
+  }
+
   /// HTTP/2 connections that were not read: too many at once.
   [[nodiscard]] std::uint64_t http2_refused() const { return http2_.refused; }
 
@@ -66,6 +74,8 @@ private:
   [[nodiscard]] Look look_at_http2(StreamState &state, std::span<const std::uint8_t> bytes);
 
   std::string scratch_;
+  TlsScratch tls_;
+  QuicInspector quic_;
   Http2Shared http2_;
 };
 
