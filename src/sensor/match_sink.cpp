@@ -237,12 +237,13 @@ void MatchSink::settle(std::int64_t now_ns) {
   knocks_.expire(now_ns);
   for (auto next = waiting_.begin(); next != waiting_.end();) {
     const auto [key, flow] = *next;
-    if (!was_answered(*flow)) {
+    const bool answered = was_answered(*flow);
+    if (!answered && flow->tcp_state != guest::TcpState::Closed) {
       ++next;
       continue;
     }
     next = waiting_.erase(next);
-    match_remote(*key.first, *flow, Answer::Given);
+    match_remote(*key.first, *flow, answered ? Answer::Given : Answer::None);
   }
 }
 
@@ -278,7 +279,7 @@ void MatchSink::on_observable(guest::Flow &flow, const guest::Observable &observ
 
 void MatchSink::on_flow_ended(const guest::Flow &flow, guest::FlowEnd reason) {
   const ReportedFlows::Key key{pipeline_, flow.id};
-  if (waiting_.erase(key) != 0 && intel_ != nullptr) {
+  if (waiting_.erase(key) != 0) {
     match_remote(*pipeline_, flow, was_answered(flow) ? Answer::Given : Answer::None);
   }
   MatchedFlowEnded ended;

@@ -165,7 +165,20 @@ TEST_F(MatchSinkTest, AScanIsOneFindingWithCounts) {
   EXPECT_TRUE(ended.knocks->ports_cut);
   EXPECT_EQ(ended.matches[0].count, kPorts);
   EXPECT_EQ(sink_.counts().knocks, kPorts);
-  EXPECT_GT(sink_.counts().knocks_early, 0U);
+  EXPECT_EQ(sink_.counts().knocks_early, 0U) << "a reset ends the wait";
+}
+
+TEST_F(MatchSinkTest, AFirewalledScanWaitsInBoundedSpace) {
+  constexpr std::uint16_t kPorts = MatchSink::kMostWaiting + 100;
+  auto local = kGuest;
+  for (local.port = 1; local.port <= kPorts; ++local.port) {
+    feed(PacketBuilder(kListed, local).tcp(guest::tcp_flag::kSyn, 1000).build());
+  }
+  EXPECT_EQ(sink_.counts().knocks_early, 100U);
+  end();
+  EXPECT_EQ(outlet_.matches.size(), 1U);
+  ASSERT_EQ(outlet_.ended.size(), 1U);
+  EXPECT_EQ(outlet_.ended[0].knocks->flows, kPorts);
 }
 
 TEST_F(MatchSinkTest, WhomTheGuestLetsInIsNoKnock) {
