@@ -63,6 +63,20 @@ Finding beacon_finding() {
   return made;
 }
 
+TEST(EveFlow, TellsWhatItCameIn) {
+  auto made = ended();
+  made.flow.tunnels = {TunnelKind::Vxlan, TunnelKind::Gre};
+  auto line = Json::parse(eve_flow(made, kVm));
+  EXPECT_EQ(line["tunnel"], Json::parse(R"({"kinds": ["vxlan", "gre"], "depth": 2})"));
+  made.flow.carrier = {17, Endpoint::parse("192.0.2.1:999").value(),
+                       Endpoint::parse("192.0.2.2:4789").value()};
+  line = Json::parse(eve_flow(made, kVm));
+  EXPECT_EQ(line["tunnel"], Json::parse(R"({"kinds": ["vxlan", "gre"], "depth": 2, "proto": "UDP",
+    "src_ip": "192.0.2.1", "src_port": 999, "dest_ip": "192.0.2.2", "dest_port": 4789})"));
+  made.flow.tunnels.clear();
+  EXPECT_FALSE(Json::parse(eve_flow(made, kVm)).contains("tunnel"));
+}
+
 TEST(EveFlow, TellsTheCountsAndIsNoAlert) {
   const auto expected = Json::parse(R"({
     "timestamp": "2025-08-21T18:02:00.017359+0000", "flow_id": 77, "in_iface": "tap0",
