@@ -44,97 +44,116 @@ std::uint64_t BeaconTable::key(std::string_view process, std::string_view name) 
   return not_zero(hash.finish());
 }
 
-const BeaconTable::Entry *BeaconTable::find(std::uint64_t key) const {
-  if (entries_.empty()) {
-    return nullptr;
+std::optional<std::size_t> BeaconTable::find(std::uint64_t key) const {
+  if (tags_.empty()) {
+    return std::nullopt;
   }
-  const auto set = std::span(entries_).subspan(key % kSets * kWays, kWays);
-  const auto found =
-      std::find_if(set.begin(), set.end(), [&](const Entry &entry) { return entry.key == key; });
-  return found == set.end() ? nullptr : &*found;
+  const std::size_t start = key % kSets * kWays;
+  for (std::size_t index = start; index < start + kWays; ++index) {
+    if (tags_[index].key == key) {
+      return index;
+    }
+  }
+  return std::nullopt;
 }
 
-BeaconTable::Entry &BeaconTable::find_or_make(std::uint64_t key) {
+std::size_t BeaconTable::find_or_make(std::uint64_t key) {
+  if (const auto known = find(key)) {
+    return *known;
+  }
+  tags_.resize(kSets * kWays);
   entries_.resize(kSets * kWays);
-  const auto set = std::span(entries_).subspan(key % kSets * kWays, kWays);
   // A scan of many destinations pushes out itself, not what came back again and again.
-  const auto rank = [key](const Entry &entry) {
-    const int worth = entry.key == key ? -1 : entry.key == 0 ? 0 : entry.count < 3 ? 1 : 2;
-    return std::pair(worth, entry.seen_ns);
+  const auto rank = [](const Tag &tag) {
+    const int worth = tag.key == 0 ? 0 : tag.count < 3 ? 1 : 2;
+    return std::pair(worth, tag.seen_ns);
   };
-  Entry &entry = *std::min_element(
-      set.begin(), set.end(), [&](const Entry &a, const Entry &b) { return rank(a) < rank(b); });
-  if (entry.key != key) {
-    counts_.evicted += entry.key != 0 ? 1U : 0U;
-    entry = {};
-    entry.key = key;
-  }
-  return entry;
+  const auto set = std::span(tags_).subspan(key % kSets * kWays, kWays);
+  Tag &tag = *std::min_element(set.begin(), set.end(),
+                               [&](const Tag &a, const Tag &b) { return rank(a) < rank(b); });
+  const auto index = static_cast<std::size_t>(&tag - tags_.data());
+  counts_.evicted += tag.key != 0 ? 1U : 0U;
+  tag = {};
+  tag.key = key;
+  entries_[index] = {};
+  return index;
 }
 
-void BeaconTable::add(std::uint64_t key, const Contact &contact) {
+bool BeaconTable::add(std::uint64_t key, const Contact &contact) {
   if (contact.start_ns < 0 || contact.start_ns > kMostTime) {
-    return; // a capture may say anything
+    return false; // a capture may say anything
   }
   ++counts_.contacts;
-  Entry &entry = find_or_make(key);
+  const auto index = find_or_make(key);
+  Tag &tag = tags_[index];
+  Entry &entry = entries_[index];
   entry.first_ns = entry.total == 0 ? contact.start_ns : std::min(entry.first_ns, contact.start_ns);
-  entry.seen_ns = std::max(entry.seen_ns, contact.start_ns);
+  tag.seen_ns = std::max(tag.seen_ns, contact.start_ns);
   const auto begin = entry.contacts.begin();
-  const auto end = begin + static_cast<std::ptrdiff_t>(entry.count);
-  auto place =
+  const auto end = begin + tag.count;
+  const auto place =
       std::upper_bound(begin, end, contact.start_ns, [](std::int64_t start, const Contact &other) {
         return start < other.start_ns;
       });
   if (place != begin && contact.start_ns - (place - 1)->start_ns < kSameContact) {
     (place - 1)->bytes += contact.bytes;
-    return;
+    return false;
   }
   if (place != end && place->start_ns - contact.start_ns < kSameContact) {
     place->start_ns = contact.start_ns;
     place->bytes += contact.bytes;
-    return;
+    return false;
   }
   ++entry.total;
-  if (entry.count < entry.contacts.size()) {
+  if (tag.count < entry.contacts.size()) {
     std::move_backward(place, end, end + 1);
     *place = contact;
-    ++entry.count;
+    ++tag.count;
   } else if (place != begin) { // the oldest gives way
     std::move(begin + 1, place, begin);
     *(place - 1) = contact;
   }
+  return true;
 }
 
 void BeaconTable::name(std::uint64_t key, std::string_view name, std::int64_t now_ns) {
-  Entry &entry = find_or_make(key);
-  entry.seen_ns = std::max(entry.seen_ns, now_ns);
-  if (entry.name.empty()) {
-    entry.name = name;
+  const auto index = find_or_make(key);
+  tags_[index].seen_ns = std::max(tags_[index].seen_ns, now_ns);
+  if (entries_[index].name.empty()) {
+    entries_[index].name = name;
   }
 }
 
-std::optional<BeaconScore> BeaconTable::score(std::uint64_t key) const {
-  const Entry *entry = find(key);
-  if (entry == nullptr || entry->count <= kLeastIntervals) {
-    return std::nullopt;
-  }
-  auto result = score_contacts(std::span(entry->contacts).first(entry->count));
-  result.contacts = entry->total;
-  result.first_ns = entry->first_ns;
-  result.last_ns = entry->contacts[entry->count - 1].start_ns;
-  result.destination = GuestText(entry->name);
+BeaconScore BeaconTable::score_of(std::size_t index) const {
+  const Entry &entry = entries_[index];
+  const auto contacts = std::span(entry.contacts).first(tags_[index].count);
+  auto result = score_contacts(contacts);
+  result.contacts = entry.total;
+  result.first_ns = entry.first_ns;
+  result.last_ns = contacts.empty() ? 0 : contacts.back().start_ns;
+  result.destination = GuestText(entry.name);
   return result;
 }
 
-std::optional<BeaconScore> BeaconTable::take_finding(std::uint64_t key, std::int64_t now_ns) {
-  auto result = score(key);
-  if (!result || result->score < kFindingScore || result->intervals < kFindingIntervals ||
-      result->clock_aligned) {
+std::optional<BeaconScore> BeaconTable::score(std::uint64_t key) const {
+  const auto index = find(key);
+  if (!index || tags_[*index].count <= kLeastIntervals) {
     return std::nullopt;
   }
-  Entry &entry = find_or_make(key);
+  return score_of(*index);
+}
+
+std::optional<BeaconScore> BeaconTable::take_finding(std::uint64_t key, std::int64_t now_ns) {
+  const auto index = find(key);
+  if (!index || tags_[*index].count <= kFindingIntervals) {
+    return std::nullopt;
+  }
+  Entry &entry = entries_[*index];
   if (entry.told_ns != 0 && now_ns - entry.told_ns < kCoolDown) {
+    return std::nullopt;
+  }
+  auto result = score_of(*index);
+  if (result.score < kFindingScore || result.clock_aligned) {
     return std::nullopt;
   }
   entry.told_ns = std::max<std::int64_t>(now_ns, 1);

@@ -41,8 +41,8 @@ public:
                                   const Endpoint &remote) const;
   [[nodiscard]] std::uint64_t key(std::string_view process, std::string_view name) const;
 
-  /// In any order: flows are counted when they end.
-  void add(std::uint64_t key, const Contact &contact);
+  /// In any order: flows are counted when they end. False: part of a contact that was counted.
+  bool add(std::uint64_t key, const Contact &contact);
   /// The name of a destination that is told by name; kept with its contacts.
   void name(std::uint64_t key, std::string_view name, std::int64_t now_ns);
   /// nullopt: not known, or too few contacts to tell anything.
@@ -53,22 +53,27 @@ public:
   [[nodiscard]] const Counts &counts() const { return counts_; }
 
 private:
+  /// What is looked at to find or make room, of all destinations in a few cache lines.
+  struct Tag {
+    std::uint64_t key = 0;    ///< 0: free
+    std::int64_t seen_ns = 0; ///< latest start or naming
+    std::uint32_t count = 0;  ///< of the contacts kept
+  };
   struct Entry {
-    std::uint64_t key = 0; ///< 0: free
     std::uint64_t total = 0;
     std::int64_t first_ns = 0;
-    std::int64_t seen_ns = 0;                           ///< latest start or naming
     std::int64_t told_ns = 0;                           ///< 0: never
     std::array<Contact, kMostIntervals + 1> contacts{}; ///< by start
-    std::size_t count = 0;
     std::string name;
   };
 
-  [[nodiscard]] const Entry *find(std::uint64_t key) const;
-  [[nodiscard]] Entry &find_or_make(std::uint64_t key);
+  [[nodiscard]] std::optional<std::size_t> find(std::uint64_t key) const;
+  [[nodiscard]] std::size_t find_or_make(std::uint64_t key);
+  [[nodiscard]] BeaconScore score_of(std::size_t index) const;
 
   guest::HashSeed seed_;
-  std::vector<Entry> entries_;
+  std::vector<Tag> tags_;      ///< by set
+  std::vector<Entry> entries_; ///< likewise
   Counts counts_;
 };
 

@@ -57,11 +57,11 @@ std::optional<BeaconScore> ContactWatch::on_ended(const guest::Flow &flow, const
   }
   const Contact contact{flow.first_packet_ns, flow.sides[0].bytes + flow.sides[1].bytes};
   const auto address = table_.key(process_of(note), flow.tuple.protocol, flow.tuple.remote);
-  table_.add(address, contact);
+  bool is_new = table_.add(address, contact);
   if (note.named != 0) {
-    table_.add(note.named, contact);
+    is_new = table_.add(note.named, contact);
   }
-  if (listed == Listed::No && is_expected(flow)) {
+  if (!is_new || (listed == Listed::No && is_expected(flow))) {
     return std::nullopt;
   }
   return table_.take_finding(note.named != 0 ? note.named : address, flow.first_packet_ns);

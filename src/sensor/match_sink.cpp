@@ -282,13 +282,14 @@ void MatchSink::on_flow_ended(const guest::Flow &flow, guest::FlowEnd reason) {
   if (waiting_.erase(key) != 0) {
     match_remote(*pipeline_, flow, was_answered(flow) ? Answer::Given : Answer::None);
   }
-  MatchedFlowEnded ended;
-  ended.matches = reported_.close(key);
-  tell_beacon(flow, ended.matches.empty() ? Listed::No : Listed::Yes);
-  if (!ended.matches.empty()) {
+  auto matches = reported_.close(key);
+  tell_beacon(flow, matches.empty() ? Listed::No : Listed::Yes);
+  if (!matches.empty()) {
+    MatchedFlowEnded ended;
     ended.flow = describe(*pipeline_, flow);
     ended.reason = reason_of(reason);
     ended.closed = flow.tcp_state == guest::TcpState::Closed;
+    ended.matches = std::move(matches);
     outlet_.publish(std::move(ended));
   }
   notes_.close(flow.user);
