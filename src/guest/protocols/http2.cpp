@@ -40,9 +40,11 @@ std::optional<Frame> read_frame(ByteCursor &cursor) {
   return frame;
 }
 
+enum class FrameEnd : std::uint8_t { Here, CutOff };
+
 /// The part of a HEADERS frame that is header block; nullopt when its lengths contradict.
 std::optional<std::span<const std::uint8_t>> without_padding(std::span<const std::uint8_t> payload,
-                                                             std::uint8_t flags) {
+                                                             std::uint8_t flags, FrameEnd end) {
   ByteCursor cursor(payload);
   std::size_t padding = 0;
   if ((flags & kPadded) != 0) {
@@ -50,7 +52,7 @@ std::optional<std::span<const std::uint8_t>> without_padding(std::span<const std
     if (!length) {
       return std::nullopt;
     }
-    padding = *length;
+    padding = end == FrameEnd::Here ? *length : 0;
   }
   if ((flags & kPriority) != 0 && !cursor.skip(kPriorityBytes)) {
     return std::nullopt;
@@ -102,19 +104,28 @@ Look Http2Connection::look(std::span<const std::uint8_t> bytes, std::string &scr
   }
   shared_.block.clear();
   for (Frame frame = *first;;) {
-    if (cursor.position() + frame.length > kMostBlock) {
-      return kDone;
-    }
-    const auto payload = cursor.take(frame.length);
-    if (!payload) {
+    const std::size_t end = cursor.position() + frame.length;
+    const std::size_t wanted = std::min(end, kMostBlock);
+    if (bytes.size() < wanted) {
       return kNeedMore;
     }
-    const bool opens = frame.type == kHeaders;
-    const auto part = opens ? without_padding(*payload, frame.flags) : std::optional(*payload);
+    const bool cut = end > kMostBlock;
+    const auto payload = cursor.take(wanted - std::min(wanted, cursor.position()));
+    if (!payload) {
+      return kDone;
+    }
+    const auto part =
+        frame.type == kContinuation
+            ? std::optional(*payload)
+            : without_padding(*payload, frame.flags, cut ? FrameEnd::CutOff : FrameEnd::Here);
     if (!part) {
       return kDone;
     }
     shared_.block.insert(shared_.block.end(), part->begin(), part->end());
+    if (cut) { // the request's own fields come first (RFC 9113, 8.3); the table is lost
+      static_cast<void>(read_block(shared_.block, scratch, sink));
+      return kDone;
+    }
     if ((frame.flags & kEndHeaders) != 0) {
       break;
     }
@@ -150,13 +161,10 @@ bool Http2Connection::read_block(std::span<const std::uint8_t> block, std::strin
       }
     }
   }
-  if (reader.failed()) {
-    return false;
-  }
   if (!shared_.method.empty()) { // trailers have none
     observe_request(scratch, sink);
   }
-  return true;
+  return !reader.failed();
 }
 
 void Http2Connection::observe_request(std::string &scratch, ObservableSink &sink) {

@@ -75,6 +75,22 @@ TEST_F(Http2Test, WhatIsBrokenEndsIt) {
   }
 }
 
+TEST_F(Http2Test, OfABlockTooLargeTheStartIsRead) {
+  const Bytes start = hpack_first_request() + Bytes{0x40, 1, 'x', 0x7f, 0x81, 0x7f};
+  const Bytes filler(16300, 'y');
+  const auto one = http2_frame(kHeaders, 0x24, Bytes(5, 0) + start + filler);
+  const auto two =
+      http2_frame(kHeaders, 0, start) + http2_frame(kContinuation, kEndHeaders, filler);
+  for (const auto &frames : {one, two}) {
+    for (const std::size_t cut : {0U, 9U, 20U, 40U, 5000U, 12287U, 12288U, 12289U}) {
+      ASSERT_THAT(seen(frames, cut), ElementsAre("http-host name www.example.com",
+                                                 "http-url name http://www.example.com/"))
+          << cut;
+      EXPECT_EQ(last_.outcome, Look::Outcome::Done);
+    }
+  }
+}
+
 TEST_F(Http2Test, ConnectionsAreBounded) {
   std::vector<std::unique_ptr<Http2Connection>> open;
   for (std::uint32_t i = 0; i < Http2Shared::kMostConnections; ++i) {
