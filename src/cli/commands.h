@@ -38,6 +38,7 @@ Exit who(const Common &common, const std::string &target, const std::string &pro
 struct IntelOptions {
   std::vector<std::string> paths;
   bool allow_reserved = false;
+  std::string format; ///< of all of them; empty: detected
 };
 Exit intel_check(const Common &common, const IntelOptions &options);
 Exit intel_compile(const Common &common, const IntelOptions &options, const std::string &output);

@@ -26,7 +26,7 @@ constexpr std::chrono::hours kReplayWait{24};
 Result<launch::CompiledIntel> compile(const IntelOptions &options) {
   std::vector<launch::FeedChoice> choices;
   for (const auto &path : options.paths) {
-    choices.push_back({path, options.allow_reserved});
+    choices.push_back({path, options.allow_reserved, options.format});
   }
   return launch::compile_intel(choices);
 }
@@ -40,12 +40,18 @@ bool print_feeds(const Common &common, const launch::CompiledIntel &compiled) {
       print_line(store::feed_json(feed));
       continue;
     }
-    print_line(fmt::format("{}: {} accepted, {} rejected, {} comments and blanks{}",
-                           GuestText(feed.name).printable(), feed.accepted, feed.rejected,
-                           feed.comments,
-                           feed.problem.empty() ? "" : "; refused: " + feed.problem));
+    print_line(fmt::format("{} ({}): {} accepted, {} rejected, {} ignored, {} comments and "
+                           "blanks{}{}",
+                           GuestText(feed.name).printable(),
+                           feed.format.empty() ? "unknown format" : feed.format, feed.accepted,
+                           feed.rejected, feed.ignored, feed.comments,
+                           feed.problem.empty() ? "" : "; refused: " + feed.problem,
+                           feed.note.empty() ? "" : "; " + feed.note));
     for (const auto &reason : feed.reasons) {
       print_line(fmt::format("  {:>8}  {}", reason.count, reason.reason));
+    }
+    for (const auto &kind : feed.ignored_kinds) {
+      print_line(fmt::format("  {:>8}  ignored: {}", kind.count, kind.reason));
     }
     for (const auto &line : feed.lines) {
       print_line(fmt::format("  {}:{}: {}: {}", GuestText(feed.name).printable(), line.line,

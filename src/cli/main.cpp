@@ -79,7 +79,9 @@ private:
         ->required();
   }
   void add_feeds(CLI::App *command, IntelOptions &into, const std::string &name) {
-    command->add_option(name, into.paths, "lists or folders of lists")->required();
+    command->add_option(name, into.paths, "feeds or folders of feeds")->required();
+    command->add_option("--feed-format", into.format,
+                        "list, csv, stix, misp, zeek, rpz, ...; else it is detected");
     command->add_flag("--allow-reserved", into.allow_reserved,
                       "accept private and documentation addresses");
   }

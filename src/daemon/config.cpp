@@ -267,6 +267,7 @@ private:
       feed.path = path_of(node);
     } else {
       read_mapping(node, {{"path", [&](const auto &value) { feed.path = path_of(value); }},
+                          {"format", [&](const auto &value) { feed.format = read_text(value); }},
                           {"allow_reserved",
                            [&](const auto &value) { feed.allow_reserved = read_bool(value); }}});
     }

@@ -80,13 +80,14 @@ enum class FeedRole : std::uint8_t {
   Removals,  ///< for a delta: no indicators any more
 };
 
-/// Descriptor: one feed file to take into the next CompileIntel. Answered by a FeedReport.
+/// Descriptor: one feed file to take into the next CompileIntel. Answered by FeedReports.
 struct AddFeed {
   std::string name;
   bool allow_reserved = false; ///< accept private and documentation addresses (labs, own networks)
   FeedRole role = FeedRole::Indicators;
+  std::string format; ///< "stix", "csv", ...; empty: detected
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.name, self.allow_reserved, self.role);
+    wire(self.name, self.allow_reserved, self.role, self.format);
   }
 };
 
@@ -359,7 +360,7 @@ struct ReplayDone {
 using Report =
     std::variant<Failed, Done, GuestStateSeen, ProcessRows, ProcessDetailed, MapRows, SocketRows,
                  OtherSocketRows, OwnerFound, PlanMade, FateSeen, FlowLocated, LookedUp,
-                 CountersSeen, ReplayDone, FeedReport, IntelReport, SandboxSeen, MatchSeen,
+                 CountersSeen, ReplayDone, FeedReports, IntelReport, SandboxSeen, MatchSeen,
                  KernelChecked, DoubtRaised, ScanProgress, ExecutableHashed, MatchedFlowEnded>;
 
 // ---- Wire form

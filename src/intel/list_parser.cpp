@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "intel/domain_name.h"
 #include "intel/report_writer.h"
 
 namespace outguard::intel {
@@ -12,6 +13,17 @@ namespace {
 constexpr std::string_view kUtf8Mark = "\xef\xbb\xbf";
 /// A NUL this early means a binary file or UTF-16; a later one spoils only its line.
 constexpr std::size_t kBinaryProbeBytes = 4096;
+
+/// Lists of senders are told apart from broken lines.
+bool is_mail_address(std::string_view line) {
+  const auto at = line.find('@');
+  const auto start = line.find_first_not_of(" \t");
+  const auto end = line.find_last_not_of(" \t\r");
+  return at != line.npos && at > start && at < end &&
+         line.find_first_of(" \t/:@", at + 1) >= end + 1 &&
+         line.substr(0, at).find_first_of("/:") == line.npos &&
+         normalise_domain(line.substr(at + 1, end - at)).has_value();
+}
 
 } // namespace
 
@@ -34,6 +46,8 @@ FeedReport parse_list(const std::string &name, std::span<const std::uint8_t> byt
   const LineSink take = [&](Parsed<FeedIndicator> outcome) {
     if (outcome) {
       report.count(sink(*outcome, number), line, number);
+    } else if (is_mail_address(line)) {
+      report.count_ignored("e-mail address");
     } else {
       report.count(outcome.error(), line, number);
     }

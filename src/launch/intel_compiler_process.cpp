@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -22,21 +23,26 @@ FeedReport unreadable(const std::string &path, std::string problem) {
   return report;
 }
 
-Result<FeedReport> add_feed(SensorProcess &compiler, const std::string &path, bool allow_reserved) {
+Result<std::vector<FeedReport>> add_feed(SensorProcess &compiler, const std::string &path,
+                                         const FeedChoice &choice) {
   // O_NONBLOCK: a named pipe in the folder must not hold the start up.
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) {
-    return unreadable(path, fail_errno("cannot be opened").value().message);
+    return std::vector{unreadable(path, fail_errno("cannot be opened").value().message)};
   }
   const int raw = file.get();
-  auto report = compiler.call(AddFeed{path, allow_reserved}, {&raw, 1}, kFeedWait);
+  AddFeed request;
+  request.name = path;
+  request.allow_reserved = choice.allow_reserved;
+  request.format = choice.format;
+  auto report = compiler.call(request, {&raw, 1}, kFeedWait);
   if (!report) {
     return tl::unexpected(report.error());
   }
-  if (auto *feed = std::get_if<FeedReport>(&*report)) {
-    return std::move(*feed);
+  if (auto *answer = std::get_if<FeedReports>(&*report)) {
+    return std::move(answer->feeds);
   }
-  return fail(ErrorCode::InvalidInput, "the compiler did not answer with a feed report");
+  return fail(ErrorCode::InvalidInput, "the compiler did not answer with feed reports");
 }
 
 Result<Fd> compile(SensorProcess &compiler, IntelReport &totals) {
@@ -104,11 +110,11 @@ Result<CompiledIntel> compile_intel(const std::vector<FeedChoice> &choices) {
       continue;
     }
     for (const auto &file : *files) {
-      auto feed = add_feed(*compiler, file, choice.allow_reserved);
-      if (!feed) {
-        return tl::unexpected(feed.error());
+      auto feeds = add_feed(*compiler, file, choice);
+      if (!feeds) {
+        return tl::unexpected(feeds.error());
       }
-      compiled.feeds.push_back(std::move(*feed));
+      std::move(feeds->begin(), feeds->end(), std::back_inserter(compiled.feeds));
     }
   }
   auto image = compile(*compiler, compiled.totals);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "facts/messages.h"
+#include "intel/feeds/feed_reader.h"
 #include "intel/intel_compiler.h"
 
 namespace outguard::sensor {
@@ -53,6 +54,41 @@ std::string printable(const std::string &path) {
   return GuestText(path).printable();
 }
 
+std::size_t detail_bytes(const FeedReport &report) {
+  constexpr std::size_t kEach = 16; // lengths and counts
+  std::size_t bytes = 0;
+  for (const auto &line : report.lines) {
+    bytes += kEach + line.reason.size() + line.text.raw().size();
+  }
+  for (const auto *counts : {&report.reasons, &report.ignored_kinds}) {
+    for (const auto &count : *counts) {
+      bytes += kEach + count.reason.size();
+    }
+  }
+  return bytes;
+}
+
+/// One message tells of all feeds of an archive: the first have room for their details, all for
+/// their totals.
+void fit(FeedReports &reports) {
+  constexpr std::size_t kMaxNameBytes = 300;
+  std::size_t left = std::size_t{64} << 10;
+  for (auto &report : reports.feeds) {
+    report.name = printable(report.name);
+    if (report.name.size() > kMaxNameBytes && reports.feeds.size() > 1) {
+      report.name = "..." + report.name.substr(report.name.size() - kMaxNameBytes);
+    }
+    const auto bytes = detail_bytes(report);
+    if (bytes > left) {
+      report.lines.clear();
+      report.reasons.clear();
+      report.ignored_kinds.clear();
+    } else {
+      left -= bytes;
+    }
+  }
+}
+
 intel::Role role_of(FeedRole role) {
   switch (role) {
   case FeedRole::Allowlist:
@@ -73,16 +109,21 @@ public:
     }
     const auto bytes = read_whole(fds[0].get());
     if (!bytes) {
-      FeedReport report;
-      report.name = printable(request.name);
-      report.problem = errno == EFBIG ? "larger than 1 GiB" : "could not be read";
-      return report;
+      return refused(request, errno == EFBIG ? "larger than 1 GiB" : "could not be read");
     }
-    const auto reserved =
+    intel::FeedOptions options;
+    options.format = intel::format_named(request.format);
+    if (!options.format && !request.format.empty()) {
+      return refused(request, "unknown format was named");
+    }
+    options.reserved =
         request.allow_reserved ? intel::ReservedPolicy::Allow : intel::ReservedPolicy::Refuse;
-    auto report = compiler_.add_feed(request.name, *bytes, reserved, role_of(request.role));
-    report.name = printable(report.name);
-    return report;
+    FeedReports reports;
+    reports.feeds = intel::read_feed(request.name, *bytes, options, [&](const std::string &name) {
+      return compiler_.add_source(name, role_of(request.role));
+    });
+    fit(reports);
+    return reports;
   }
 
   [[nodiscard]] Report answer(const CompileIntel &request, const std::vector<Fd> &fds) {
@@ -102,6 +143,13 @@ public:
   }
 
 private:
+  static FeedReports refused(const AddFeed &request, std::string problem) {
+    FeedReport report;
+    report.name = printable(request.name);
+    report.problem = std::move(problem);
+    return {{std::move(report)}};
+  }
+
   intel::IntelCompiler compiler_;
 };
 

@@ -9,18 +9,26 @@ std::string feed_json(const FeedReport &feed) {
   for (const auto &reason : feed.reasons) {
     reasons[reason.reason] = reason.count;
   }
+  Json ignored = Json::object();
+  for (const auto &kind : feed.ignored_kinds) {
+    ignored[kind.reason] = kind.count;
+  }
   Json rejects = Json::array();
   for (const auto &reject : feed.lines) {
     rejects.push_back(
         {{"line", reject.line}, {"reason", reject.reason}, {"text", reject.text.printable()}});
   }
   return line({{"feed", GuestText(feed.name).printable()},
+               {"format", text_or_null(feed.format)},
                {"problem", text_or_null(feed.problem)},
+               {"note", text_or_null(feed.note)},
                {"accepted", feed.accepted},
                {"duplicates", feed.duplicates},
                {"rejected", feed.rejected},
                {"comments", feed.comments},
+               {"ignored", feed.ignored},
                {"reasons", std::move(reasons)},
+               {"ignored_kinds", std::move(ignored)},
                {"rejects", std::move(rejects)}});
 }
 

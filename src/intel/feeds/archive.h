@@ -21,7 +21,7 @@ struct UnpackLimits {
   /// Text packs 20 to 1 at best; beyond `ratio_from` more than that ratio is a bomb.
   std::size_t most_ratio = 250;
   std::size_t ratio_from = std::size_t{16} << 20;
-  std::size_t most_members = 1000;
+  std::size_t most_members = 100; ///< each is told in one message
 };
 
 /// Or why not, in words.

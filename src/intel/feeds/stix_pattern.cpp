@@ -119,37 +119,39 @@ private:
     if (take_mark("[")) {
       all = any_term();
       expect_mark("]");
+      qualify(all, Again::No);
     } else if (take_mark("(")) {
       all = sequence();
       expect_mark(")");
+      qualify(all, Again::Yes);
     } else {
       fail();
     }
-    qualify(all);
     return all;
   }
 
-  /// Each kind at most once; parentheses begin anew.
-  void qualify(Alternatives &all) {
+  enum class Again : std::uint8_t { No, Yes };
+  /// Behind a bare observation each kind stands at most once.
+  void qualify(Alternatives &all, Again again) {
     bool start = false;
     bool within = false;
     bool repeats = false;
     while (!fault_) {
       if (!start && take_word("START")) {
-        start = true;
+        start = again == Again::No;
         expect(Kind::Time);
         if (!take_word("STOP")) {
           fail();
         }
         expect(Kind::Time);
       } else if (!within && take_word("WITHIN")) {
-        within = true;
+        within = again == Again::No;
         positive();
         if (!take_word("SECONDS")) {
           fail();
         }
       } else if (!repeats && take_word("REPEATS")) {
-        repeats = true;
+        repeats = again == Again::No;
         positive();
         if (!take_word("TIMES")) {
           fail();

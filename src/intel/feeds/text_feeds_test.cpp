@@ -252,6 +252,13 @@ TEST(ListFeed, StaysAListAndTheNameTellsOfDigests) {
   EXPECT_EQ(ReadFeed("/ja3/samples.md5", kMd5).indicators, Words{std::string("file-md5 ") + kMd5});
 }
 
+TEST(ListFeed, MailAddressesAreNoBrokenLines) {
+  const ReadFeed feed("emails.txt", "evil.com\na@evil.com\r\nb@evil.com \na@b\n");
+  EXPECT_EQ(feed.indicators, Words{"domain evil.com"});
+  EXPECT_EQ(feed.ignored(), (Counts{{"e-mail address", 2}}));
+  EXPECT_EQ(feed.reasons(), (Counts{{"bad label in name", 1}}));
+}
+
 TEST(FeedReader, SaysWhatIsNoFeed) {
   EXPECT_EQ(ReadFeed("x", "").report().problem, "empty file");
   EXPECT_EQ(ReadFeed("x", "\xef\xbb\xbf \r\n\n").report().problem, "empty file");
