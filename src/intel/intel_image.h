@@ -20,6 +20,7 @@
 #include "intel/domain_name.h"
 #include "intel/image_format.h"
 #include "intel/indicator_key.h"
+#include "intel/lower_copy.h"
 #include "intel/url.h"
 
 namespace outguard::intel {
@@ -227,13 +228,13 @@ void IntelImage::walk_domain(Role role, std::string_view given, Seconds now, Yie
   if (given.ends_with('.')) {
     given.remove_suffix(1);
   }
-  const auto skipped = behind_escapes(given);
+  const auto skipped = given.find('\\') == given.npos ? 0 : behind_escapes(given);
   given = given.substr(std::min(skipped, given.size()));
   if (given.empty() || given.size() > kMaxNameBytes) {
     return;
   }
   std::array<char, kMaxNameBytes> lower;
-  std::transform(given.begin(), given.end(), lower.begin(), ascii_lower);
+  lower_copy(given, lower.data());
   const std::string_view name(lower.data(), given.size());
 
   // Hashes grow from the right; the longest suffix is the most specific, so hits are kept and told

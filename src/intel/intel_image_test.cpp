@@ -110,6 +110,24 @@ TEST(IntelImage, DomainsMeanThemselvesAndTheNamesUnderThem) {
   EXPECT_EQ(intel.domain(std::string(300, 'a') + ".evil.com"), Values{});
 }
 
+TEST(IntelImage, EveryByteIsLoweredAsItShouldBe) {
+  for (std::size_t shift = 0; shift < 9; ++shift) {
+    std::string given(shift, 'X'), wanted(shift, 'x');
+    for (int c = 0; c < 256; ++c) {
+      given += static_cast<char>(c);
+      wanted += ascii_lower(static_cast<char>(c));
+    }
+    std::string lower(given.size(), '?');
+    lower_copy(given, lower.data());
+    EXPECT_EQ(lower, wanted);
+  }
+  for (std::size_t size = 0; size < 20; ++size) {
+    std::string lower(size, '?');
+    lower_copy(std::string(size, 'Q'), lower.data());
+    EXPECT_EQ(lower, std::string(size, 'q'));
+  }
+}
+
 TEST(IntelImage, AnEscapedDotSeparatesNothing) {
   const Intel intel(Feeds{{"a.txt", "evil.com\n"}, {"hosts", "0.0.0.0 exact.com\n"}});
   EXPECT_EQ(intel.domain("a\\.evil.com"), Values{}); // the label "a.evil" under com

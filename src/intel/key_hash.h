@@ -56,10 +56,10 @@ public:
 
   /// Where the label that ends before `end` begins.
   [[nodiscard]] static std::size_t label_before(std::string_view name, std::size_t end) {
-    while (end > 0 && name[end - 1] != '.') {
-      --end;
-    }
-    return end;
+    const void *dot = ::memrchr(name.data(), '.', end);
+    return dot == nullptr
+               ? 0
+               : static_cast<std::size_t>(static_cast<const char *>(dot) - name.data()) + 1;
   }
 
 private:
