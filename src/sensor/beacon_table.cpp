@@ -149,7 +149,7 @@ std::optional<BeaconScore> BeaconTable::take_finding(std::uint64_t key, std::int
     return std::nullopt;
   }
   Entry &entry = entries_[*index];
-  if (entry.told_ns != 0 && now_ns - entry.told_ns < kCoolDown) {
+  if (entry.total % kLookEvery != 0 || (entry.told_ns != 0 && now_ns - entry.told_ns < kCoolDown)) {
     return std::nullopt;
   }
   auto result = score_of(*index);

@@ -29,6 +29,7 @@ public:
   /// Told as a finding from here on; see beacon_table_test.cpp for what that takes and leaves.
   static constexpr std::uint8_t kFindingScore = 70;
   static constexpr std::uint16_t kFindingIntervals = 12;
+  static constexpr std::uint64_t kLookEvery = 4; ///< contacts; a score costs most of a microsecond
   static constexpr std::int64_t kCoolDown = 24LL * 3600 * 1'000'000'000;
   /// 2,048 destinations, about 0.7 MB, taken at the first contact.
   static constexpr std::size_t kWays = 8;

@@ -171,7 +171,11 @@ TEST(BeaconTable, FewContactsSayNothing) {
   auto table = table_after(beacon(60, 0), 1, 12, key);
   EXPECT_EQ(table.score(key)->score, 100);
   EXPECT_FALSE(table.take_finding(key, kStart)) << "11 intervals";
-  table.add(key, {kStart + 13 * 60 * kSecond, 900});
+  for (int i = 13; i <= 15; ++i) {
+    table.add(key, {kStart + i * 60 * kSecond, 900});
+    EXPECT_FALSE(table.take_finding(key, kStart)) << "asked at every fourth only";
+  }
+  table.add(key, {kStart + 16 * 60 * kSecond, 900});
   EXPECT_TRUE(table.take_finding(key, kStart));
 }
 
