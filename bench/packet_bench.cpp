@@ -2,7 +2,7 @@
 // Prints one JSON object a kind of traffic; for instructions a packet, run it with one round under
 // callgrind (`--toggle-collect='*run_once*'`).
 //
-//   packet_bench [ROUNDS [mixed|short|tunnels|fragments]]
+//   packet_bench [ROUNDS [mixed|short]]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -94,7 +94,9 @@ void measure(const char *name, const std::vector<Bytes> &frames, int rounds) {
   CountingSink sink;
   for (int round = 0; round < rounds; ++round) {
     sink = {};
-    PacketPipeline pipeline({.flows = {.max_flows = 1'000'000}}, sink);
+    PipelineConfig config;
+    config.flows.max_flows = 1'000'000;
+    PacketPipeline pipeline(config, sink);
     const double start = processor_ns();
     run_once(views, pipeline);
     best = std::min(best, processor_ns() - start);

@@ -102,7 +102,7 @@ Content teredo(ByteCursor &cursor) {
 bool is_plain_teredo(std::span<const std::uint8_t> payload) {
   constexpr std::size_t kHeader = 40;
   if (payload.size() < kHeader || payload[0] >> 4 != 6 ||
-      (payload[4] << 8 | payload[5]) + kHeader != payload.size()) {
+      (std::size_t{payload[4]} << 8 | payload[5]) + kHeader != payload.size()) {
     return false;
   }
   const auto is_teredo = [&](std::size_t at) {
