@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "guest/protocols/hpack_huffman.h"
 #include "guest/protocols/http2.h"
 #include "guest/protocols/protocol_test_builder.h"
 #include "guest/protocols/split_test_run.h"
@@ -122,6 +123,20 @@ TEST(Hpack, TablesForgetTheOldest) {
   }
   EXPECT_EQ(table.at(62)->value, "9999");
   EXPECT_EQ(table.at(63)->value, "9998");
+}
+
+TEST(Hpack, HuffmanCodesEndInLessThanAByteOfOnes) {
+  const auto text = [](const Bytes &code) {
+    std::string out;
+    return append_huffman(code, out) ? out : "none";
+  };
+  EXPECT_EQ(text({}), "");
+  EXPECT_EQ(text({0x1f}), "a");                        // 00011, 111
+  EXPECT_EQ(text({0x18, 0xc6, 0x3f}), "aaaa");         // and 1111
+  EXPECT_EQ(text({0x18, 0xc6, 0x30}), "none");         // 0000
+  EXPECT_EQ(text({0x1f, 0xff}), "none");               // too many ones
+  EXPECT_EQ(text({0xff, 0xff, 0xff, 0xff}), "none");   // the code of the end
+  EXPECT_EQ(text({0xff, 0xc7}), std::string(1, '\0')); // 13 bits, and 111
 }
 
 TEST(Hpack, NamesOutOfTheTableCostTheirLength) {
