@@ -39,6 +39,7 @@ struct IntelOptions {
   std::vector<std::string> paths;
   bool allow_reserved = false;
   std::string format; ///< of all of them; empty: detected
+  std::vector<std::string> warninglists, allowlists;
 };
 Exit intel_check(const Common &common, const IntelOptions &options);
 Exit intel_compile(const Common &common, const IntelOptions &options, const std::string &output);

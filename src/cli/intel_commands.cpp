@@ -28,6 +28,12 @@ Result<launch::CompiledIntel> compile(const IntelOptions &options) {
   for (const auto &path : options.paths) {
     choices.push_back({path, options.allow_reserved, options.format});
   }
+  for (const auto &path : options.warninglists) {
+    choices.push_back({path, false, "", FeedRole::WarningList});
+  }
+  for (const auto &path : options.allowlists) {
+    choices.push_back({path, false, "", FeedRole::Allowlist});
+  }
   return launch::compile_intel(choices);
 }
 
@@ -49,6 +55,9 @@ bool print_feeds(const Common &common, const launch::CompiledIntel &compiled) {
                            feed.note.empty() ? "" : "; " + feed.note));
     for (const auto &reason : feed.reasons) {
       print_line(fmt::format("  {:>8}  {}", reason.count, reason.reason));
+    }
+    if (feed.flagged != 0) {
+      print_line(fmt::format("  {:>8}  kept, but flagged by a warninglist", feed.flagged));
     }
     for (const auto &kind : feed.ignored_kinds) {
       print_line(fmt::format("  {:>8}  ignored: {}", kind.count, kind.reason));

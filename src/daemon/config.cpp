@@ -220,6 +220,16 @@ public:
         read_list(value, [&](const auto &item) { into.push_back(read_text(item)); });
       };
     };
+    const auto guards = [&](FeedRole role) {
+      return [this, role](const YAML::Node &value) {
+        read_list(value, [&](const auto &item) {
+          launch::FeedChoice choice;
+          choice.path = path_of(item);
+          choice.role = role;
+          config_.intel.push_back(std::move(choice));
+        });
+      };
+    };
     read_mapping(
         root,
         {{"mode",
@@ -230,6 +240,8 @@ public:
           [&](const auto &value) {
             read_list(value, [&](const auto &item) { config_.intel.push_back(read_feed(item)); });
           }},
+         {"warninglists", guards(FeedRole::WarningList)},
+         {"allowlists", guards(FeedRole::Allowlist)},
          {"eve_file", [&](const auto &value) { config_.eve_file = path_of(value); }},
          {"symbols",
           [&](const auto &value) {

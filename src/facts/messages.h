@@ -76,8 +76,9 @@ struct UseIntel {
 /// What the entries of a feed are for.
 enum class FeedRole : std::uint8_t {
   Indicators,
-  Allowlist, ///< what they cover is not told
-  Removals,  ///< for a delta: no indicators any more
+  Allowlist,   ///< what they cover is not told
+  Removals,    ///< for a delta: no indicators any more
+  WarningList, ///< MISP's: refuses or flags indicators that come after it
 };
 
 /// Descriptor: one feed file to take into the next CompileIntel. Answered by FeedReports.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "intel/indicator_key.h"
+#include "intel/reject_reason.h"
 
 namespace outguard::intel {
 
@@ -48,9 +49,21 @@ enum class Taken : std::uint8_t {
   Duplicate,
   Full,
   BadValue, ///< the key cannot be of its type; parsers that use parse_value() never see it
+  Guarded,  ///< sound, but a guard refuses it
 };
+/// What became of an indicator that was handed over.
+struct Receipt {
+  // NOLINTNEXTLINE(google-explicit-constructor): most of them say no more
+  Receipt(Taken given) : taken(given) {}
+
+  Taken taken;
+  RejectReason reason = RejectReason::NotAnIndicator; ///< of Guarded
+  std::string_view guard; ///< what refused it, e.g. a warninglist's name; may be empty
+  bool flagged = false;   ///< accepted, with a word of caution among its tags
+};
+
 /// Stores an indicator and says what became of it. `line` counts from 1; formats without lines give
 /// the number of the object.
-using FeedSink = std::function<Taken(const FeedIndicator &, std::uint32_t line)>;
+using FeedSink = std::function<Receipt(const FeedIndicator &, std::uint32_t line)>;
 
 } // namespace outguard::intel

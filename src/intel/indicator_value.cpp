@@ -219,13 +219,17 @@ Parsed<FeedIndicator> from_path(std::string_view word) {
   if (word.size() > kMaxUrlBytes) {
     return reject(RejectReason::UrlTooLong);
   }
-  if (!std::all_of(word.begin(), word.end(), [](char c) { return c > ' ' && c < '\x7f'; })) {
+  auto path = canonical_target(word);
+  if (!path) {
     return reject(RejectReason::NotAnIndicator);
   }
-  if (word.size() < kLeastPathBytes) {
+  if (path->size() > kMaxUrlBytes) {
+    return reject(RejectReason::UrlTooLong);
+  }
+  if (path->size() < kLeastPathBytes) {
     return reject(RejectReason::PathTooShort);
   }
-  auto indicator = indicator_of({IndicatorType::UrlPath, 0, std::string(word)});
+  auto indicator = indicator_of({IndicatorType::UrlPath, 0, std::move(*path)});
   indicator.confidence = kPathConfidence;
   return indicator;
 }

@@ -29,8 +29,32 @@ std::optional<FeedSink> IntelCompiler::add_source(const std::string &name, Role 
     return std::nullopt;
   }
   return [this, role, id = *source](const FeedIndicator &indicator, std::uint32_t line) {
-    return taken(builder_.add(indicator, id, line, role));
+    return role == Role::Indicator && guard_ != nullptr
+               ? take(indicator, id, line)
+               : Receipt(taken(builder_.add(indicator, id, line, role)));
   };
+}
+
+Receipt IntelCompiler::take(const FeedIndicator &indicator, SourceId source, std::uint32_t line) {
+  const auto verdict = guard_->judge(indicator);
+  if (verdict.refusal) {
+    Receipt receipt(Taken::Guarded);
+    receipt.reason = *verdict.refusal;
+    receipt.guard = verdict.guard;
+    return receipt;
+  }
+  if (verdict.flags.empty()) {
+    return taken(builder_.add(indicator, source, line));
+  }
+  auto flagged = indicator;
+  for (const auto flag : verdict.flags) {
+    if (flagged.about.tags.size() < kMaxTags) {
+      flagged.about.tags.emplace_back(flag.substr(0, kMaxTagBytes));
+    }
+  }
+  Receipt receipt(taken(builder_.add(flagged, source, line)));
+  receipt.flagged = true;
+  return receipt;
 }
 
 FeedReport IntelCompiler::add_feed(const std::string &name, std::span<const std::uint8_t> bytes,

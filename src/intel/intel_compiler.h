@@ -10,13 +10,17 @@
 
 #include "facts/intel_report.h"
 #include "intel/index_builder.h"
+#include "intel/indicator_guard.h"
 #include "intel/list_parser.h"
 
 namespace outguard::intel {
 
 class IntelCompiler {
 public:
-  explicit IntelCompiler(HashSeed seed = random_seed()) : builder_(seed) {}
+  /// `guard` judges every indicator (not what is allowed or removed); it must live as long. None:
+  /// all are taken.
+  explicit IntelCompiler(HashSeed seed = random_seed(), IndicatorGuard *guard = nullptr)
+      : guard_(guard), builder_(seed) {}
 
   /// What takes the indicators of a source named so, while this lives; nullopt: too many sources.
   /// As Role::Allowed they are an allowlist, their descriptions the comments; as Role::Removed,
@@ -40,6 +44,9 @@ public:
   [[nodiscard]] Compiled compile(ImageKind kind = ImageKind::Whole);
 
 private:
+  [[nodiscard]] Receipt take(const FeedIndicator &indicator, SourceId source, std::uint32_t line);
+
+  IndicatorGuard *guard_;
   IndexBuilder builder_;
 };
 

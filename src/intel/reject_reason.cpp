@@ -30,8 +30,8 @@ const char *to_string(RejectReason reason) {
     return "documentation range";
   case RejectReason::SpecialUseName:
     return "special-use name";
-  case RejectReason::NonAscii:
-    return "non-ASCII name";
+  case RejectReason::BadIdna:
+    return "malformed international name";
   case RejectReason::SingleLabel:
     return "single-label name";
   case RejectReason::NameTooLong:
@@ -43,7 +43,7 @@ const char *to_string(RejectReason reason) {
   case RejectReason::BadScheme:
     return "unsupported URL scheme";
   case RejectReason::UserInUrl:
-    return "user name in URL";
+    return "ambiguous user name in URL";
   case RejectReason::UrlTooLong:
     return "URL too long";
   case RejectReason::BadHash:
@@ -80,6 +80,16 @@ const char *to_string(RejectReason reason) {
     return "malformed STIX pattern";
   case RejectReason::PatternTooComplex:
     return "STIX pattern too complex";
+  case RejectReason::Expired:
+    return "expired";
+  case RejectReason::BadOption:
+    return "not until=DATE or a comment";
+  case RejectReason::PublicSuffix:
+    return "public suffix: everybody's names are under it";
+  case RejectReason::RootServer:
+    return "DNS root server";
+  case RejectReason::OnWarningList:
+    return "on a warninglist";
   case RejectReason::IndexFull:
     return "indicator limit reached";
   }

@@ -21,7 +21,7 @@ enum class RejectReason : std::uint8_t {
   PrivateRange,
   DocumentationRange,
   SpecialUseName,
-  NonAscii,
+  BadIdna,
   SingleLabel,
   NameTooLong,
   BadLabel,
@@ -46,6 +46,11 @@ enum class RejectReason : std::uint8_t {
   OutsideZone,
   BadPattern,
   PatternTooComplex,
+  Expired,
+  BadOption,
+  PublicSuffix,
+  RootServer,
+  OnWarningList,
   IndexFull,
 };
 inline constexpr std::size_t kRejectReasons = static_cast<std::size_t>(RejectReason::IndexFull) + 1;

@@ -18,10 +18,11 @@ std::string printable_kind(std::string_view kind) {
 
 } // namespace
 
-void ReportWriter::count(Taken taken, std::string_view text, std::uint32_t number) {
-  switch (taken) {
+void ReportWriter::count(const Receipt &receipt, std::string_view text, std::uint32_t number) {
+  switch (receipt.taken) {
   case Taken::Accepted:
     ++report_.accepted;
+    report_.flagged += receipt.flagged ? 1 : 0;
     break;
   case Taken::Duplicate:
     ++report_.duplicates;
@@ -32,15 +33,30 @@ void ReportWriter::count(Taken taken, std::string_view text, std::uint32_t numbe
   case Taken::BadValue:
     count(RejectReason::NotAnIndicator, text, number);
     break;
+  case Taken::Guarded:
+    list(receipt.reason, receipt.guard, text, number);
+    break;
   }
 }
 
 void ReportWriter::count(RejectReason reason, std::string_view text, std::uint32_t number) {
+  list(reason, {}, text, number);
+}
+
+void ReportWriter::list(RejectReason reason, std::string_view guard, std::string_view text,
+                        std::uint32_t number) {
   ++report_.rejected;
-  ++by_reason_[static_cast<std::size_t>(reason)];
+  std::string why = to_string(reason);
+  if (guard.empty()) {
+    ++by_reason_[static_cast<std::size_t>(reason)];
+  } else {
+    why.append(": ").append(guard);
+    const bool room = by_guard_.size() < kMaxGuardsCounted || by_guard_.contains(why);
+    ++by_guard_[room ? why : std::string(to_string(reason)) + ": others"];
+  }
   if (report_.lines.size() < kMaxRejectsListed) {
     report_.lines.push_back(
-        {number, to_string(reason), GuestText(std::string(text.substr(0, kMaxRejectTextBytes)))});
+        {number, why, GuestText(std::string(text.substr(0, kMaxRejectTextBytes)))});
   }
 }
 
@@ -66,6 +82,9 @@ void ReportWriter::list_counts() {
     if (by_reason_[i] > 0) {
       report_.reasons.push_back({to_string(static_cast<RejectReason>(i)), by_reason_[i]});
     }
+  }
+  for (const auto &[why, count] : by_guard_) {
+    report_.reasons.push_back({why, count});
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -17,13 +18,15 @@ inline constexpr std::size_t kMaxRejectTextBytes = 120; ///< of a rejected line,
 /// Kinds of passed-over content counted apart; what comes later is counted together. The names come
 /// from the feed.
 inline constexpr std::size_t kMaxIgnoredKinds = 24;
+/// Likewise of guards that refuse with a name of their own.
+inline constexpr std::size_t kMaxGuardsCounted = 256;
 inline constexpr std::size_t kMaxIgnoredKindBytes = 48;
 
 class ReportWriter {
 public:
   explicit ReportWriter(const std::string &name) { report_.name = name; }
 
-  void count(Taken taken, std::string_view text, std::uint32_t number);
+  void count(const Receipt &receipt, std::string_view text, std::uint32_t number);
   void count(RejectReason reason, std::string_view text, std::uint32_t number);
   void count_comment() { ++report_.comments; }
   /// Sound content that is no indicator for this product, e.g. "e-mail address".
@@ -38,10 +41,13 @@ public:
   [[nodiscard]] FeedReport refuse(std::string problem);
 
 private:
+  void list(RejectReason reason, std::string_view guard, std::string_view text,
+            std::uint32_t number);
   void list_counts();
 
   FeedReport report_;
   std::array<std::uint64_t, kRejectReasons> by_reason_{};
+  std::map<std::string, std::uint64_t, std::less<>> by_guard_; ///< "on a warninglist: NAME"
 };
 
 } // namespace outguard::intel

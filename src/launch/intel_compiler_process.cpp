@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::chrono::minutes kFeedWait{5};
 constexpr std::size_t kMaxFeedFiles = 10'000;
+constexpr int kMaxListDepth = 3; ///< of folders with warninglists
 
 FeedReport unreadable(const std::string &path, std::string problem) {
   FeedReport report;
@@ -35,6 +36,7 @@ Result<std::vector<FeedReport>> add_feed(SensorProcess &compiler, const std::str
   request.name = path;
   request.allow_reserved = choice.allow_reserved;
   request.format = choice.format;
+  request.role = choice.role;
   auto report = compiler.call(request, {&raw, 1}, kFeedWait);
   if (!report) {
     return tl::unexpected(report.error());
@@ -78,12 +80,16 @@ Result<std::vector<std::string>> expand(const FeedChoice &choice) {
   if (!fs::is_directory(choice.path, problem)) {
     return std::vector{choice.path}; // what is wrong with it shows when it is opened
   }
+  const bool below = choice.role == FeedRole::WarningList; // each is a list.json in its own folder
   std::vector<std::string> files;
-  for (fs::directory_iterator at(choice.path, problem), end; !problem && at != end;
+  for (fs::recursive_directory_iterator at(choice.path, problem), end; !problem && at != end;
        at.increment(problem)) {
     const bool hidden = at->path().filename().string().starts_with('.');
     std::error_code ignored;
-    if (!hidden && at->is_regular_file(ignored)) {
+    if (!below || hidden || at.depth() >= kMaxListDepth) {
+      at.disable_recursion_pending();
+    }
+    if (!hidden && at->is_regular_file(ignored) && (!below || at->path().extension() == ".json")) {
       files.push_back(at->path().string());
     }
     if (files.size() > kMaxFeedFiles) {
@@ -102,8 +108,13 @@ Result<CompiledIntel> compile_intel(const std::vector<FeedChoice> &choices) {
   if (!compiler) {
     return tl::unexpected(compiler.error());
   }
+  // Guards judge what comes after them.
+  auto in_order = choices;
+  std::stable_partition(in_order.begin(), in_order.end(), [](const FeedChoice &choice) {
+    return choice.role == FeedRole::WarningList;
+  });
   CompiledIntel compiled;
-  for (const auto &choice : choices) {
+  for (const auto &choice : in_order) {
     const auto files = expand(choice);
     if (!files) {
       compiled.feeds.push_back(unreadable(choice.path, files.error().message));

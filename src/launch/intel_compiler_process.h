@@ -9,13 +9,16 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "facts/intel_report.h"
+#include "facts/messages.h"
 
 namespace outguard::launch {
 
 struct FeedChoice {
   std::string path; ///< a file, or a folder whose files are all taken (not those below it)
-  bool allow_reserved = false; ///< accept private and documentation addresses
-  std::string format;          ///< "stix", "csv", ...; empty: detected
+  bool allow_reserved = false;          ///< accept private and documentation addresses
+  std::string format;                   ///< "stix", "csv", ...; empty: detected
+  FeedRole role = FeedRole::Indicators; ///< a folder of warninglists is searched for *.json, also
+                                        ///< below it
 };
 
 struct CompiledIntel {

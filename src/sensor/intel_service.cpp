@@ -5,8 +5,11 @@
 
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "facts/messages.h"
 #include "intel/feeds/feed_reader.h"
+#include "intel/guards/allowlist_parser.h"
+#include "intel/guards/indicator_guards.h"
 #include "intel/intel_compiler.h"
 
 namespace outguard::sensor {
@@ -96,6 +99,7 @@ intel::Role role_of(FeedRole role) {
   case FeedRole::Removals:
     return intel::Role::Removed;
   case FeedRole::Indicators:
+  case FeedRole::WarningList:
     break;
   }
   return intel::Role::Indicator;
@@ -110,6 +114,13 @@ public:
     const auto bytes = read_whole(fds[0].get());
     if (!bytes) {
       return refused(request, errno == EFBIG ? "larger than 1 GiB" : "could not be read");
+    }
+    if (request.role == FeedRole::WarningList) {
+      const std::string_view text(reinterpret_cast<const char *>(bytes->data()), bytes->size());
+      return single(guards_.add_warning_list(request.name, text));
+    }
+    if (request.role == FeedRole::Allowlist) {
+      return add_allowlist(request, *bytes);
     }
     intel::FeedOptions options;
     options.format = intel::format_named(request.format);
@@ -143,14 +154,30 @@ public:
   }
 
 private:
-  static FeedReports refused(const AddFeed &request, std::string problem) {
-    FeedReport report;
-    report.name = printable(request.name);
-    report.problem = std::move(problem);
-    return {{std::move(report)}};
+  static FeedReports single(FeedReport report) {
+    FeedReports reports{{std::move(report)}};
+    fit(reports);
+    return reports;
   }
 
-  intel::IntelCompiler compiler_;
+  static FeedReports refused(const AddFeed &request, std::string problem) {
+    FeedReport report;
+    report.name = request.name;
+    report.problem = std::move(problem);
+    return single(std::move(report));
+  }
+
+  FeedReports add_allowlist(const AddFeed &request, std::span<const std::uint8_t> bytes) {
+    const auto sink = compiler_.add_source(request.name, intel::Role::Allowed);
+    if (!sink) {
+      return refused(request, "too many feeds");
+    }
+    const auto now = std::chrono::floor<std::chrono::seconds>(wall_now()).time_since_epoch();
+    return single(intel::parse_allowlist(request.name, bytes, now.count(), *sink));
+  }
+
+  intel::IndicatorGuards guards_;
+  intel::IntelCompiler compiler_{intel::random_seed(), &guards_};
 };
 
 } // namespace

@@ -26,6 +26,7 @@ std::string feed_json(const FeedReport &feed) {
                {"duplicates", feed.duplicates},
                {"rejected", feed.rejected},
                {"comments", feed.comments},
+               {"flagged", feed.flagged},
                {"ignored", feed.ignored},
                {"reasons", std::move(reasons)},
                {"ignored_kinds", std::move(ignored)},
