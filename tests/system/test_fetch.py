@@ -256,6 +256,41 @@ class Files(FetchCase):
         self.assertEqual((row["status"], proxy.seen[0][0]), ("new", "http://feeds.example/list.txt"))
 
 
+class Sandbox(FetchCase):
+    @staticmethod
+    def fetcher_of(port):
+        """/proc folder of the fetcher whose parent was asked for a URL with this port."""
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if (folder / "comm").read_text() == "outguard-fetch\n":
+                    parent = (folder / "stat").read_text().split()[3]
+                    if f":{port}/" in pathlib.Path(f"/proc/{parent}/cmdline").read_text():
+                        return folder
+        raise AssertionError("no fetcher runs")
+
+    @unittest.skipIf(os.geteuid(), "needs root: nobody else has rights to give up")
+    def test_it_has_given_up_its_rights(self):
+        found = {}
+
+        def handle(request):
+            folder = self.fetcher_of(server.port)
+            found.update(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
+            found["environ"] = (folder / "environ").read_bytes()
+            found["fds"] = [os.readlink(fd) for fd in (folder / "fd").iterdir()]
+            send(request, LIST)
+        server = self.serve(handle)
+        self.fetch(server.url())
+        self.assertEqual({key: found[key] for key in ("NoNewPrivs", "Seccomp", "CapEff", "CapPrm")},
+                         {"NoNewPrivs": "1", "Seccomp": "2", "CapEff": "0" * 16, "CapPrm": "0" * 16})
+        self.assertEqual((found["Uid"], found["Gid"]), ("\t".join(["65534"] * 4),) * 2)
+        self.assertEqual(found["environ"], b"")
+        self.assertEqual([fd for fd in found["fds"] if not fd.startswith(("socket:", "/dev/null", "/memfd:"))], [])
+
+    def test_names_are_found(self):
+        server = self.serve(lambda r: send(r, LIST))
+        self.assertEqual(self.fetch(server.url(host="localhost"))["status"], "new")  # by /etc/hosts
+
+
 class Redirects(FetchCase):
     def redirect(self, target):
         return self.serve(lambda r: send(r, b"moved", status=302, Location=target))
@@ -337,7 +372,8 @@ class Tls(FetchCase):
 
     def test_untrusted_misnamed_and_old(self):
         server = self.serve(lambda r: send(r, LIST), self.context("good"))
-        self.assert_fails(server.url(), "tls")
+        row = self.assert_fails(server.url(), "tls")
+        self.assertIn("self-signed certificate", row["reason"])  # not: no authorities could be read
         self.assert_fails(server.url(), "tls", *self.ca("other"))
         other = self.serve(lambda r: send(r, LIST), self.context("other"))
         self.assert_fails(other.url(), "tls", *self.ca("other"))
