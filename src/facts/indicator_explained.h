@@ -45,9 +45,11 @@ struct IndicatorExplained {
 struct ValueExplained {
   std::vector<IndicatorExplained> indicators; ///< none: not listed
   std::optional<AllowEntry> allowed_by;       ///< also where nothing lists the value
+  GuestText a_labels; ///< a value in another script as it is on the wire; else empty
+  GuestText u_labels; ///< what A-labels in the value mean, UTF-8; else empty
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.indicators, self.allowed_by);
+    wire(self.indicators, self.allowed_by, self.a_labels, self.u_labels);
   }
 };
 

@@ -1,5 +1,7 @@
 #include "intel/intel_set.h"
 
+#include "intel/idna.h"
+
 namespace outguard::intel {
 
 IntelSet::Place IntelSet::place(IndicatorId id) const {
@@ -40,8 +42,39 @@ std::vector<GuestText> IntelSet::sources(IndicatorId id) const {
   return at.image == nullptr ? std::vector<GuestText>() : at.image->sources(at.id);
 }
 
-ValueExplained IntelSet::explain(std::string_view value, Seconds now) const {
+namespace {
+
+/// A name or URL as it is on the wire; other values as they stand.
+std::string observed_form(std::string_view value) {
+  if (is_international(value)) {
+    if (value.find('/') != value.npos) {
+      if (const auto url = Url::parse(value)) {
+        return url->to_string();
+      }
+    } else if (auto name = normalise_domain(value)) {
+      return std::move(*name);
+    }
+  }
+  return std::string(value);
+}
+
+std::string_view host_of(std::string_view value) {
+  const auto authority = url_authority(value);
+  if (authority.empty()) {
+    return value;
+  }
+  return authority.substr(0, authority.find_first_of(":/"));
+}
+
+} // namespace
+
+ValueExplained IntelSet::explain(std::string_view given, Seconds now) const {
   ValueExplained explained;
+  const auto value = observed_form(given);
+  if (value != given) {
+    explained.a_labels = GuestText(value);
+  }
+  explained.u_labels = GuestText(to_u_labels(host_of(value)).value_or(""));
   explained.allowed_by = allowed_by_value(value, now);
   const auto tell = [&](const IntelImage &image, IndicatorId id, bool overridden) {
     auto hit = image.hit(id);
