@@ -1,6 +1,5 @@
 // intel fetch: one feed over HTTP(S), fetched once, as the supervisor would.
 #include <algorithm>
-#include <cstdlib>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -10,16 +9,12 @@
 #include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/problems.h"
-#include "launch/feed_cache.h"
-#include "launch/feed_fetcher.h"
-#include "launch/key_file.h"
+#include "launch/feed_source.h"
 #include "store/fetch_json.h"
 
 namespace outguard::cli {
 
 namespace {
-
-constexpr std::size_t kMaxCaBytes = std::size_t{128} << 10; ///< it travels in one message
 
 FeedKind kind_of(const std::string &word) {
   return word == "taxii" ? FeedKind::Taxii : word == "misp" ? FeedKind::Misp : FeedKind::File;
@@ -30,36 +25,34 @@ std::uint64_t nanoseconds_of(unsigned seconds) {
 }
 
 Result<FetchFeed> make_request(const FetchOptions &options) {
-  FetchFeed request;
-  request.url = options.url;
-  request.kind = kind_of(options.kind);
-  request.proxy = options.proxy;
-  request.limits.max_bytes = std::min(options.max_bytes, request.limits.max_bytes);
-  request.limits.max_pages = options.max_pages;
-  request.limits.attempts = options.attempts;
-  request.limits.total_ns = nanoseconds_of(options.timeout);
-  request.limits.stall_ns = nanoseconds_of(options.stall);
-  request.limits.connect_ns = std::min(request.limits.connect_ns, request.limits.total_ns);
-  if (!options.ca_file.empty()) {
-    auto pem = launch::read_small_file(options.ca_file, kMaxCaBytes);
-    if (!pem) {
-      return tl::unexpected(pem.error());
-    }
-    request.ca_pem = std::move(*pem);
+  launch::FeedSource source;
+  source.url = options.url;
+  source.kind = kind_of(options.kind);
+  source.key_file = options.key_file;
+  source.key_variable = options.key_variable;
+  source.ca_file = options.ca_file;
+  source.proxy = options.proxy;
+  return launch::request_of(source).map([&](FetchFeed request) {
+    auto &limits = request.limits;
+    limits.max_bytes = std::min(options.max_bytes, limits.max_bytes);
+    limits.max_pages = options.max_pages;
+    limits.attempts = options.attempts;
+    limits.total_ns = nanoseconds_of(options.timeout);
+    limits.stall_ns = nanoseconds_of(options.stall);
+    limits.connect_ns = std::min(limits.connect_ns, limits.total_ns);
+    return request;
+  });
+}
+
+/// With a state folder as the supervisor does it; else all is fetched, and nothing kept.
+Result<launch::RefreshedFeed> fetch(FetchFeed request, const std::string &state) {
+  if (!state.empty()) {
+    launch::FeedCache cache(state);
+    return launch::refresh(std::move(request), cache);
   }
-  Result<std::vector<std::string>> keys;
-  if (!options.key_file.empty()) {
-    keys = launch::read_key_file(options.key_file, request.kind);
-  } else if (!options.key_variable.empty()) {
-    const char *value = std::getenv(options.key_variable.c_str());
-    keys = value == nullptr ? fail(ErrorCode::NotFound, "no such variable: " + options.key_variable)
-                            : launch::parse_key(value, request.kind, options.key_variable);
-  }
-  if (!keys) {
-    return tl::unexpected(keys.error());
-  }
-  request.key_headers = std::move(*keys);
-  return request;
+  return launch::fetch_feed(request, {}).map([](launch::FetchedFeed fetched) {
+    return launch::RefreshedFeed{std::move(fetched), {}};
+  });
 }
 
 Result<void> save(const launch::FetchedFeed &fetched, const std::string &path) {
@@ -117,36 +110,22 @@ Exit intel_fetch(const Common &common, const FetchOptions &options) {
   if (!request) {
     return report(request.error());
   }
-  launch::FeedCache cache(options.state);
-  Fd previous;
-  if (!options.state.empty()) {
-    if (auto copy = cache.find(request->url, request->kind)) {
-      request->mark = copy->mark;
-      previous = std::move(copy->body);
-    }
+  const auto kind = request->kind;
+  const auto refreshed = fetch(std::move(*request), options.state);
+  if (!refreshed) {
+    return report(refreshed.error());
   }
-  const auto fetched = launch::fetch_feed(*request, previous);
-  if (!fetched) {
-    return report(fetched.error());
-  }
-  const auto &answer = fetched->answer;
+  const auto &answer = refreshed->fetched.answer;
   const bool failed = answer.status == FetchStatus::Failed;
-  std::string file;
-  if (!options.state.empty() && !failed) {
-    const auto kept = cache.keep(*request, *fetched);
-    if (!kept) {
-      return report(kept.error());
-    }
-    file = *kept;
-  }
+  auto file = refreshed->path;
   if (!options.file.empty() && answer.status == FetchStatus::New) {
-    if (const auto saved = save(*fetched, options.file); !saved) {
+    if (const auto saved = save(refreshed->fetched, options.file); !saved) {
       return report(saved.error());
     }
     file = options.file;
   }
   if (common.format == Format::Json) {
-    print_line(store::fetch_json(without_query(options.url), request->kind, answer, file));
+    print_line(store::fetch_json(without_query(options.url), kind, answer, file));
   } else {
     print_outcome(options, answer, file);
   }

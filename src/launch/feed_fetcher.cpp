@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "launch/child_program.h"
 
 namespace outguard::launch {
@@ -18,6 +19,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kSendWait{5'000};
 constexpr milliseconds kGrace{15'000}; ///< beyond the fetch's own limit: starting, ending
+constexpr milliseconds kTick{200};
 constexpr const char *kName = "outguard-fetch";
 
 /// Ends the process with itself.
@@ -31,26 +33,31 @@ public:
   Fetcher(const Fetcher &) = delete;
   Fetcher &operator=(const Fetcher &) = delete;
 
-  Result<FeedFetched> ask(const FetchFeed &request, std::span<const int> fds) {
+  Result<FeedFetched> ask(const FetchFeed &request, std::span<const int> fds,
+                          const std::stop_token &stop) {
     if (auto sent = child_.control.send(encode(request), fds, kSendWait); !sent) {
       return tl::unexpected(sent.error());
     }
     const auto most = std::min<std::uint64_t>(request.limits.total_ns / 1'000'000, 86'400'000);
-    auto message = child_.control.receive(milliseconds(most) + kGrace);
-    if (!message) {
-      ::kill(child_.pid, SIGKILL); // its end is closed or broken: there is nothing to wait for
-      return message.error().code == ErrorCode::Unreachable
-                 ? fail(ErrorCode::Unreachable, epitaph(child_.pid, kName))
-                 : tl::unexpected(message.error());
+    const auto deadline = monotonic_now() + milliseconds(most) + kGrace;
+    while (!stop.stop_requested()) {
+      auto message = child_.control.receive(kTick);
+      if (!message) {
+        ::kill(child_.pid, SIGKILL); // its end is closed or broken: there is nothing to wait for
+        return message.error().code == ErrorCode::Unreachable
+                   ? fail(ErrorCode::Unreachable, epitaph(child_.pid, kName))
+                   : tl::unexpected(message.error());
+      }
+      if (*message) {
+        auto answer = decode_fetched((*message)->bytes);
+        return answer ? Result<FeedFetched>(std::move(*answer))
+                      : fail(ErrorCode::InvalidInput, "outguard-fetch sent a malformed answer");
+      }
+      if (monotonic_now() > deadline) {
+        return fail(ErrorCode::Timeout, "outguard-fetch did not answer in time");
+      }
     }
-    if (!*message) {
-      return fail(ErrorCode::Timeout, "outguard-fetch did not answer in time");
-    }
-    auto answer = decode_fetched((*message)->bytes);
-    if (!answer) {
-      return fail(ErrorCode::InvalidInput, "outguard-fetch sent a malformed answer");
-    }
-    return std::move(*answer);
+    return fail(ErrorCode::Timeout, "the fetch was stopped");
   }
 
 private:
@@ -73,7 +80,7 @@ Result<void> seal(const Fd &body, const FeedFetched &answer) {
 
 } // namespace
 
-Result<FetchedFeed> fetch_feed(const FetchFeed &request, const Fd &previous) {
+Result<FetchedFeed> fetch_feed(const FetchFeed &request, const Fd &previous, std::stop_token stop) {
   Fd body(::memfd_create("outguard-feed", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!body) {
     return fail_errno("memfd_create");
@@ -83,7 +90,8 @@ Result<FetchedFeed> fetch_feed(const FetchFeed &request, const Fd &previous) {
     return tl::unexpected(child.error());
   }
   const int fds[] = {body.get(), previous.get()};
-  auto answer = Fetcher(std::move(*child)).ask(request, std::span(fds).first(previous ? 2 : 1));
+  auto answer =
+      Fetcher(std::move(*child)).ask(request, std::span(fds).first(previous ? 2 : 1), stop);
   if (!answer) {
     return tl::unexpected(answer.error());
   }

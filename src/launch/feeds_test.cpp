@@ -1,13 +1,20 @@
 // Keeping, scheduling and keys of feeds; fetching itself is in tests/system/test_fetch.py.
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <optional>
+#include <thread>
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "launch/feed_cache.h"
+#include "launch/feed_keeper.h"
 #include "launch/feed_schedule.h"
 #include "launch/key_file.h"
 
@@ -16,6 +23,37 @@ namespace {
 
 using std::chrono::minutes;
 using std::chrono::seconds;
+
+/// Listens on loopback; answers its first request with "one", or never.
+class Listener {
+public:
+  explicit Listener(bool answers) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    address_.sin_family = AF_INET;
+    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address_;
+    auto *raw = reinterpret_cast<sockaddr *>(&address_);
+    EXPECT_EQ(::bind(socket_.get(), raw, size), 0);
+    EXPECT_EQ(::listen(socket_.get(), 4), 0);
+    EXPECT_EQ(::getsockname(socket_.get(), raw, &size), 0);
+    if (answers) {
+      thread_ = std::jthread([this] {
+        const Fd client(::accept(socket_.get(), nullptr, nullptr));
+        std::array<char, 4096> request{};
+        static_cast<void>(::recv(client.get(), request.data(), request.size(), 0));
+        constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none";
+        static_cast<void>(::send(client.get(), kAnswer.data(), kAnswer.size(), MSG_NOSIGNAL));
+      });
+    }
+  }
+  [[nodiscard]] std::string url() const {
+    return "http://127.0.0.1:" + std::to_string(ntohs(address_.sin_port)) + "/";
+  }
+
+private:
+  Fd socket_;
+  sockaddr_in address_{};
+  std::jthread thread_;
+};
 
 struct Cache : testing::Test {
   void SetUp() override {
@@ -148,6 +186,32 @@ TEST(Schedule, IntervalsAndFailures) {
   EXPECT_EQ(schedule.failures(hourly), 105U);
   schedule.succeeded(hourly, start, 0);
   EXPECT_EQ(schedule.failures(hourly), 0U);
+}
+
+TEST_F(Cache, TheKeeperFetchesKeepsAndStopsAtOnce) {
+  if (!std::filesystem::exists(std::filesystem::read_symlink("/proc/self/exe").parent_path() /
+                               "outguard-fetch")) {
+    GTEST_SKIP() << "outguard-fetch is not built";
+  }
+  Listener good(true), silent(false);
+  std::promise<std::string> came;
+  std::vector<FeedSource> sources(2);
+  sources[0].url = good.url();
+  sources[1].url = silent.url();
+  const auto note = [&](const FeedSource &source, const Result<RefreshedFeed> &outcome) {
+    ASSERT_TRUE(outcome) << outcome.error().message;
+    EXPECT_EQ(source.url, good.url());
+    came.set_value(outcome->path);
+  };
+  std::optional<FeedKeeper> keeper(std::in_place, sources, folder, note);
+  auto path = came.get_future();
+  ASSERT_EQ(path.wait_for(seconds(20)), std::future_status::ready);
+  EXPECT_EQ(content(path.get()), "one");
+  EXPECT_EQ(FeedKeeper::copies(sources, folder).size(), 1U);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100)); // the silent one is being asked
+  const auto start = monotonic_now();
+  keeper.reset();
+  EXPECT_LT(monotonic_now() - start, seconds(2));
 }
 
 TEST(Keys, HeadersAndKeysAlone) {

@@ -485,7 +485,7 @@ class Taxii(FetchCase):
                 row = self.assert_fails(self.url(), problem, "--kind", "taxii", "--max-pages", "50", "--attempts", "1")
                 self.assertLessEqual(row["pages"], 50)
         self.fault = no_json
-        self.assertEqual(self.keep(self.url(), "--kind", "taxii", code=1)["file"], None)
+        self.assertEqual(self.keep(self.url(), "--kind", "taxii", code=1)["file"], good["file"])
         self.assertEqual(self.kept(good), [o["id"] for o in OBJECTS])
 
     def test_pages_by_date_alone(self):
