@@ -88,6 +88,8 @@ const char *to_string(RejectReason reason) {
     return "public suffix: everybody's names are under it";
   case RejectReason::RootServer:
     return "DNS root server";
+  case RejectReason::PublicResolver:
+    return "large public DNS resolver";
   case RejectReason::OnWarningList:
     return "on a warninglist";
   case RejectReason::IndexFull:

@@ -50,6 +50,7 @@ enum class RejectReason : std::uint8_t {
   BadOption,
   PublicSuffix,
   RootServer,
+  PublicResolver,
   OnWarningList,
   IndexFull,
 };

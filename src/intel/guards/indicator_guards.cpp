@@ -2,7 +2,7 @@
 
 #include "intel/guards/key_network.h"
 #include "intel/guards/public_suffix.h"
-#include "intel/guards/root_servers.h"
+#include "intel/guards/well_known_addresses.h"
 
 namespace outguard::intel {
 
@@ -13,8 +13,7 @@ std::optional<RejectReason> known_well(const IndicatorKey &key) {
     return is_public_suffix(key.bytes) ? std::optional(RejectReason::PublicSuffix) : std::nullopt;
   }
   const auto network = network_of(key);
-  return network && holds_root_server(*network) ? std::optional(RejectReason::RootServer)
-                                                : std::nullopt;
+  return network ? well_known_reason(*network) : std::nullopt;
 }
 
 } // namespace

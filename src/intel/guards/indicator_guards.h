@@ -1,7 +1,7 @@
 #pragma once
-// All guards of indicators, as the compile process uses them: public suffixes, DNS root servers and
-// MISP warninglists. (Reserved ranges and names are part of what a value is: indicator_value.h.)
-// One thread; warninglists come before the first indicator.
+// All guards of indicators, as the compile process uses them: public suffixes, well-known addresses
+// and MISP warninglists. (Reserved ranges and names are part of what a value is:
+// indicator_value.h.) One thread; warninglists come before the first indicator.
 
 #include "intel/guards/warning_lists.h"
 #include "intel/indicator_guard.h"

@@ -65,26 +65,30 @@ TEST(IndicatorGuards, PublicSuffixesAndRootServersNeedNoList) {
   EXPECT_EQ(outcome(guards, "193.0.14.129:53"), "DNS root server");
   EXPECT_EQ(outcome(guards, "2001:7fd::1"), "DNS root server");
   EXPECT_EQ(outcome(guards, "193.0.14.130"), "good");
+  EXPECT_EQ(outcome(guards, "8.8.8.8"), "large public DNS resolver");
+  EXPECT_EQ(outcome(guards, "1.1.1.1:853"), "large public DNS resolver");
+  EXPECT_EQ(outcome(guards, "2620:fe::/48"), "large public DNS resolver");
+  EXPECT_EQ(outcome(guards, "8.8.8.9"), "good");
 }
 
 TEST(WarningLists, NetworksRefuseWhatLiesInThem) {
   IndicatorGuards guards;
   const auto report = guards.add_warning_list(
       "l.json", json_list("resolvers", "cidr", kIpTypes,
-                          "8.8.8.8 45.1.0.0/16 2606:4700::1/64 junk 1.2.3.4/0"));
+                          "45.8.8.8 45.1.0.0/16 2606:4700::1/64 junk 1.2.3.4/0"));
   EXPECT_EQ(report.accepted, 3U);
   EXPECT_EQ(report.rejected, 2U);
-  EXPECT_EQ(outcome(guards, "8.8.8.8"), "on a warninglist: resolvers");
-  EXPECT_EQ(outcome(guards, "8.8.8.8:53"), "on a warninglist: resolvers");
-  EXPECT_EQ(outcome(guards, "8.8.8.8:7080"), "flagged: warninglist:resolvers");
-  EXPECT_EQ(outcome(guards, "8.8.8.9"), "good");
+  EXPECT_EQ(outcome(guards, "45.8.8.8"), "on a warninglist: resolvers");
+  EXPECT_EQ(outcome(guards, "45.8.8.8:53"), "on a warninglist: resolvers");
+  EXPECT_EQ(outcome(guards, "45.8.8.8:7080"), "flagged: warninglist:resolvers");
+  EXPECT_EQ(outcome(guards, "45.8.8.9"), "good");
   EXPECT_EQ(outcome(guards, "45.1.255.255"), "on a warninglist: resolvers");
   EXPECT_EQ(outcome(guards, "45.1.2.0/24"), "on a warninglist: resolvers");
   EXPECT_EQ(outcome(guards, "45.0.0.0/15"), "good"); // more than what is listed
   EXPECT_EQ(outcome(guards, "45.2.0.0"), "good");
   EXPECT_EQ(outcome(guards, "2606:4700::99"), "on a warninglist: resolvers");
   EXPECT_EQ(outcome(guards, "2606:4700:0:1::"), "good");
-  EXPECT_EQ(outcome(guards, "http://8.8.8.8/x"), "good") << "the list is not for URLs";
+  EXPECT_EQ(outcome(guards, "http://45.8.8.8/x"), "good") << "the list is not for URLs";
 }
 
 TEST(WarningLists, HostnamesRefuseThemselvesAndFlagWhatIsBelow) {
@@ -104,7 +108,7 @@ TEST(WarningLists, HostnamesRefuseThemselvesAndFlagWhatIsBelow) {
   EXPECT_EQ(outcome(guards, "big.com.evil.org"), "good");
   EXPECT_EQ(outcome(guards, "https://big.com/"), "on a warninglist: sites");
   EXPECT_EQ(outcome(guards, "https://big.com/evil.exe"), "flagged: warninglist:sites");
-  EXPECT_EQ(outcome(guards, "8.8.8.8"), "good");
+  EXPECT_EQ(outcome(guards, "45.8.8.8"), "good");
 }
 
 TEST(WarningLists, StringsAreWholeValues) {
@@ -160,12 +164,15 @@ TEST(WarningLists, WhatOnlyInformsFlags) {
   };
   add("List of known Amazon AWS IP address ranges", "45.1.0.0/16", "");
   add("Shodan IP-Ranges, pot. used for Scanning", "45.2.0.0/16", "");
+  add("List of known IPv4 public DNS resolvers", "45.5.0.0/16", "");
   add("List of my own", "45.3.0.0/16", "known");
   add("List of known sinkholes", "45.4.0.0/16", "false_positive");
   EXPECT_EQ(outcome(guards, "45.1.2.3"),
             "flagged: warninglist:List of known Amazon AWS IP address ranges");
   EXPECT_EQ(outcome(guards, "45.2.2.3"),
             "flagged: warninglist:Shodan IP-Ranges, pot. used for Scanning");
+  EXPECT_EQ(outcome(guards, "45.5.2.3"),
+            "flagged: warninglist:List of known IPv4 public DNS resolvers");
   EXPECT_EQ(outcome(guards, "45.3.2.3"), "flagged: warninglist:List of my own");
   EXPECT_EQ(outcome(guards, "45.4.2.3"), "on a warninglist: List of known sinkholes");
 }

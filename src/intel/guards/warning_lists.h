@@ -26,7 +26,8 @@ inline constexpr std::size_t kMaxWarningFlags = 3;           ///< of one indicat
 
 /// What a list is for. MISP's category "known" informs and "false_positive" refuses; a list without
 /// one is sorted by its name: clouds, VPNs, scanners, sinkholes and long top lists inform, since
-/// attackers rent, use or reach them, and all others refuse.
+/// attackers rent, use or reach them, and all others refuse. So do addresses of open resolvers,
+/// many of them hijacked devices, and Akamai's, which are Linode's too.
 enum class WarningRule : std::uint8_t { Refuse, Inform };
 [[nodiscard]] WarningRule warning_rule(std::string_view name, std::string_view category);
 
