@@ -27,9 +27,10 @@ struct FeedMark {
 };
 
 struct FetchLimits {
-  std::uint64_t max_bytes = std::uint64_t{1} << 30; ///< of the whole feed, decompressed
-  std::uint32_t max_pages = 10'000;                 ///< of a collection, each up to 64 MiB
-  std::uint32_t attempts = 4;                       ///< for each page or file
+  std::uint64_t max_bytes = std::uint64_t{1}
+                            << 30;  ///< of the whole feed, decompressed; JSON: half of it
+  std::uint32_t max_pages = 10'000; ///< of a collection, each up to 64 MiB
+  std::uint32_t attempts = 4;       ///< for each page or file
   std::uint64_t connect_ns = 10'000'000'000;
   std::uint64_t stall_ns = 30'000'000'000; ///< nothing came for so long
   std::uint64_t total_ns = 900'000'000'000;

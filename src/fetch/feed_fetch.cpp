@@ -10,6 +10,9 @@ namespace outguard::fetch {
 
 namespace {
 
+/// The parser of JSON feeds takes no more in one document.
+constexpr std::uint64_t kMaxJoined = std::uint64_t{512} << 20;
+
 /// Printable ASCII with "Name: value": nothing that could begin another header or request.
 bool is_header(const std::string &text) {
   const auto colon = text.find(": ");
@@ -75,7 +78,8 @@ void FetchJob::fail(FetchProblem problem, std::string reason) const {
 }
 
 void FetchJob::fail(const HttpReply &reply, const std::string &url) const {
-  fail(reply.problem, shown(url) + ": " + reply.reason);
+  const bool one_of_many = request.kind != FeedKind::File;
+  fail(reply.problem, (one_of_many ? shown(url) + ": " : "") + reply.reason);
   if (reply.retry_after) {
     answer.retry_after_ns =
         static_cast<std::uint64_t>(std::chrono::nanoseconds(*reply.retry_after).count());
@@ -108,7 +112,8 @@ std::vector<std::string> conditional_headers(const FeedMark &mark) {
 void fetch_feed(const FetchFeed &request, HttpClient &client, PatientClient::Sleep sleep,
                 std::string_view previous, int body, FeedFetched &answer) {
   const auto start = monotonic_now();
-  BodyWriter writer(body, request.limits.max_bytes);
+  const std::uint64_t most = request.kind == FeedKind::File ? request.limits.max_bytes : kMaxJoined;
+  BodyWriter writer(body, std::min(most, request.limits.max_bytes));
   PatientClient patient(client, request, answer, std::move(sleep));
   const FetchJob job{request, patient, previous, writer, answer};
   if (auto why = refusal(request); !why.empty()) {

@@ -163,6 +163,16 @@ TEST_F(Fetch, TheCapHoldsForWhatIsJoinedToo) {
   EXPECT_EQ(body(), "");
 }
 
+TEST_F(Fetch, AReasonNamesTheFileAmongManyAndNoKey) {
+  request.url = "https://feeds.example/list?key=secret";
+  client.answers = {bad(FetchProblem::Denied)};
+  EXPECT_EQ(run().reason, "prepared");
+  request.kind = FeedKind::Misp;
+  client.answers = {bad(FetchProblem::Denied)};
+  EXPECT_EQ(run().reason, "https://feeds.example:443/list/manifest.json: prepared");
+  EXPECT_EQ(client.asked.back().url, "https://feeds.example:443/list/manifest.json?key=secret");
+}
+
 TEST_F(Fetch, ACopyThatIsNoneOfOursIsNotGoneOnFrom) {
   request.kind = FeedKind::Taxii;
   request.mark.added_after = "2024-01-01T00:00:00.000001Z";

@@ -39,7 +39,7 @@ constexpr const char *kReadable[] = {"/etc/resolv.conf",
 
 Result<void> set_limits() {
   const std::pair<__rlimit_resource, rlim_t> limits[] = {
-      {RLIMIT_DATA, rlim_t{1} << 30},                        // a page of 64 MiB and its parse
+      {RLIMIT_DATA, rlim_t{2} << 30},                        // a page of 64 MiB and its parse
       {RLIMIT_FSIZE, (rlim_t{1} << 30) + (rlim_t{1} << 20)}, // the feed, whatever else fails
       {RLIMIT_NOFILE, 64},
       {RLIMIT_CPU, 600},
