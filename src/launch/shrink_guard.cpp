@@ -31,7 +31,9 @@ ShrinkGuard::Verdict ShrinkGuard::judge(std::span<const FeedReport> feeds,
   Verdict verdict;
   verdict.problem = totals.problem;
   const auto entries = entries_of(feeds);
-  for (const auto &[source, before] : in_force_) {
+  for (const auto &known : in_force_) {
+    const auto &source = known.first;
+    const auto before = known.second;
     const auto found = entries.find(source);
     const auto now = found == entries.end() ? 0 : found->second;
     const auto feed = std::find_if(feeds.begin(), feeds.end(),
