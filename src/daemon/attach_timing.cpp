@@ -22,7 +22,8 @@ bool AttachRetry::is_due(GuestState state, MonotonicTime now) {
 }
 
 void AttachRetry::took(MonotonicTime began, MonotonicTime now) {
-  due_ = std::max(due_, now + (now - began) * kRestPerWork);
+  due_ = std::max(
+      due_, now + std::min<MonotonicTime::duration>((now - began) * kRestPerWork, kLongestRest));
 }
 
 /// Memory is the wider question: where the layout is another one, the kernel is looked for anew.

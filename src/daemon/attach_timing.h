@@ -30,6 +30,7 @@ public:
 
 private:
   static constexpr int kRestPerWork = 4;
+  static constexpr std::chrono::seconds kLongestRest{30}; ///< nobody is attributed meanwhile
 
   MonotonicTime due_;
   std::chrono::milliseconds pause_ = kFirst;

@@ -59,6 +59,14 @@ TEST(AttachRetry, AttemptsThatAreCostlyTakeAFifthOfTheTime) {
   EXPECT_LE(spent, milliseconds(13'500)) << "of 60 s";
 }
 
+TEST(AttachRetry, NoAttemptIsSoCostlyThatTheNextIsFarAway) {
+  AttachRetry retry(kStart);
+  const auto now = kStart + minutes(10);
+  retry.took(kStart, now); // a host that swaps
+  EXPECT_FALSE(retry.is_due(GuestState::Booting, now));
+  EXPECT_TRUE(retry.is_due(GuestState::Booting, now + minutes(1)));
+}
+
 TEST(AttachRetry, AttemptsThatCostLittleAreNotHeldBack) {
   AttachRetry retry(kStart);
   int tries = 0;

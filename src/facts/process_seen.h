@@ -92,8 +92,8 @@ struct ProcessSeen {
   GuestText comm;
   std::optional<GuestText> exe; ///< as readlink /proc/PID/exe prints it, without " (deleted)"
   std::optional<bool> exe_deleted;
-  /// What it ran when its flow began, where it has executed another program since: all else is of
-  /// now. Only in an alert.
+  /// What it ran when its flow began, where it has executed another program since, or what it runs
+  /// now cannot be read: all else is of now. Only in an alert.
   std::optional<GuestText> earlier_exe;
   std::optional<std::vector<GuestText>> cmdline; ///< arguments; empty for a kernel thread
   bool cmdline_cut = false; ///< longer than is read: these are its first arguments

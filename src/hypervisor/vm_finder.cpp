@@ -62,6 +62,10 @@ std::string reachable_path(const ProcessDirectory &process, const std::string &p
   return same_file(plain, inside) ? plain : inside;
 }
 
+/// Whatever stands before it: QEMU's /dev may be another file system than ours, or our root. A
+/// device number would tell as well, but stat(2) of a disk on a dead NFS server never returns.
+constexpr std::string_view kTunDevice = "/net/tun";
+
 /// tun_chr_show_fdinfo() (Linux 3.8) writes "iff:\tNAME".
 std::string tap_of_descriptor(const ProcessDirectory &process, const std::string &number) {
   const auto info = process.read("fdinfo/" + number, kMostFdinfoBytes);
@@ -83,7 +87,7 @@ bool find_taps(const ProcessDirectory &process, VmFound &vm) {
   }
   for (const auto &number : *numbers) {
     const auto target = process.read_link("fd/" + number);
-    if (!target || !target->starts_with("/dev/net/tun")) {
+    if (!target || !target->ends_with(kTunDevice)) {
       if (target && target->starts_with("/dev/tap")) {
         vm.gaps.emplace_back("a macvtap device: its packets cannot be seen");
       }

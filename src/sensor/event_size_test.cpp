@@ -57,10 +57,13 @@ TEST(EventSize, NoGuestMakesAnEventTooLong) {
   for (const std::int32_t holders : {16, 63, 64, 65, 5000}) {
     MatchSeen match = match_of(holders);
     match.indicator.observed_value = text(8192);
+    match.attribution.processes[0].earlier_exe = text(4096);
+    match.attribution.ancestors.resize(100, {1, text(15)});
     fit_into_event(match.attribution);
     EXPECT_LE(bytes_of(match), kMaxEventBytes) << holders;
     EXPECT_TRUE(match.attribution.processes[0].exe) << holders;
     EXPECT_EQ(match.attribution.ambiguous, holders > 64);
+    EXPECT_TRUE(match.attribution.ancestors_cut);
   }
 }
 

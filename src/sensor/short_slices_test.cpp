@@ -1,7 +1,6 @@
-#include <gtest/gtest.h>
-
 #include <thread>
 
+#include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/resource.h>
 

@@ -243,7 +243,7 @@ std::optional<Attribution> AttributionEngine::from_last_table(const FlowTuple &f
   return answer(found.status, last_, found.rows, reader);
 }
 
-std::optional<Attribution> AttributionEngine::from_lookup(const FlowTuple &flow,
+std::optional<Attribution> AttributionEngine::from_lookup(const FlowTuple &flow, Reach reach,
                                                           KernelReader &reader) {
   if (learned_ != last_.table.read_at) {
     learned_ = last_.table.read_at;
@@ -251,7 +251,7 @@ std::optional<Attribution> AttributionEngine::from_lookup(const FlowTuple &flow,
   }
   for (int attempt = 0; attempt < kMostLookups; ++attempt) {
     KernelReader look(reader.space(), kAnswerBudget);
-    auto table = lookup_.read(flow, look);
+    auto table = lookup_.read(flow, reach, look);
     if (!table || !table->owners_are_known()) {
       return std::nullopt;
     }
@@ -280,28 +280,36 @@ void AttributionEngine::forget_ages() {
   in_order_.clear();
 }
 
-std::optional<Attribution> AttributionEngine::attribute_at_once(const FlowTuple &tuple,
-                                                                WallTime packet_time,
-                                                                WallTime began,
-                                                                KernelReader &reader) {
-  if (wall_clock_.was_set(wall_now(), monotonic_now())) {
+std::optional<Attribution> AttributionEngine::without_a_new_table(const FlowTuple &flow,
+                                                                  WallTime packet_time,
+                                                                  WallTime began, Reach reach,
+                                                                  KernelReader &reader) {
+  const WallTime wall = wall_now();
+  if (wall_clock_.was_set(wall, monotonic_now())) {
     forget_ages();
   }
-  const FlowTuple flow = normal(tuple);
   if (last_.table.read_at < packet_time || last_.table.read_at == WallTime{}) {
-    return from_lookup(flow, reader);
+    return from_lookup(flow, reach, reader);
   }
   KernelReader check(reader.space(), kAnswerBudget);
   return from_last_table(flow, began, true, check);
 }
 
+std::optional<Attribution> AttributionEngine::attribute_at_once(const FlowTuple &tuple,
+                                                                WallTime packet_time,
+                                                                WallTime began,
+                                                                KernelReader &reader) {
+  return without_a_new_table(normal(tuple), packet_time, began, Reach::Likely, reader);
+}
+
 Attribution AttributionEngine::attribute(const FlowTuple &tuple, WallTime packet_time,
                                          WallTime began, KernelReader &reader) {
-  auto found = attribute_at_once(tuple, packet_time, began, reader);
+  const FlowTuple flow = normal(tuple);
+  auto found = without_a_new_table(flow, packet_time, began, Reach::Everybody, reader);
   for (int refreshes = 1; !found; ++refreshes) {
     refresh(reader);
     KernelReader check(reader.space(), kAnswerBudget);
-    found = from_last_table(normal(tuple), began, refreshes < kMostRefreshes, check);
+    found = from_last_table(flow, began, refreshes < kMostRefreshes, check);
   }
   return std::move(*found);
 }

@@ -31,7 +31,8 @@ public:
 
   [[nodiscard]] Attribution attribute(const FlowTuple &tuple, WallTime packet_time, WallTime began,
                                       KernelReader &reader);
-  /// The same without a new table of everything. nullopt: that is needed.
+  /// The same at a cost that does not grow with the guest: no table of everything, nor a search
+  /// among everybody. nullopt: one of them is needed.
   [[nodiscard]] std::optional<Attribution> attribute_at_once(const FlowTuple &tuple,
                                                              WallTime packet_time, WallTime began,
                                                              KernelReader &reader);
@@ -65,8 +66,12 @@ private:
   [[nodiscard]] static Match match(const FlowTuple &flow, const Indexed &in);
   [[nodiscard]] bool is_unchanged(const Rows &rows, const Indexed &from,
                                   KernelReader &reader) const;
+  [[nodiscard]] std::optional<Attribution> without_a_new_table(const FlowTuple &flow,
+                                                               WallTime packet_time, WallTime began,
+                                                               Reach reach, KernelReader &reader);
   /// Of this flow alone, read now. nullopt: only a whole table can tell.
-  [[nodiscard]] std::optional<Attribution> from_lookup(const FlowTuple &flow, KernelReader &reader);
+  [[nodiscard]] std::optional<Attribution> from_lookup(const FlowTuple &flow, Reach reach,
+                                                       KernelReader &reader);
   /// What the last table says. nullopt, with `may_retry`: the guest says otherwise by now.
   [[nodiscard]] std::optional<Attribution> from_last_table(const FlowTuple &flow, WallTime began,
                                                            bool may_retry,

@@ -2,7 +2,8 @@
 
 namespace outguard::guest {
 
-std::optional<SocketTable> FlowLookup::read(const FlowTuple &flow, KernelReader &reader) {
+std::optional<SocketTable> FlowLookup::read(const FlowTuple &flow, Reach reach,
+                                            KernelReader &reader) {
   SocketTable table;
   table.read_at = wall_now();
   const auto socks = sockets_.find(flow, reader);
@@ -13,7 +14,7 @@ std::optional<SocketTable> FlowLookup::read(const FlowTuple &flow, KernelReader 
     SocketRow row;
     row.sock = sock;
     row.in_table = true;
-    if (!owners_.add_holders(row, table, reader)) {
+    if (!owners_.add_holders(row, reach, table, reader)) {
       return std::nullopt;
     }
     table.rows.push_back(row);

@@ -18,7 +18,8 @@ public:
 
   /// A table of only those sockets that decide whose the flow is, with every holder. nullopt: that
   /// cannot be told without a whole table.
-  [[nodiscard]] std::optional<SocketTable> read(const FlowTuple &flow, KernelReader &reader);
+  [[nodiscard]] std::optional<SocketTable> read(const FlowTuple &flow, Reach reach,
+                                                KernelReader &reader);
   /// What a whole table teaches; without one, read() knows nothing.
   void learn(const SocketTable &whole, KernelReader &reader);
 

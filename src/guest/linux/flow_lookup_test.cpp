@@ -125,17 +125,19 @@ TEST_F(FlowLookupTest, ANewSocketOfAnOldProcess) {
 }
 
 TEST_F(FlowLookupTest, ASocketThatWasPassedWhenAnotherWasLookedFor) {
+  image.shrink_established(1);
   connect(web, "10.0.0.1:40000");
   static_cast<void>(ask("10.0.0.1:40000"));
-  connect(others[50], kLocal);
+  connect(others[1], kLocal);
   connect(others[0], "10.0.0.1:40001");
   EXPECT_GT(ask("10.0.0.1:40001").reads, kFew);
   const auto answer = ask();
-  EXPECT_EQ(answer.pids, Pids{250});
+  EXPECT_EQ(answer.pids, Pids{201});
   EXPECT_LT(answer.reads, kFew);
 }
 
 TEST_F(FlowLookupTest, AHintThatIsNoLongerTrue) {
+  image.shrink_established(1);
   connect(web, "10.0.0.1:40000");
   static_cast<void>(ask("10.0.0.1:40000"));
   const auto made = connect(others[50], kLocal);
@@ -205,6 +207,15 @@ TEST_F(FlowLookupTest, WhatNeedsTheWholeTableIsNotToldAtOnce) {
   const auto nobody = attached->attribute_at_once(unknown, asked);
   ASSERT_TRUE(nobody);
   EXPECT_EQ(nobody->status, AttributionStatus::NotFound);
+}
+
+TEST_F(FlowLookupTest, AtOnceNobodyIsLookedForAmongEverybody) {
+  const auto made = connect(web, kLocal);
+  static_cast<void>(ask());
+  hold(web, made, 2); // a message on its way: the references are more than the descriptors
+  image.builder().memory().clear_calls();
+  EXPECT_FALSE(attached->attribute_at_once({6, end(kLocal), end(kRemote)}, wall_now()));
+  EXPECT_LT(image.builder().memory().calls().size(), kWhole);
 }
 
 TEST_F(FlowLookupTest, AKernelWithoutTheMembersIsServedAllTheSame) {

@@ -10,7 +10,8 @@ namespace {
 constexpr std::uint64_t kMostDescriptors = std::uint64_t{1} << 20; ///< fs.nr_open's default
 constexpr std::size_t kSlotBytes = 8;
 constexpr std::size_t kChunkSlots = 8192;
-constexpr std::size_t kMostYoung = 256; ///< then the whole list is the shorter way
+constexpr std::size_t kMostKnown = 65536; ///< 6 MiB; a kernel of 64-bit pids has no more leaders
+constexpr std::size_t kMostYoung = 32;    ///< then the whole list is the shorter way
 constexpr std::size_t kMostLately = 8;
 constexpr std::uint32_t kMostRepeats = 64; ///< of one socket in one process, as the walker has it
 
@@ -24,6 +25,8 @@ public:
         reader_(reader), files_(search.files_extent_), fdtable_(layout_.table),
         file_(search.file_extent_) {}
 
+  /// No hint leads further: what is passed from now on is worth a note.
+  void search() { is_search_ = true; }
   /// Adds what the process holds, unless it was looked at before.
   void look_at(const Task &leader);
   /// As many descriptors were found as the file has references. More of those are a message on its
@@ -58,6 +61,7 @@ private:
   std::set<GuestVirtual> empty_, counted_; ///< tables without the file, and with it
   std::vector<GuestVirtual> owners_;
   std::uint64_t found_ = 0; ///< descriptors
+  bool is_search_ = false;  ///< no longer led by a hint
   bool is_shared_ = false;
   bool missed_ = false;
 };
@@ -66,7 +70,9 @@ void OwnerSearch::Hunt::match(GuestVirtual start, std::size_t first, const Task 
                               std::vector<Holder> &found) {
   for (std::size_t index = 0; index < slots_.size(); ++index) {
     const GuestVirtual file(slots_[index]);
-    search_.new_hints_.note(file, leader.address); // the others may be asked for next
+    if (is_search_) {
+      search_.new_hints_.note(file, leader.address); // the others may be asked for next
+    }
     if (file == wanted_.file) {
       Holder holder = wanted_;
       holder.fd = static_cast<std::int32_t>(first + index);
@@ -268,6 +274,9 @@ private:
 };
 
 bool OwnerSearch::is_new(const Task &task) {
+  if (known_.size() >= kMostKnown) {
+    known_.clear(); // then everybody is new once more
+  }
   const auto [known, is_first] = known_.try_emplace(task.address, task.identity());
   return is_first || std::exchange(known->second, task.identity()) != task.identity();
 }
@@ -284,6 +293,7 @@ bool OwnerSearch::find_where_likely(GuestVirtual file, Hunt &hunt, KernelReader 
       return true;
     }
   }
+  hunt.search();
   Youngest young(*this, reader);
   auto task = young.next();
   for (; task && is_new(*task); task = young.next()) {
@@ -320,7 +330,8 @@ void OwnerSearch::note_owner(GuestVirtual task) {
   lately_.resize(std::min(lately_.size(), kMostLately));
 }
 
-bool OwnerSearch::add_holders(SocketRow &row, SocketTable &table, KernelReader &reader) {
+bool OwnerSearch::add_holders(SocketRow &row, Reach reach, SocketTable &table,
+                              KernelReader &reader) {
   const SocketLayout &layout = layout_.socket;
   row.first_holder = static_cast<std::uint32_t>(table.holders.size());
   if (row.sock.socket.is_null()) {
@@ -340,8 +351,8 @@ bool OwnerSearch::add_holders(SocketRow &row, SocketTable &table, KernelReader &
     return true;
   }
   Hunt hunt(*this, wanted, table, reader);
-  const bool all_found =
-      find_where_likely(wanted.file, hunt, reader) || find_anywhere(hunt, reader);
+  const bool all_found = find_where_likely(wanted.file, hunt, reader) ||
+                         (reach == Reach::Everybody && find_anywhere(hunt, reader));
   row.holder_count = static_cast<std::uint32_t>(table.holders.size()) - row.first_holder;
   if (row.holder_count != 0) {
     row.owner_status = OwnerStatus::Exact;

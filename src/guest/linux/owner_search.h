@@ -18,12 +18,19 @@
 
 namespace outguard::guest {
 
+/// How far a search goes before it gives up.
+enum class Reach : std::uint8_t {
+  Likely,    ///< a few dozen processes: it costs the same in any guest
+  Everybody, ///< every process there is
+};
+
 class OwnerSearch {
 public:
   OwnerSearch(const LinuxLayout &layout, const TaskList &tasks, const TypeTable &types);
 
   /// Gives the row its holders, and the table whom they name. False: some may be missing.
-  [[nodiscard]] bool add_holders(SocketRow &row, SocketTable &table, KernelReader &reader);
+  [[nodiscard]] bool add_holders(SocketRow &row, Reach reach, SocketTable &table,
+                                 KernelReader &reader);
   /// Remembers every process, and who held what.
   void learn(const SocketTable &whole);
 

@@ -253,12 +253,14 @@ void LinuxProcessWalker::bring_up_to_date(Attribution &attribution, KernelReader
       attribution.ancestors_cut = cut;
     }
     ProcessSeen now = describe_or_remember(*task, reader);
-    if (now.exited || now.torn) {
+    // do_exit() lets go of the memory, then closes the sockets; only then it counts as ended.
+    const auto last = tasks_.read(task->address, reader);
+    const bool is_ending = !last || (last->mm.is_null() && !last->is_kernel_thread());
+    if (now.exited || now.torn || is_ending) {
       continue;
     }
-    if (process.exe && now.exe && process.exe != now.exe) {
-      now.earlier_exe = std::move(process.exe);
-    }
+    const bool is_another = process.exe && process.exe != now.exe;
+    now.earlier_exe = std::move(is_another ? process.exe : process.earlier_exe);
     process = std::move(now);
   }
 }

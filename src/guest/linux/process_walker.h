@@ -37,7 +37,8 @@ public:
   [[nodiscard]] Result<ProcessDetail> detail(std::int32_t pid, KernelReader &reader) const;
   [[nodiscard]] Lineage lineage(const Task &task, KernelReader &reader) const;
   /// Describes the processes anew, and who started the first: one that executed another program
-  /// since is told as what it is now, with what it was. One that ended stays as it was.
+  /// since is told as what it is now, with what it was. One that ended, or is about to, stays as it
+  /// was.
   void bring_up_to_date(Attribution &attribution, KernelReader &reader) const;
 
 private:

@@ -286,6 +286,34 @@ TEST_F(ProcessWalkerTest, AnAttributionIsBroughtUpToDate) {
   EXPECT_EQ(attribution.ancestors.size(), 2U) << "it ended: who started it is still known";
 }
 
+TEST_F(ProcessWalkerTest, OfAProcessThatIsEndingStaysWhatWasKnown) {
+  const GuestVirtual ending = image.add_process({.pid = 31, .comm = "client"});
+  auto guest = LinuxGuest::attach(image.kernel()).value();
+  Attribution attribution;
+  attribution.processes = {see(ending)};
+  image.set(ending, "task_struct", "mm", 0); // exit_mm(); exit_files() and exit_notify() follow
+  guest.bring_up_to_date(attribution);
+  const ProcessSeen &now = attribution.processes[0];
+  EXPECT_EQ(now.exe, GuestText("/bin/demo"));
+  EXPECT_FALSE(now.earlier_exe);
+  ASSERT_TRUE(now.cmdline);
+  EXPECT_FALSE(now.cmdline->empty());
+}
+
+TEST_F(ProcessWalkerTest, WhatAProcessRanIsKeptWhereWhatItRunsCannotBeRead) {
+  const GuestVirtual task = image.add_process({.pid = 31, .comm = "loader"});
+  auto guest = LinuxGuest::attach(image.kernel()).value();
+  Attribution attribution;
+  attribution.processes = {see(task)};
+  image.set(GuestVirtual(image.get(task, "task_struct", "mm")), "mm_struct", "exe_file",
+            0xdead'0000);
+  guest.bring_up_to_date(attribution);
+  EXPECT_FALSE(attribution.processes[0].exe);
+  EXPECT_EQ(attribution.processes[0].earlier_exe, GuestText("/bin/demo"));
+  guest.bring_up_to_date(attribution);
+  EXPECT_EQ(attribution.processes[0].earlier_exe, GuestText("/bin/demo"));
+}
+
 TEST_F(ProcessWalkerTest, OneProcessInDepth) {
   const GuestVirtual task = image.add_process({.pid = 30, .comm = "server"});
   image.add_thread(task, 32);
