@@ -33,7 +33,7 @@ enum class SocketState : std::uint8_t {
 [[nodiscard]] const char *to_string(SocketState state);
 
 enum class OwnerStatus : std::uint8_t {
-  Exact,  ///< every descriptor that holds it is listed
+  Exact,  ///< every descriptor that holds it is listed; where the answer is partial, the first ones
   None,   ///< no process holds it (orphan, not yet accepted, minisock)
   Kernel, ///< a kernel socket
   /// A file stands for it, and nothing that was searched leads there: a request of an io_uring in

@@ -144,6 +144,21 @@ TEST_F(HeldSocketsTest, TakenOutOfTheTableIsHidden) {
   EXPECT_FALSE(walk().sockets.at(0).hidden);
 }
 
+TEST_F(HeldSocketsTest, HoweverManyAreHiddenEachIsSaidOrTheAnswerIsPartial) {
+  constexpr std::uint16_t kMany = 1500;
+  image.grow_descriptors(web, kMany + 64);
+  for (std::uint16_t i = 0; i < kMany; ++i) {
+    auto spec =
+        SocketSpec{.local = {IpAddress::parse("10.0.0.1").value(), i}, .remote = end("10.0.0.2:2")};
+    spec.in_table = false;
+    image.hold(web, 3U + i, image.add_socket(spec));
+  }
+  const auto seen = walk();
+  EXPECT_EQ(seen.sockets.size(), kMany);
+  EXPECT_TRUE(std::ranges::all_of(seen.sockets, &SocketSeen::hidden) ||
+              !seen.completeness.complete());
+}
+
 TEST_F(HeldSocketsTest, LinkedToSomethingElseIsHiddenWhenAllIsAsked) {
   auto spec = SocketSpec{.local = end("10.0.0.1:1"), .remote = end("10.0.0.2:2")};
   spec.in_table = false;
