@@ -179,6 +179,37 @@ TEST_P(GenerationsTest, AProgramsFileThatWasGivenUpIsNotToldUnderItsNextName) {
   }
 }
 
+TEST_P(GenerationsTest, AHalfWrittenNameIsNeverTold) {
+  const auto name = [](LinuxImage &image, GuestVirtual task, std::string_view text,
+                       std::uint64_t lock) {
+    std::array<char, 16> comm{};
+    std::ranges::copy(text, comm.begin());
+    image.builder().put(image.at(task, "task_struct", "comm"), comm);
+    image.set(task, "task_struct", "alloc_lock.rlock.raw_lock.val.counter", lock);
+  };
+  for (const bool begins : {false, true}) { // it is begun, or ended, while it is read
+    bool changed = true;
+    for (std::size_t moment = 0; changed; ++moment) {
+      LinuxImage image;
+      use(GetParam(), image);
+      const GuestVirtual task = image.add_process({.pid = 3674, .comm = "exe"});
+      if (!begins) {
+        name(image, task, "x367", 1);
+      }
+      auto guest = LinuxGuest::attach(image.kernel());
+      ProcessesSeen seen;
+      const auto change = [&] {
+        begins ? name(image, task, "x367", 1) : name(image, task, "x3674", 0);
+      };
+      changed = changes_at(moment, image, change, [&] { seen = guest->processes(); });
+      const ProcessSeen &row = seen.processes.back();
+      ASSERT_EQ(row.identity.pid, 3674);
+      EXPECT_TRUE(row.torn || row.comm.raw() == (begins ? "exe" : "x3674"))
+          << row.comm.raw() << " when it changed at read " << moment;
+    }
+  }
+}
+
 TEST_P(GenerationsTest, AListThatMovesIsWalkedAgainOverFreshBytes) {
   bool changed = true;
   for (std::size_t moment = 0; changed; ++moment) {

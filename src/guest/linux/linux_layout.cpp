@@ -62,6 +62,10 @@ TaskLayout Binding::task() {
   layout.sighand = task.pointer("sighand");
   layout.thread_pid = task.optional_member("thread_pid", sizeof(std::uint64_t));
   layout.css_set = task.optional_member("cgroups", sizeof(std::uint64_t));
+  layout.name_lock = task.optional_member("alloc_lock.rlock.raw_lock.val.counter", 4);
+  if (!layout.name_lock) { // PREEMPT_RT, as in signal()
+    layout.name_lock = task.optional_member("alloc_lock.lock.owner", 8);
+  }
   layout.extent = task.extent();
   layout.thread_flags = task.place("thread_info.flags");
   layout.pending = task.place("pending.signal.sig");

@@ -15,8 +15,9 @@ struct TaskLayout {
   Member state, exit_state, flags, tasks, thread_node, pid, tgid, start_boottime, comm;
   Member mm, files, fs, nsproxy, real_cred, real_parent, signal, sighand;
   std::optional<Member> thread_pid, css_set;
-  Member thread_flags, pending; ///< outside the extent: only a kill needs them
-  Extent identity;              ///< pid, tgid, start_boottime and mm alone
+  std::optional<Member> name_lock; ///< alloc_lock, not 0 while comm is written (until 6.13)
+  Member thread_flags, pending;    ///< outside the extent: only a kill needs them
+  Extent identity;                 ///< pid, tgid, start_boottime and mm alone
 };
 
 struct ProcessLayout {

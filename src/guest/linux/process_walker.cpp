@@ -1,6 +1,8 @@
 #include "guest/linux/process_walker.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "guest/linux/argument_reader.h"
@@ -10,8 +12,10 @@ namespace outguard::guest {
 namespace {
 
 constexpr int kMostRetries = 3;
-constexpr std::size_t kMostAncestors = 64; ///< deeper trees exist only to be funny
-constexpr std::size_t kMostThreads = 2048; ///< told of one process: they fit one message
+constexpr std::chrono::microseconds kNap{300}; ///< for a processor that lost its turn in the middle
+constexpr int kMostNaps = 8;                   ///< in one walk
+constexpr std::size_t kMostAncestors = 64;     ///< deeper trees exist only to be funny
+constexpr std::size_t kMostThreads = 2048;     ///< told of one process: they fit one message
 constexpr std::int32_t kInitPid = 1;
 
 bool is_led_alike(const Task &now, const Task &before) {
@@ -21,10 +25,16 @@ bool is_led_alike(const Task &now, const Task &before) {
          now.css_set == before.css_set;
 }
 
+/// A name that is half written when it is read first is whole when it is read again, or its lock
+/// was held in between.
+bool is_named_alike(const Task &now, const Task &before) {
+  return now.comm == before.comm && !now.may_be_renamed && !before.may_be_renamed;
+}
+
 } // namespace
 
 LinuxProcessWalker::Shared LinuxProcessWalker::shared_of_walk(KernelReader &reader) const {
-  return {clock_.boot_time_ns(reader), root_of_guest(tasks_, layout_, reader), {}};
+  return {clock_.boot_time_ns(reader), root_of_guest(tasks_, layout_, reader), {}, kMostNaps};
 }
 
 Result<LinuxProcessWalker::Program> LinuxProcessWalker::program_of(const Task &task,
@@ -105,7 +115,7 @@ Result<bool> LinuxProcessWalker::still_holds(Draft &draft, KernelReader &reader)
   if (now->identity() != before.identity()) {
     return fault(FaultCode::NotFound, now->address.raw());
   }
-  if (draft.seen.torn || !is_led_alike(*now, before)) {
+  if (draft.seen.torn || !is_led_alike(*now, before) || !is_named_alike(*now, before)) {
     return false;
   }
   if (!draft.program) {
@@ -127,6 +137,10 @@ Result<ProcessSeen> LinuxProcessWalker::row(Task task, Shared &shared, KernelRea
       return tl::unexpected(holds.error());
     }
     if (!*holds && attempt < kMostRetries) {
+      if (draft.task.may_be_renamed && shared.naps > 0) {
+        --shared.naps;
+        std::this_thread::sleep_for(kNap);
+      }
       shared.context.forget(); // a new object may stand where one that was read has been freed
       reader.renew();          // likewise
       task = draft.task;

@@ -44,6 +44,7 @@ Task decode_task(const ObjectCopy &copy, const TaskLayout &layout) {
   task.exit_state = copy.number(layout.exit_state);
   task.flags = copy.number(layout.flags);
   std::ranges::copy(copy.bytes(layout.comm), task.comm.begin());
+  task.may_be_renamed = layout.name_lock && copy.number(*layout.name_lock) != 0;
   task.mm = copy.pointer(layout.mm);
   task.files = copy.pointer(layout.files);
   task.fs = copy.pointer(layout.fs);

@@ -22,6 +22,7 @@ struct Task {
   std::uint64_t exit_state = 0;
   std::uint64_t flags = 0;
   std::array<char, 16> comm{};
+  bool may_be_renamed = false; ///< comm may be half written: its lock was held
   GuestVirtual mm, files, fs, nsproxy, cred, parent, signal, sighand;
   GuestVirtual thread_pid, css_set; ///< null also where this kernel's types lack them
   ListLinks tasks;                  ///< among thread-group leaders

@@ -38,6 +38,7 @@ void LinuxImage::define_types() {
                          {"start_boottime", 8},
                          {"real_cred", 8},
                          {"comm", 16},
+                         {"alloc_lock.rlock.raw_lock.val.counter", 4},
                          {"fs", 8},
                          {"files", 8},
                          {"nsproxy", 8},
