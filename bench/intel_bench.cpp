@@ -1,6 +1,9 @@
 // What indicators cost: reading a list and building the image, opening it, and one look-up that
-// misses or hits, at 10k, 100k and 1M indicators.
+// misses or hits, at 10k to 10M indicators, with and without a delta.
+#include <algorithm>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <random>
 #include <span>
 #include <string>
@@ -9,7 +12,7 @@
 #include <benchmark/benchmark.h>
 
 #include "intel/intel_compiler.h"
-#include "intel/intel_image.h"
+#include "intel/intel_set.h"
 
 namespace {
 
@@ -51,11 +54,10 @@ IntelCompiler::Compiled compile(const std::string &feed) {
 }
 
 const std::vector<std::uint8_t> &image_of(std::size_t count) {
-  static std::vector<std::uint8_t> image;
-  static std::size_t made = 0;
-  if (made != count) {
+  static std::map<std::size_t, std::vector<std::uint8_t>> images;
+  auto &image = images[count];
+  if (image.empty()) {
     image = compile(make_feed(count)).image;
-    made = count;
   }
   return image;
 }
@@ -80,78 +82,167 @@ void open(benchmark::State &state) {
   for (auto _ : state) {
     benchmark::DoNotOptimize(IntelImage::open(image).value().indicator_count());
   }
+  state.counters["image_bytes"] = static_cast<double>(image.size());
+  state.counters["bytes_each"] =
+      static_cast<double>(image.size()) /
+      static_cast<double>(IntelImage::open(image).value().indicator_count());
 }
 
-constexpr std::size_t kQueries = 1 << 14;
-
-void address_miss(benchmark::State &state) {
+void verify(benchmark::State &state) {
   const auto image = IntelImage::open(image_of(size_argument(state))).value();
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(image.verify());
+  }
+}
+
+constexpr Seconds kNow = 1'700'000'000;
+constexpr std::size_t kQueries = 1 << 16;
+
+IntelSet::Image shared(const std::vector<std::uint8_t> &bytes) {
+  return std::make_shared<const IntelImage>(IntelImage::open(bytes).value());
+}
+
+/// The image alone, or with a delta of a hundred.
+IntelSet set_of(benchmark::State &state, bool with_delta = false) {
+  static const auto kDelta = compile(make_feed(100)).image;
+  return IntelSet(shared(image_of(size_argument(state))), with_delta ? shared(kDelta) : nullptr);
+}
+
+/// One look-up a round; says how many of them matched.
+template <class Query, class Look>
+void run(benchmark::State &state, const std::vector<Query> &queries, const Look &look) {
+  std::size_t i = 0, matches = 0;
+  for (auto _ : state) {
+    look(queries[i++ % queries.size()], [&](IndicatorId) { ++matches; });
+  }
+  state.counters["matches"] =
+      benchmark::Counter(static_cast<double>(matches), benchmark::Counter::kAvgIterations);
+}
+
+/// Lines of the feed that begin so, in an order that no cache foresees.
+std::vector<std::string> listed(std::size_t count, std::string_view begin) {
+  const auto feed = make_feed(count);
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < feed.size();) {
+    const auto end = feed.find('\n', at);
+    if (std::string_view(feed).substr(at).starts_with(begin)) {
+      lines.push_back(feed.substr(at, end - at));
+    }
+    at = end + 1;
+  }
+  std::mt19937 random(3); // NOLINT(cert-msc51-cpp)
+  std::shuffle(lines.begin(), lines.end(), random);
+  lines.resize(std::min(lines.size(), kQueries));
+  return lines;
+}
+
+void look_up_addresses(benchmark::State &state, const std::vector<IpAddress> &queries,
+                       bool with_delta) {
+  const auto set = set_of(state, with_delta);
+  run(state, queries,
+      [&](const IpAddress &query, const auto &tell) { set.match_address(query, kNow, tell); });
+}
+
+std::vector<IpAddress> random_addresses() {
   std::mt19937 random(2); // NOLINT(cert-msc51-cpp)
   std::vector<IpAddress> queries(kQueries);
   for (auto &query : queries) {
     const auto raw = static_cast<std::uint32_t>(random());
     std::memcpy(query.bytes.data(), &raw, sizeof raw);
   }
-  std::size_t i = 0, matches = 0;
-  for (auto _ : state) {
-    image.match_address(queries[i++ % kQueries], [&](IndicatorId) { ++matches; });
-  }
-  benchmark::DoNotOptimize(matches);
+  return queries;
 }
 
-void domain(benchmark::State &state, const std::vector<std::string> &queries) {
-  const auto image = IntelImage::open(image_of(size_argument(state))).value();
-  std::size_t i = 0, matches = 0;
-  for (auto _ : state) {
-    image.match_domain(queries[i++ % queries.size()], [&](IndicatorId) { ++matches; });
+void address_miss(benchmark::State &state) {
+  look_up_addresses(state, random_addresses(), false);
+}
+void address_miss_delta(benchmark::State &state) {
+  look_up_addresses(state, random_addresses(), true);
+}
+void address_hit(benchmark::State &state) {
+  std::vector<IpAddress> queries;
+  for (const auto &line : listed(size_argument(state), "1")) {
+    if (const auto address = IpAddress::parse(line)) {
+      queries.push_back(*address);
+    }
   }
-  state.counters["matches"] =
-      benchmark::Counter(static_cast<double>(matches), benchmark::Counter::kAvgIterations);
+  look_up_addresses(state, queries, false);
 }
 
-void domain_miss(benchmark::State &state) {
+void domain(benchmark::State &state, const std::vector<std::string> &queries,
+            bool with_delta = false) {
+  const auto set = set_of(state, with_delta);
+  run(state, queries,
+      [&](const std::string &query, const auto &tell) { set.match_domain(query, kNow, tell); });
+}
+
+std::vector<std::string> other_names() {
   std::vector<std::string> queries;
   for (std::size_t i = 0; i < kQueries; ++i) {
     queries.push_back("www.host" + std::to_string(i * 7919) + ".example" + std::to_string(i % 100) +
                       ".net");
   }
-  domain(state, queries);
+  return queries;
 }
 
+void domain_miss(benchmark::State &state) {
+  domain(state, other_names());
+}
+void domain_miss_delta(benchmark::State &state) {
+  domain(state, other_names(), true);
+}
 void domain_hit(benchmark::State &state) {
-  std::vector<std::string> queries;
-  const auto feed = make_feed(kQueries);
-  for (std::size_t at = 0; at < feed.size();) {
-    const auto line = feed.substr(at, feed.find('\n', at) - at);
-    at += line.size() + 1;
-    if (line.starts_with("host")) {
-      queries.push_back("www." + line);
-    }
+  auto queries = listed(size_argument(state), "host");
+  for (auto &query : queries) {
+    query.insert(0, "www.");
   }
   domain(state, queries);
 }
 
+void url(benchmark::State &state, const std::vector<std::string> &queries) {
+  const auto set = set_of(state);
+  run(state, queries,
+      [&](const std::string &query, const auto &tell) { set.match_url(query, kNow, tell); });
+}
 void url_miss(benchmark::State &state) {
-  const auto image = IntelImage::open(image_of(size_argument(state))).value();
-  std::size_t matches = 0;
-  for (auto _ : state) {
-    image.match_url("http://www.example.com/some/path?query=1", [&](IndicatorId) { ++matches; });
+  auto queries = other_names();
+  for (auto &query : queries) {
+    query = "http://" + query + "/some/path?query=1";
   }
-  benchmark::DoNotOptimize(matches);
+  url(state, queries);
+}
+void url_hit(benchmark::State &state) {
+  url(state, listed(size_argument(state), "http"));
 }
 
-constexpr std::int64_t kSizes[] = {10'000, 100'000, 1'000'000};
+void ja4_miss(benchmark::State &state) {
+  const auto set = set_of(state);
+  std::vector<std::string> queries;
+  for (std::size_t i = 0; i < kQueries; ++i) {
+    queries.push_back("t13d1516h2_8daaf6152771_" + std::to_string(100'000'000'000 + i));
+  }
+  run(state, queries, [&](const std::string &query, const auto &tell) {
+    set.match_fingerprint(IndicatorType::Ja4, query, kNow, tell);
+  });
+}
+
 void sizes(benchmark::internal::Benchmark *bench) {
-  for (const auto size : kSizes) {
+  for (const std::int64_t size : {10'000, 1'000'000, 10'000'000}) {
     bench->Arg(size);
   }
 }
 
-BENCHMARK(build)->Apply(sizes)->Unit(benchmark::kMillisecond);
-BENCHMARK(open)->Apply(sizes)->Unit(benchmark::kMillisecond);
+BENCHMARK(build)->Arg(10'000)->Arg(1'000'000)->Iterations(1)->Unit(benchmark::kMillisecond);
+BENCHMARK(open)->Apply(sizes);
+BENCHMARK(verify)->Apply(sizes)->Unit(benchmark::kMillisecond);
 BENCHMARK(address_miss)->Apply(sizes);
+BENCHMARK(address_miss_delta)->Apply(sizes);
+BENCHMARK(address_hit)->Apply(sizes);
 BENCHMARK(domain_miss)->Apply(sizes);
+BENCHMARK(domain_miss_delta)->Apply(sizes);
 BENCHMARK(domain_hit)->Apply(sizes);
 BENCHMARK(url_miss)->Apply(sizes);
+BENCHMARK(url_hit)->Apply(sizes);
+BENCHMARK(ja4_miss)->Apply(sizes);
 
 } // namespace

@@ -38,10 +38,23 @@ Exit who(const Common &common, const std::string &target, const std::string &pro
 struct IntelOptions {
   std::vector<std::string> paths;
   bool allow_reserved = false;
+  std::string format; ///< of all of them; empty: detected
+  std::vector<std::string> warninglists, allowlists;
 };
 Exit intel_check(const Common &common, const IntelOptions &options);
 Exit intel_compile(const Common &common, const IntelOptions &options, const std::string &output);
 Exit intel_lookup(const Common &common, const IntelOptions &options, const std::string &value);
+
+struct FetchOptions {
+  std::string url, kind = "file";
+  std::string key_file, key_variable, ca_file, proxy;
+  std::string state; ///< a folder with the last good copies; empty: none, all is fetched
+  std::string file;  ///< where a new feed goes too; empty: nowhere
+  unsigned timeout = 900, stall = 30; ///< seconds
+  unsigned attempts = 4, max_pages = 10'000;
+  std::uint64_t max_bytes = std::uint64_t{1} << 30;
+};
+Exit intel_fetch(const Common &common, const FetchOptions &options);
 
 struct ReplayOptions {
   std::string capture;

@@ -12,6 +12,7 @@
 #include "cli/target.h"
 #include "facts/finding.h"
 #include "launch/intel_compiler_process.h"
+#include "store/eve_flow.h"
 #include "store/intel_json.h"
 #include "store/json_lines.h"
 #include "store/terminal_line.h"
@@ -25,7 +26,13 @@ constexpr std::chrono::hours kReplayWait{24};
 Result<launch::CompiledIntel> compile(const IntelOptions &options) {
   std::vector<launch::FeedChoice> choices;
   for (const auto &path : options.paths) {
-    choices.push_back({path, options.allow_reserved});
+    choices.push_back({path, options.allow_reserved, options.format});
+  }
+  for (const auto &path : options.warninglists) {
+    choices.push_back({path, false, "", FeedRole::WarningList});
+  }
+  for (const auto &path : options.allowlists) {
+    choices.push_back({path, false, "", FeedRole::Allowlist});
   }
   return launch::compile_intel(choices);
 }
@@ -39,12 +46,21 @@ bool print_feeds(const Common &common, const launch::CompiledIntel &compiled) {
       print_line(store::feed_json(feed));
       continue;
     }
-    print_line(fmt::format("{}: {} accepted, {} rejected, {} comments and blanks{}",
-                           GuestText(feed.name).printable(), feed.accepted, feed.rejected,
-                           feed.comments,
-                           feed.problem.empty() ? "" : "; refused: " + feed.problem));
+    print_line(fmt::format("{} ({}): {} accepted, {} rejected, {} ignored, {} comments and "
+                           "blanks{}{}",
+                           GuestText(feed.name).printable(),
+                           feed.format.empty() ? "unknown format" : feed.format, feed.accepted,
+                           feed.rejected, feed.ignored, feed.comments,
+                           feed.problem.empty() ? "" : "; refused: " + feed.problem,
+                           feed.note.empty() ? "" : "; " + feed.note));
     for (const auto &reason : feed.reasons) {
       print_line(fmt::format("  {:>8}  {}", reason.count, reason.reason));
+    }
+    if (feed.flagged != 0) {
+      print_line(fmt::format("  {:>8}  kept, but flagged by a warninglist", feed.flagged));
+    }
+    for (const auto &kind : feed.ignored_kinds) {
+      print_line(fmt::format("  {:>8}  ignored: {}", kind.count, kind.reason));
     }
     for (const auto &line : feed.lines) {
       print_line(fmt::format("  {}:{}: {}: {}", GuestText(feed.name).printable(), line.line,
@@ -241,6 +257,11 @@ Exit replay(const Common &common, const ReplayOptions &options) {
     }
     if (auto *match = std::get_if<MatchSeen>(&**event)) {
       print_match(common, offline_finding(std::move(*match), options.capture));
+    } else if (const auto *ended = std::get_if<MatchedFlowEnded>(&**event);
+               ended != nullptr && common.format == Format::Json) {
+      VmIdentity capture;
+      capture.name = GuestText(options.capture);
+      print_line(store::eve_flow(*ended, capture));
     }
     return true;
   };

@@ -19,6 +19,7 @@ struct Arguments {
   bool all = false;
   OneProcess one;
   IntelOptions intel;
+  FetchOptions fetch;
   ReplayOptions replay;
   std::vector<std::string> passed_on;
 };
@@ -79,9 +80,14 @@ private:
         ->required();
   }
   void add_feeds(CLI::App *command, IntelOptions &into, const std::string &name) {
-    command->add_option(name, into.paths, "lists or folders of lists")->required();
+    command->add_option(name, into.paths, "feeds or folders of feeds")->required();
+    command->add_option("--feed-format", into.format,
+                        "list, csv, stix, misp, zeek, rpz, ...; else it is detected");
     command->add_flag("--allow-reserved", into.allow_reserved,
                       "accept private and documentation addresses");
+    command->add_option("--warninglists", into.warninglists,
+                        "MISP warninglists, or folders of them: what is known to be harmless");
+    command->add_option("--allowlist", into.allowlists, "what is never told, one a line");
   }
 
   void add_guest_commands() {
@@ -131,11 +137,35 @@ private:
                        [&a] { return intel_lookup(a.common, a.intel, a.value); });
     lookup->add_option("VALUE", a.value, "address, address:port, name or URL")->required();
     add_feeds(lookup, a.intel, "--intel");
+    add_fetch(intel);
     auto *offline = add(&app_, "replay", "the same pipeline over a capture",
                         [&a] { return replay(a.common, a.replay); });
     offline->add_option("--pcap", a.replay.capture, "pcap or pcapng file")->required();
     offline->add_option("--memory", a.replay.memory, "a target that tells whose flows they are");
     add_feeds(offline, a.replay.intel, "--intel");
+  }
+
+  void add_fetch(CLI::App *intel) {
+    auto &f = args_.fetch;
+    auto *fetch = add(intel, "fetch", "fetches a feed once over HTTP(S) and says what came",
+                      [this] { return intel_fetch(args_.common, args_.fetch); });
+    fetch->add_option("URL", f.url)->required();
+    fetch->add_option("--kind", f.kind, "file, taxii (a 2.1 collection) or misp (a feed's folder)")
+        ->check(CLI::IsMember({"file", "taxii", "misp"}))
+        ->capture_default_str();
+    fetch->add_option("--out", f.file, "file to write what is new to");
+    fetch->add_option("--state", f.state,
+                      "folder that keeps the last good copy; only what changed is then fetched");
+    auto *key = fetch->add_option("--key-file", f.key_file,
+                                  "file with an API key, or with headers 'Name: value'");
+    fetch->add_option("--key-env", f.key_variable, "the same from a variable")->excludes(key);
+    fetch->add_option("--ca-file", f.ca_file, "PEM file to trust instead of this host's");
+    fetch->add_option("--proxy", f.proxy, "http://, https:// or socks5h://HOST:PORT");
+    fetch->add_option("--timeout", f.timeout, "seconds in all")->check(CLI::Range(1, 86'400));
+    fetch->add_option("--stall", f.stall, "seconds without a byte")->check(CLI::Range(1, 3'600));
+    fetch->add_option("--attempts", f.attempts, "for each file or page")->check(CLI::Range(1, 10));
+    fetch->add_option("--max-pages", f.max_pages)->check(CLI::Range(1, 1'000'000));
+    fetch->add_option("--max-bytes", f.max_bytes, "at most 1 GiB");
   }
 
   void add_alert_commands() {

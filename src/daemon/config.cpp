@@ -165,7 +165,11 @@ detect::Rule read_rule(const YAML::Node &node) {
                 read_list(value, [&](const auto &item) {
                   rule.types.push_back(read_word(
                       item, {IndicatorType::Address, IndicatorType::Network,
-                             IndicatorType::Endpoint, IndicatorType::Domain, IndicatorType::Url}));
+                             IndicatorType::Endpoint, IndicatorType::Domain, IndicatorType::Url,
+                             IndicatorType::UrlPath, IndicatorType::Ja3, IndicatorType::Ja4,
+                             IndicatorType::Hassh, IndicatorType::CertificateSha1,
+                             IndicatorType::CertificateSha256, IndicatorType::FileMd5,
+                             IndicatorType::FileSha1, IndicatorType::FileSha256}));
                 });
               }},
              {"least_confidence",
@@ -216,6 +220,16 @@ public:
         read_list(value, [&](const auto &item) { into.push_back(read_text(item)); });
       };
     };
+    const auto guards = [&](FeedRole role) {
+      return [this, role](const YAML::Node &value) {
+        read_list(value, [&](const auto &item) {
+          launch::FeedChoice choice;
+          choice.path = path_of(item);
+          choice.role = role;
+          config_.intel.push_back(std::move(choice));
+        });
+      };
+    };
     read_mapping(
         root,
         {{"mode",
@@ -226,6 +240,8 @@ public:
           [&](const auto &value) {
             read_list(value, [&](const auto &item) { config_.intel.push_back(read_feed(item)); });
           }},
+         {"warninglists", guards(FeedRole::WarningList)},
+         {"allowlists", guards(FeedRole::Allowlist)},
          {"eve_file", [&](const auto &value) { config_.eve_file = path_of(value); }},
          {"symbols",
           [&](const auto &value) {
@@ -263,6 +279,7 @@ private:
       feed.path = path_of(node);
     } else {
       read_mapping(node, {{"path", [&](const auto &value) { feed.path = path_of(value); }},
+                          {"format", [&](const auto &value) { feed.format = read_text(value); }},
                           {"allow_reserved",
                            [&](const auto &value) { feed.allow_reserved = read_bool(value); }}});
     }
@@ -324,7 +341,6 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
 detect::Policy default_policy(ResponseMode mode) {
   detect::Rule rule;
   rule.name = "listed";
-  rule.severity = Severity::High;
   rule.responses = {{ResponseAction::BlockFlow, kDefaultBlock},
                     {ResponseAction::Reset, {}},
                     {ResponseAction::Kill, {}}};

@@ -6,6 +6,7 @@
 #include "facts/guest_text.h"
 #include "hypervisor/network_namespace.h"
 #include "hypervisor/vm_control.h"
+#include "store/eve_flow.h"
 #include "store/json_lines.h"
 
 namespace outguard::daemon {
@@ -213,6 +214,8 @@ void VmGuard::take_events() {
 void VmGuard::take(Report event) {
   if (auto *match = std::get_if<MatchSeen>(&event)) {
     judge(std::move(*match));
+  } else if (const auto *ended = std::get_if<MatchedFlowEnded>(&event)) {
+    record(*ended);
   } else if (const auto *state = std::get_if<GuestStateSeen>(&event)) {
     set_state(state->state, state->reason);
   } else if (const auto *raised = std::get_if<DoubtRaised>(&event)) {
@@ -409,6 +412,17 @@ void VmGuard::record(const Finding &finding, const std::vector<ResponseDone> &do
     log::error(name_ + ": alert not written: " + written.error().message);
   }
   shared_.show(finding, done);
+}
+
+void VmGuard::record(const MatchedFlowEnded &ended) {
+  VmIdentity identity;
+  {
+    const std::lock_guard lock(mutex_);
+    identity = identity_;
+  }
+  if (const auto written = shared_.eve.write(store::eve_flow(ended, identity)); !written) {
+    log::error(name_ + ": counts of an alert not written: " + written.error().message);
+  }
 }
 
 } // namespace outguard::daemon

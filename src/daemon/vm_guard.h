@@ -65,6 +65,8 @@ private:
   void settle(Doubt doubt);
   void tell_losses();
   void judge(MatchSeen match);
+  /// How often what was alerted came again; into the EVE file only.
+  void record(const MatchedFlowEnded &ended);
   void set_state(GuestState state, const std::string &reason);
   /// Into the log, what the sensor said; mutex_ is held.
   void tell(const std::string &text, bool is_good);

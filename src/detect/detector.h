@@ -1,6 +1,7 @@
 #pragma once
-// Turns a match into a Finding by policy, once per (VM, flow, indicator). Owned by the supervisor;
-// one thread. Memory is bounded: the oldest remembered matches are forgotten first.
+// Turns a match into a Finding by policy, once per (VM, flow, indicator), and a beacon once per
+// flow. Owned by the supervisor; one thread. Memory is bounded: the oldest remembered matches are
+// forgotten first.
 
 #include <cstdint>
 #include <deque>
@@ -37,9 +38,11 @@ public:
 private:
   /// The indicator by its hash: what a sensor says is kept in bounded space.
   /// The first packet's time tells a flow from one with the same id of an earlier sensor run.
-  using Key = std::tuple<std::string /*vm*/, std::uint64_t /*flow_id*/,
-                         std::int64_t /*first packet*/, IndicatorType, std::size_t /*value*/>;
+  using Key =
+      std::tuple<std::string /*vm*/, std::uint64_t /*flow_id*/, std::int64_t /*first packet*/,
+                 MatchBasis, IndicatorType, std::size_t /*value*/>;
 
+  [[nodiscard]] const Rule &rule_for(const MatchSeen &match) const;
   [[nodiscard]] bool remember(Key key);
 
   Policy policy_;

@@ -50,7 +50,7 @@ Result<Policy> Policy::make(ResponseMode mode, std::vector<Rule> rules) {
 }
 
 const Rule &Policy::rule_for(const IndicatorHit &indicator) const {
-  static const Rule default_rule{"default", {}, 0, Severity::Medium, {}};
+  static const Rule default_rule{"default", {}, 0, std::nullopt, {}};
   const auto found = std::find_if(rules_.begin(), rules_.end(),
                                   [&](const Rule &rule) { return rule.fits(indicator); });
   return found != rules_.end() ? *found : default_rule;

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,9 @@ namespace outguard::detect {
 /// Fits a match when every condition holds; an empty condition always holds.
 struct Rule {
   std::string name;
-  std::vector<IndicatorType> types;  ///< any of these; empty: every type
-  std::uint8_t least_confidence = 0; ///< 0..100
-  Severity severity = Severity::Medium;
+  std::vector<IndicatorType> types;      ///< any of these; empty: every type
+  std::uint8_t least_confidence = 0;     ///< 0..100
+  std::optional<Severity> severity;      ///< nullopt: as detect/severity.h says
   std::vector<ResponseWanted> responses; ///< in this order; empty: alert only
 
   [[nodiscard]] bool fits(const IndicatorHit &indicator) const;
@@ -30,7 +31,7 @@ inline constexpr std::chrono::seconds kMostBlockTtl{std::chrono::hours(24) * 30}
 
 class Policy {
 public:
-  /// Monitor mode, one rule: medium severity, alert only.
+  /// Monitor mode, one rule: alert only.
   Policy() = default;
   /// Refuses (InvalidInput, naming the rule) a rule without a name, a name used twice, a block
   /// without a sane time to live, and an action listed twice.

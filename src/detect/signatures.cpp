@@ -11,6 +11,10 @@ const Signature &signature_for(IndicatorType type) {
                                        kCategory};
   static constexpr Signature kDomain{9100004, "Outguard: listed domain contacted", kCategory};
   static constexpr Signature kUrl{9100005, "Outguard: listed URL requested", kCategory};
+  static constexpr Signature kFingerprint{9100006, "Outguard: listed client fingerprint seen",
+                                          kCategory};
+  static constexpr Signature kCertificate{9100007, "Outguard: listed certificate shown", kCategory};
+  static constexpr Signature kFile{9100008, "Outguard: listed file opened a connection", kCategory};
   static constexpr Signature kOther{9100000, "Outguard: listed indicator seen", kCategory};
   switch (type) {
   case IndicatorType::Address:
@@ -22,9 +26,32 @@ const Signature &signature_for(IndicatorType type) {
   case IndicatorType::Domain:
     return kDomain;
   case IndicatorType::Url:
+  case IndicatorType::UrlPath:
     return kUrl;
+  case IndicatorType::Ja3:
+  case IndicatorType::Ja4:
+  case IndicatorType::Hassh:
+    return kFingerprint;
+  case IndicatorType::CertificateSha1:
+  case IndicatorType::CertificateSha256:
+    return kCertificate;
+  case IndicatorType::FileMd5:
+  case IndicatorType::FileSha1:
+  case IndicatorType::FileSha256:
+    return kFile;
   }
   return kOther;
+}
+
+const Signature &signature_for(const MatchSeen &match) {
+  static constexpr Signature kKnock{9100010, "Outguard: listed address knocked, unanswered",
+                                    "Threat Intelligence Match"};
+  static constexpr Signature kBeacon{9100020, "Outguard: one destination contacted like a clock",
+                                     "Regular Contact"};
+  if (match.basis == MatchBasis::Beacon) {
+    return kBeacon;
+  }
+  return match.knocks ? kKnock : signature_for(match.indicator.type);
 }
 
 } // namespace outguard::detect

@@ -16,5 +16,7 @@ struct Signature {
 };
 
 [[nodiscard]] const Signature &signature_for(IndicatorType type);
+/// What is told apart before the type of the indicator.
+[[nodiscard]] const Signature &signature_for(const MatchSeen &match);
 
 } // namespace outguard::detect

@@ -27,6 +27,8 @@ ReportEnvelope sample_report() {
   match.flow.tuple = {6, {*IpAddress::parse("10.0.0.2"), 4242}, {*IpAddress::parse("::1"), 443}};
   match.flow.interface = "tap0";
   match.flow.vlans = {10, 20};
+  match.flow.tunnels = {TunnelKind::Mpls, TunnelKind::Teredo};
+  match.flow.carrier = {17, {*IpAddress::parse("10.0.0.2"), 1}, {*IpAddress::parse("::2"), 3544}};
   match.indicator.value = GuestText("bad.example");
   ProcessSeen process;
   process.identity = {123, 456, 789};
@@ -48,6 +50,8 @@ TEST(Messages, RoundTrip) {
   const auto &match = std::get<MatchSeen>(back->body);
   EXPECT_EQ(match.attribution.processes.at(0).comm.raw(), std::string_view("a\0b", 3));
   EXPECT_EQ(match.flow.tuple.remote.to_string(), "[::1]:443");
+  EXPECT_EQ(match.flow.tunnels.at(1), TunnelKind::Teredo);
+  EXPECT_EQ(match.flow.carrier.value().remote.to_string(), "[::2]:3544");
 
   const RequestEnvelope request{3, PlanKill{{1, 2, 3}}};
   const auto request_back = decode_request(encode(request));

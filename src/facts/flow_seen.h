@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "facts/beacon_score.h"
 #include "facts/guest_text.h"
 #include "facts/process_seen.h"
+#include "facts/tunnel_kind.h"
 
 namespace outguard {
 
@@ -47,35 +49,84 @@ struct FlowSeen {
   FlowDirection initiator = FlowDirection::ToRemote; ///< direction of the first packet seen
   std::string interface;                             ///< tap or capture file
   std::vector<std::uint16_t> vlans;                  ///< outer first
+  std::vector<TunnelKind> tunnels;  ///< opened on the way to this flow, outer first
+  std::optional<FlowTuple> carrier; ///< the outermost flow that it came in, if that still is
   MacAddress guest_mac{};
   MacAddress remote_mac{};          ///< next hop on the guest's link
   std::int64_t first_packet_ns = 0; ///< host wall clock, ns since the epoch
   std::int64_t last_packet_ns = 0;
   std::uint64_t packets_to_remote = 0, packets_to_guest = 0;
   std::uint64_t bytes_to_remote = 0, bytes_to_guest = 0;
-  std::string app_protocol; ///< "http", "tls", "dns", or empty
+  std::string app_protocol; ///< "http", "tls", "dns", ..., or empty
+  std::uint8_t blind = 0;   ///< Blindness bits: what of this flow nobody outside can read
   TcpPosition tcp;
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.flow_id, self.tuple, self.initiator, self.interface, self.vlans, self.guest_mac,
-         self.remote_mac, self.first_packet_ns, self.last_packet_ns, self.packets_to_remote,
-         self.packets_to_guest, self.bytes_to_remote, self.bytes_to_guest, self.app_protocol,
-         self.tcp);
+    wire(self.flow_id, self.tuple, self.initiator, self.interface, self.vlans, self.tunnels,
+         self.carrier, self.guest_mac, self.remote_mac, self.first_packet_ns, self.last_packet_ns,
+         self.packets_to_remote, self.packets_to_guest, self.bytes_to_remote, self.bytes_to_guest,
+         self.app_protocol, self.blind, self.tcp);
   }
+};
+
+/// Why names of a flow may be hidden from whoever watches the wire. Bits.
+enum class Blindness : std::uint8_t {
+  EncryptedHello = 1, ///< TLS ECH offered: the name seen may be the front's; browsers grease it too
+  DnsOverHttps = 2,   ///< a resolver known for DNS over HTTPS was named
+  DnsOverTls = 4,     ///< TCP or UDP 853, or ALPN "dot" or "doq"
+  Unreadable = 8,     ///< QUIC of a version, or with keys, that cannot be opened
 };
 
 enum class ObservableKind : std::uint8_t {
   RemoteAddress,
   RemoteEndpoint,
-  DnsName,
+  DnsName, ///< asked for
   HttpHost,
   HttpUrl,
-  TlsServerName
+  TlsServerName,    ///< also of QUIC
+  DnsAnswerName,    ///< an alias or target in an answer
+  DnsAnswerAddress, ///< in an answer
+  HttpUserAgent,
+  TlsAlpn,           ///< the client's first
+  TlsJa3,            ///< 32 hexadecimal digits
+  TlsJa4,            ///< also of QUIC
+  CertificateSha1,   ///< of the server's first certificate, DER; 40 hexadecimal digits
+  CertificateSha256, ///< likewise, 64
+  CertificateName,   ///< subject's common name and DNS alternative names
+  SshBanner,         ///< without "SSH-2.0-"
+  SshHassh,          ///< of the client
+  SshHasshServer,
+  MailHost,       ///< SMTP: EHLO and HELO, domains of senders and recipients
+  FileName,       ///< FTP and TFTP
+  ProxyTarget,    ///< host of SOCKS and CONNECT
+  ExecutableHash, ///< SHA-256 of the process's executable
 };
+inline constexpr std::size_t kObservableKinds =
+    static_cast<std::size_t>(ObservableKind::ExecutableHash) + 1;
 [[nodiscard]] const char *to_string(ObservableKind kind);
 
-enum class IndicatorType : std::uint8_t { Address, Network, Endpoint, Domain, Url };
+enum class IndicatorType : std::uint8_t {
+  Address,
+  Network,
+  Endpoint,
+  Domain,
+  Url,
+  UrlPath, ///< path and query on any host
+  Ja3,
+  Ja4,
+  Hassh,
+  CertificateSha1,
+  CertificateSha256,
+  FileMd5,
+  FileSha1,
+  FileSha256,
+};
 [[nodiscard]] const char *to_string(IndicatorType type);
+
+/// Traffic light protocol 2.0: who may be told.
+enum class Tlp : std::uint8_t { Unknown, Clear, Green, Amber, AmberStrict, Red };
+/// "clear", "green", "amber", "amber+strict", "red"; "" for Unknown.
+[[nodiscard]] const char *to_string(Tlp tlp);
 
 /// An indicator as it stood in its source, and what matched it.
 struct IndicatorHit {
@@ -83,14 +134,23 @@ struct IndicatorHit {
   GuestText value;  ///< normalized indicator (feeds are hostile text too)
   GuestText source; ///< file it came from
   std::uint32_t source_line = 0;
-  std::uint8_t confidence = 0;  ///< 0..100
-  std::int64_t valid_until = 0; ///< seconds since the epoch; 0: no end given
+  std::uint8_t confidence = 0; ///< 0..100
+  std::uint8_t severity = 0;   ///< 1 (worst) to 3, as Suricata's; 0: the source says none
+  Tlp tlp = Tlp::Unknown;
+  GuestText id;                ///< the source's own, e.g. STIX "indicator--..."; empty: none
+  GuestText about;             ///< malware family or description, cut; empty: none
+  std::vector<GuestText> tags; ///< at most 16
+  std::int64_t first_seen = 0; ///< seconds since the epoch, as all times here; 0: not given
+  std::int64_t last_seen = 0;
+  std::int64_t valid_from = 0;
+  std::int64_t valid_until = 0;
   ObservableKind observed = ObservableKind::RemoteAddress;
   GuestText observed_value;
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.type, self.value, self.source, self.source_line, self.confidence, self.valid_until,
-         self.observed, self.observed_value);
+    wire(self.type, self.value, self.source, self.source_line, self.confidence, self.severity,
+         self.tlp, self.id, self.about, self.tags, self.first_seen, self.last_seen, self.valid_from,
+         self.valid_until, self.observed, self.observed_value);
   }
 };
 
@@ -120,16 +180,43 @@ struct Attribution {
   }
 };
 
+enum class MatchBasis : std::uint8_t {
+  Indicator, ///< something observed is listed
+  Beacon,    ///< nothing need be listed: the contacts are too regular; no `indicator`
+};
+
+/// A listed remote end that nobody answered: its flows together, so far.
+struct Knocks {
+  static constexpr std::size_t kMostPorts = 32;
+
+  std::uint64_t flows = 0;
+  std::vector<std::uint16_t> ports; ///< of the guest, each once, in the order they were tried
+  bool ports_cut = false;           ///< there were more than kMostPorts
+  std::int64_t first_ns = 0, last_ns = 0;
+
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.flows, self.ports, self.ports_cut, self.first_ns, self.last_ns);
+  }
+};
+
 /// The sensor's one message per (flow, indicator): everything an alert needs.
 struct MatchSeen {
+  static constexpr std::size_t kMostSources = 16;
+
+  MatchBasis basis = MatchBasis::Indicator;
   FlowSeen flow;
   IndicatorHit indicator;
+  std::vector<GuestText> sources; ///< "file:line" of all that list it, at most kMostSources
+  std::uint32_t source_count = 0; ///< also of those that are left out
   Attribution attribution;
+  std::optional<BeaconScore> beacon; ///< of the flow's destination, where something is known
+  std::optional<Knocks> knocks;      ///< began outside, and the guest let nobody in
   std::uint64_t match_latency_ns =
       0; ///< time stamp of the packet that completed the observable -> match
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.flow, self.indicator, self.attribution, self.match_latency_ns);
+    wire(self.basis, self.flow, self.indicator, self.sources, self.source_count, self.attribution,
+         self.beacon, self.knocks, self.match_latency_ns);
   }
 };
 

@@ -31,13 +31,26 @@ struct RejectCount {
 
 struct FeedReport {
   std::string name;
+  std::string format;  ///< as detected or named: "list", "stix", ...; empty when unknown
   std::string problem; ///< not empty: the file as a whole was refused (empty, binary, unreadable)
+  std::string note;    ///< why a sound file gives nothing, e.g. an index of other files
   std::uint64_t accepted = 0, duplicates = 0, rejected = 0, comments = 0;
+  std::uint64_t flagged = 0; ///< accepted, with a warninglist's name among the tags
+  std::uint64_t ignored = 0; ///< sound content that is no indicator here, e.g. e-mail addresses
   std::vector<RejectCount> reasons;
+  std::vector<RejectCount> ignored_kinds;
   std::vector<RejectedLine> lines;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.name, self.problem, self.accepted, self.duplicates, self.rejected, self.comments,
-         self.reasons, self.lines);
+    wire(self.name, self.format, self.problem, self.note, self.accepted, self.duplicates,
+         self.rejected, self.comments, self.flagged, self.ignored, self.reasons, self.ignored_kinds, self.lines);
+  }
+};
+
+/// One a feed; a file that is an archive holds several.
+struct FeedReports {
+  std::vector<FeedReport> feeds;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.feeds);
   }
 };
 

@@ -12,8 +12,10 @@
 
 #include "base/result.h"
 #include "facts/flow_seen.h"
+#include "facts/indicator_explained.h"
 #include "facts/intel_report.h"
 #include "facts/kernel_seen.h"
+#include "facts/match_counts.h"
 #include "facts/memory_layout.h"
 #include "facts/packet_ring.h"
 #include "facts/process_detail.h"
@@ -61,24 +63,42 @@ struct ReplayCapture {
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.name); }
 };
 
-/// Descriptor: a compiled intelligence image, sealed. Replaces the one in use.
+/// Descriptor: a compiled intelligence image, sealed. Replaces the one in use and its delta.
 struct UseIntel {
-  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+  bool is_delta = false; ///< stands beside the image in use instead, in place of an earlier delta
+  bool verify = true;    ///< read all of it, against its checksum; false: somebody did already
+
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.is_delta, self.verify);
+  }
 };
 
-/// Descriptor: one feed file to take into the next CompileIntel. Answered by a FeedReport.
+/// What the entries of a feed are for.
+enum class FeedRole : std::uint8_t {
+  Indicators,
+  Allowlist,   ///< what they cover is not told
+  Removals,    ///< for a delta: no indicators any more
+  WarningList, ///< MISP's: refuses or flags indicators that come after it
+};
+
+/// Descriptor: one feed file to take into the next CompileIntel. Answered by FeedReports.
 struct AddFeed {
   std::string name;
   bool allow_reserved = false; ///< accept private and documentation addresses (labs, own networks)
+  FeedRole role = FeedRole::Indicators;
+  std::string format; ///< "stix", "csv", ...; empty: detected
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.name, self.allow_reserved);
+    wire(self.name, self.allow_reserved, self.role, self.format);
   }
 };
 
 /// Descriptor: an empty memfd or file, open for writing, that receives the image. Answered by an
 /// IntelReport.
 struct CompileIntel {
-  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+  bool is_delta = false; ///< may hold removals alone
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.is_delta);
+  }
 };
 
 struct ListProcesses {
@@ -132,7 +152,8 @@ struct LocateFlow {
   }
 };
 
-/// What of the image in use matches one value (an address, endpoint, name or URL).
+/// What of the intelligence in use means one value (an address, endpoint, name, URL, fingerprint or
+/// hash), and whether it matches now.
 struct LookUp {
   std::string value;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.value); }
@@ -294,8 +315,11 @@ struct FlowLocated {
 };
 
 struct LookedUp {
-  std::vector<IndicatorHit> hits;
-  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.hits); }
+  std::vector<IndicatorHit> hits; ///< what matches
+  ValueExplained explained;       ///< these and the others, as many as one message holds
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.hits, self.explained);
+  }
 };
 
 struct PlanMade {
@@ -337,8 +361,8 @@ struct ReplayDone {
 using Report =
     std::variant<Failed, Done, GuestStateSeen, ProcessRows, ProcessDetailed, MapRows, SocketRows,
                  OtherSocketRows, OwnerFound, PlanMade, FateSeen, FlowLocated, LookedUp,
-                 CountersSeen, ReplayDone, FeedReport, IntelReport, SandboxSeen, MatchSeen,
-                 KernelChecked, DoubtRaised, ScanProgress, ExecutableHashed>;
+                 CountersSeen, ReplayDone, FeedReports, IntelReport, SandboxSeen, MatchSeen,
+                 KernelChecked, DoubtRaised, ScanProgress, ExecutableHashed, MatchedFlowEnded>;
 
 // ---- Wire form
 // ------------------------------------------------------------------------------------

@@ -10,6 +10,11 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   match.flow.interface = "tap0";
   match.attribution.processes.resize(2);
   match.attribution.processes[0].cmdline = {GuestText("a"), GuestText("b")};
+  match.sources.resize(2);
+  match.beacon.emplace().destination = GuestText("a.example");
+  match.knocks.emplace().ports = {22, 80};
+  MatchedFlowEnded ended;
+  ended.matches.resize(2);
   PlanMade plan;
   plan.plan.patches.resize(3);
   ProcessRows rows;
@@ -17,9 +22,12 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   SocketRows sockets;
   sockets.rows.resize(2);
   sockets.rows[0].owners.resize(2);
-  return {encode(ReportEnvelope{0, match}), encode(ReportEnvelope{1, plan}),
-          encode(ReportEnvelope{2, rows}), encode(ReportEnvelope{3, sockets}),
-          encode(ReportEnvelope{4, Failed{"reason"}})};
+  return {encode(ReportEnvelope{0, match}),
+          encode(ReportEnvelope{1, plan}),
+          encode(ReportEnvelope{2, rows}),
+          encode(ReportEnvelope{3, sockets}),
+          encode(ReportEnvelope{4, Failed{"reason"}}),
+          encode(ReportEnvelope{0, ended})};
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {

@@ -1,6 +1,7 @@
 // The words that users see for the closed lists in facts/.
 #include "facts/flow_seen.h"
 #include "facts/kernel_seen.h"
+#include "facts/match_counts.h"
 #include "facts/process_detail.h"
 #include "facts/socket_seen.h"
 #include "facts/write_plan.h"
@@ -85,6 +86,38 @@ const char *to_string(ObservableKind kind) {
     return "http-url";
   case ObservableKind::TlsServerName:
     return "tls-sni";
+  case ObservableKind::DnsAnswerName:
+    return "dns-answer-name";
+  case ObservableKind::DnsAnswerAddress:
+    return "dns-answer-address";
+  case ObservableKind::HttpUserAgent:
+    return "http-user-agent";
+  case ObservableKind::TlsAlpn:
+    return "tls-alpn";
+  case ObservableKind::TlsJa3:
+    return "tls-ja3";
+  case ObservableKind::TlsJa4:
+    return "tls-ja4";
+  case ObservableKind::CertificateSha1:
+    return "certificate-sha1";
+  case ObservableKind::CertificateSha256:
+    return "certificate-sha256";
+  case ObservableKind::CertificateName:
+    return "certificate-name";
+  case ObservableKind::SshBanner:
+    return "ssh-banner";
+  case ObservableKind::SshHassh:
+    return "ssh-hassh";
+  case ObservableKind::SshHasshServer:
+    return "ssh-hassh-server";
+  case ObservableKind::MailHost:
+    return "mail-host";
+  case ObservableKind::FileName:
+    return "file-name";
+  case ObservableKind::ProxyTarget:
+    return "proxy-target";
+  case ObservableKind::ExecutableHash:
+    return "executable-hash";
   }
   return "unknown";
 }
@@ -101,8 +134,44 @@ const char *to_string(IndicatorType type) {
     return "domain";
   case IndicatorType::Url:
     return "url";
+  case IndicatorType::UrlPath:
+    return "url-path";
+  case IndicatorType::Ja3:
+    return "ja3";
+  case IndicatorType::Ja4:
+    return "ja4";
+  case IndicatorType::Hassh:
+    return "hassh";
+  case IndicatorType::CertificateSha1:
+    return "certificate-sha1";
+  case IndicatorType::CertificateSha256:
+    return "certificate-sha256";
+  case IndicatorType::FileMd5:
+    return "file-md5";
+  case IndicatorType::FileSha1:
+    return "file-sha1";
+  case IndicatorType::FileSha256:
+    return "file-sha256";
   }
   return "unknown";
+}
+
+const char *to_string(Tlp tlp) {
+  switch (tlp) {
+  case Tlp::Unknown:
+    break;
+  case Tlp::Clear:
+    return "clear";
+  case Tlp::Green:
+    return "green";
+  case Tlp::Amber:
+    return "amber";
+  case Tlp::AmberStrict:
+    return "amber+strict";
+  case Tlp::Red:
+    return "red";
+  }
+  return "";
 }
 
 const char *to_string(AttributionStatus status) {
@@ -119,6 +188,20 @@ const char *to_string(AttributionStatus status) {
     return "not_found";
   case AttributionStatus::Unavailable:
     return "unavailable";
+  }
+  return "unknown";
+}
+
+const char *to_string(EndReason reason) {
+  switch (reason) {
+  case EndReason::Timeout:
+    return "timeout";
+  case EndReason::Forced:
+    return "forced";
+  case EndReason::Shutdown:
+    return "shutdown";
+  case EndReason::TcpReuse:
+    return "tcp_reuse";
   }
   return "unknown";
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "intel/idna.h"
+
 namespace outguard::intel {
 
 namespace {
@@ -26,8 +28,9 @@ Parsed<std::string> normalise_domain(std::string_view text) {
   if (text.ends_with('.')) {
     text.remove_suffix(1);
   }
-  if (std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; })) {
-    return reject(RejectReason::NonAscii);
+  if (is_international(text)) {
+    const auto labels = to_a_labels(text);
+    return labels ? normalise_domain(*labels) : reject(RejectReason::BadIdna);
   }
   if (text.size() > kMaxNameBytes) {
     return reject(RejectReason::NameTooLong);

@@ -1,5 +1,6 @@
 #pragma once
-// The canonical form of a domain name: lower-case ASCII labels, no trailing dot.
+// The canonical form of a domain name: lower-case ASCII labels, no trailing dot. What is written in
+// another script becomes A-labels, as on the wire.
 
 #include <string>
 #include <string_view>

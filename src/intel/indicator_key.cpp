@@ -29,6 +29,26 @@ std::optional<Endpoint> endpoint_from(std::string_view bytes) {
   return Endpoint{*address, static_cast<std::uint16_t>(high << 8 | low)};
 }
 
+/// 16 for what is no hexadecimal digit.
+constexpr unsigned nibble(char c) {
+  if (c >= '0' && c <= '9') {
+    return static_cast<unsigned>(c - '0');
+  }
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? static_cast<unsigned>(lower - 'a') + 10 : 16;
+}
+
+std::string to_hex(std::string_view bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  text.reserve(bytes.size() * 2);
+  for (const char c : bytes) {
+    text += kDigits[static_cast<std::uint8_t>(c) >> 4];
+    text += kDigits[static_cast<std::uint8_t>(c) & 15];
+  }
+  return text;
+}
+
 } // namespace
 
 IndicatorKey IndicatorKey::address(const IpAddress &address) {
@@ -67,9 +87,71 @@ std::optional<std::string> key_text(IndicatorType type, std::uint8_t prefix,
   }
   case IndicatorType::Domain:
   case IndicatorType::Url:
+  case IndicatorType::UrlPath:
+  case IndicatorType::Ja3:
+  case IndicatorType::Ja4:
+  case IndicatorType::Hassh:
+  case IndicatorType::CertificateSha1:
+  case IndicatorType::CertificateSha256:
+  case IndicatorType::FileMd5:
+  case IndicatorType::FileSha1:
+  case IndicatorType::FileSha256:
     return std::string(bytes);
   }
   return std::nullopt;
+}
+
+std::size_t digest_bytes(IndicatorType type) {
+  switch (type) {
+  case IndicatorType::Ja3:
+  case IndicatorType::Hassh:
+  case IndicatorType::FileMd5:
+    return 16;
+  case IndicatorType::CertificateSha1:
+  case IndicatorType::FileSha1:
+    return 20;
+  case IndicatorType::CertificateSha256:
+  case IndicatorType::FileSha256:
+    return 32;
+  case IndicatorType::Address:
+  case IndicatorType::Network:
+  case IndicatorType::Endpoint:
+  case IndicatorType::Domain:
+  case IndicatorType::Url:
+  case IndicatorType::UrlPath:
+  case IndicatorType::Ja4:
+    break;
+  }
+  return 0;
+}
+
+std::optional<std::string_view> stored_bytes(IndicatorType type, std::string_view bytes,
+                                             DigestBytes &scratch) {
+  const auto size = digest_bytes(type);
+  if (size == 0) {
+    return bytes;
+  }
+  if (bytes.size() != size * 2) {
+    return std::nullopt;
+  }
+  for (std::size_t i = 0; i < size; ++i) {
+    const auto high = nibble(bytes[2 * i]);
+    const auto low = nibble(bytes[2 * i + 1]);
+    if ((high | low) > 15) {
+      return std::nullopt;
+    }
+    scratch[i] = static_cast<char>(high << 4 | low);
+  }
+  return std::string_view(scratch.data(), size);
+}
+
+std::optional<std::string> stored_text(IndicatorType type, std::uint8_t prefix,
+                                       std::string_view stored) {
+  const auto size = digest_bytes(type);
+  if (size == 0) {
+    return key_text(type, prefix, stored);
+  }
+  return stored.size() == size ? std::optional(to_hex(stored)) : std::nullopt;
 }
 
 } // namespace outguard::intel

@@ -1,11 +1,14 @@
 #pragma once
 // Look-ups in an index image. Holds a view: whoever mapped the image keeps it mapped. Const and
 // without locks, so any number of threads and processes share one image. The process that wrote the
-// image had parsed hostile feeds: every offset and index is checked, at load or where it is used.
+// image had parsed hostile feeds: open() checks the header and where sections lie, every offset and
+// index in them is checked where it is used.
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,131 +16,241 @@
 #include <vector>
 
 #include "base/result.h"
+#include "facts/indicator_explained.h"
 #include "intel/domain_name.h"
 #include "intel/image_format.h"
 #include "intel/indicator_key.h"
+#include "intel/lower_copy.h"
+#include "intel/url.h"
 
 namespace outguard::intel {
 
 enum class IndicatorId : std::uint32_t {};
 
+/// Seconds since the epoch, or kAnyTime: what has expired and what is not valid yet match too.
+using Seconds = std::int64_t;
+inline constexpr Seconds kAnyTime = std::numeric_limits<Seconds>::min();
+
 class IntelImage {
 public:
-  /// Refuses (InvalidInput, with the reason) what is not an undamaged image of this version.
+  /// Refuses (InvalidInput, with the reason) what is not an image of this version, or has a damaged
+  /// header. Reads the header only, so that opening costs the same for any size.
   [[nodiscard]] static Result<IntelImage> open(std::span<const std::uint8_t> bytes);
+  /// Reads all of the image: is it what was written? For whoever takes one from a disk.
+  [[nodiscard]] Result<void> verify() const;
 
-  // Each match_ calls `yield(IndicatorId)` once for every indicator that fits, the most specific
-  // first. Sources that list the same indicator are one match; sources() names them.
+  // Each match_ calls `yield(IndicatorId)` once for every indicator that fits and is valid at
+  // `now`, the most specific first. Sources that list the same indicator are one match; sources()
+  // names them.
 
   /// The address itself, then every listed network around it.
-  template <class Yield> void match_address(const IpAddress &address, Yield &&yield) const;
-  template <class Yield> void match_endpoint(const Endpoint &endpoint, Yield &&yield) const;
+  template <class Yield>
+  void match_address(const IpAddress &address, Seconds now, Yield &&yield) const {
+    walk_address(Role::Indicator, address, now, yield);
+  }
+  template <class Yield>
+  void match_endpoint(const Endpoint &endpoint, Seconds now, Yield &&yield) const;
   /// Any case, with or without trailing dot, odd bytes escaped. The name itself, then parents
   /// listed with subdomains.
-  template <class Yield> void match_domain(std::string_view name, Yield &&yield) const;
-  /// As observed; the exact canonical URL, then the same listed without scheme.
-  template <class Yield> void match_url(std::string_view url, Yield &&yield) const;
+  template <class Yield>
+  void match_domain(std::string_view name, Seconds now, Yield &&yield) const {
+    walk_domain(Role::Indicator, name, now, yield);
+  }
+  /// As observed; the canonical URL, with scheme and without: itself, then listed prefixes from the
+  /// longest, then its path on any host.
+  template <class Yield> void match_url(std::string_view url, Seconds now, Yield &&yield) const;
+  /// JA3, JA4, HASSH, hashes of certificates and files, as hexadecimal text of any case.
+  template <class Yield>
+  void match_fingerprint(IndicatorType type, std::string_view text, Seconds now,
+                         Yield &&yield) const;
+  /// Any value that a person may ask for: what it can be is found by its form.
+  void match_value(std::string_view value, Seconds now,
+                   const std::function<void(IndicatorId)> &yield) const;
+
+  /// The entry that covers the address, or the name or one of its parents, if any does.
+  [[nodiscard]] std::optional<AllowEntry> allowed_by(const IpAddress &address, Seconds now) const;
+  [[nodiscard]] std::optional<AllowEntry> allowed_by(std::string_view name, Seconds now) const;
+  /// Of an address, endpoint or URL, by its host; of anything else as of a name.
+  [[nodiscard]] std::optional<AllowEntry> allowed_by_value(std::string_view value,
+                                                           Seconds now) const;
 
   /// The indicator's own part of a hit; the caller fills in what was observed. nullopt: no such id,
   /// or the image is damaged there.
   [[nodiscard]] std::optional<IndicatorHit> hit(IndicatorId id) const;
   /// Every source that lists this indicator ("file:line"), from the one that hit() names on.
   [[nodiscard]] std::vector<GuestText> sources(IndicatorId id) const;
+  /// Whether it may match at `now`, or why not.
+  [[nodiscard]] IndicatorState state(IndicatorId id, Seconds now) const;
+
+  struct StoredKey {
+    IndicatorType type = IndicatorType::Address;
+    std::uint8_t prefix = 0;
+    std::string bytes; ///< stored_bytes()
+
+    bool operator==(const StoredKey &) const = default;
+  };
+  [[nodiscard]] std::optional<StoredKey> key(IndicatorId id) const;
+  [[nodiscard]] bool has(Role role, const StoredKey &key) const;
 
   [[nodiscard]] std::uint64_t indicator_count() const { return header_.indicators; }
+  [[nodiscard]] std::uint64_t removed_count() const { return header_.removed; }
+  [[nodiscard]] std::uint64_t allowed_count() const { return header_.allowed; }
   [[nodiscard]] std::uint64_t image_bytes() const { return header_.image_bytes; }
   /// Tells one image from another, in logs.
   [[nodiscard]] std::uint64_t build_id() const { return header_.checksum; }
 
 private:
-  enum class Fit : std::uint8_t { Itself, Parent };
+  enum class Fit : std::uint8_t { Itself, Under };
+  struct Wanted {
+    Fit fit = Fit::Itself;
+    Seconds now = kAnyTime;
+  };
 
   IntelImage(std::span<const std::uint8_t> bytes, const ImageHeader &header);
 
   template <class T> [[nodiscard]] std::optional<T> element(Section section, std::uint64_t i) const;
-  [[nodiscard]] std::string_view arena_text(std::uint32_t offset, std::uint32_t length) const;
+  /// Of an element that is there.
+  template <class T> [[nodiscard]] T element_unchecked(Section section, std::uint64_t i) const {
+    T value;
+    std::memcpy(&value, bytes_.data() + section.offset + i * sizeof value, sizeof value);
+    return value;
+  }
+  /// Into the record itself or the arena; empty where the record lies.
+  [[nodiscard]] std::string_view key_bytes(const Record &record) const;
+  [[nodiscard]] GuestText text(std::uint32_t offset) const;
+  [[nodiscard]] GuestText source_name(const Record &record) const;
+  [[nodiscard]] std::optional<About> about(const Record &record) const;
+  [[nodiscard]] std::optional<Record> indicator(IndicatorId id) const;
+  [[nodiscard]] IndicatorState state(const Record &record, Seconds now) const;
   [[nodiscard]] bool may_hold(std::uint64_t hash) const {
-    FilterWord word = 0;
     const auto at = filter_word(hash, header_.filter.count);
-    std::memcpy(&word, bytes_.data() + header_.filter.offset + at * sizeof word, sizeof word);
     const auto bits = filter_bits(hash);
-    return (word & bits) == bits;
+    return (element_unchecked<FilterWord>(header_.filter, at) & bits) == bits;
   }
-  [[nodiscard]] std::optional<IndicatorId> find_unfiltered(std::uint64_t hash, IndicatorType type,
+  [[nodiscard]] std::optional<IndicatorId> find_unfiltered(std::uint64_t hash, std::uint8_t kind,
                                                            std::uint8_t prefix,
-                                                           std::string_view key, Fit fit) const;
-  [[nodiscard]] std::optional<IndicatorId> find(std::uint64_t hash, IndicatorType type,
+                                                           std::string_view key,
+                                                           Wanted wanted) const;
+  [[nodiscard]] std::optional<IndicatorId> find(std::uint64_t hash, std::uint8_t kind,
                                                 std::uint8_t prefix, std::string_view key,
-                                                Fit fit = Fit::Itself) const {
-    return may_hold(hash) ? find_unfiltered(hash, type, prefix, key, fit) : std::nullopt;
+                                                Wanted wanted) const {
+    return may_hold(hash) ? find_unfiltered(hash, kind, prefix, key, wanted) : std::nullopt;
   }
-  /// For addresses, endpoints and URLs.
-  [[nodiscard]] std::optional<IndicatorId> find(IndicatorType type, std::uint8_t prefix,
-                                                std::string_view key) const {
-    return find(hash_.of(type, prefix, key), type, prefix, key);
+  /// For all but domains.
+  [[nodiscard]] std::optional<IndicatorId> find(std::uint8_t kind, std::uint8_t prefix,
+                                                std::string_view key, Wanted wanted) const {
+    return find(hash_.of(kind, prefix, key), kind, prefix, key, wanted);
   }
-  [[nodiscard]] bool has_prefix(IpFamily family, unsigned length) const {
-    const auto word =
-        family == IpFamily::V4 ? header_.prefixes_v4 : header_.prefixes_v6[length / 64];
+  /// Prefix lengths that networks around the address may have: two words, bit n of them.
+  [[nodiscard]] std::array<std::uint64_t, 2> lengths_around(Role role,
+                                                            const IpAddress &address) const;
+
+  template <class Yield>
+  void walk_address(Role role, const IpAddress &address, Seconds now, Yield &&yield) const;
+  template <std::size_t kOctets, class Yield>
+  void walk_networks(Role role, const IpAddress &address, Seconds now, Yield &&yield) const;
+  template <class Yield>
+  void walk_domain(Role role, std::string_view name, Seconds now, Yield &&yield) const;
+  /// Listed prefixes of `text`, from the longest. `head`: what none of them is shorter than.
+  template <class Yield>
+  void walk_prefixes(IndicatorType type, std::string_view text, std::string_view head, Seconds now,
+                     Yield &&yield) const;
+  [[nodiscard]] bool has_url_length(std::size_t length) const {
+    const auto word = element_unchecked<std::uint64_t>(header_.url_lengths, length / 64);
     return (word >> (length % 64) & 1) != 0;
   }
-  /// Canonical forms of an observed URL, exact first; empty when it is none.
-  [[nodiscard]] static std::vector<std::string> url_forms(std::string_view url);
+  [[nodiscard]] AllowEntry allow_entry(IndicatorId id) const;
+
+  /// Canonical forms of an observed URL; all empty when it is none.
+  struct UrlForms {
+    std::array<std::string, 2> whole; ///< with scheme (may be empty), without
+    std::string target;
+  };
+  [[nodiscard]] static UrlForms url_forms(std::string_view url);
 
   std::span<const std::uint8_t> bytes_;
   ImageHeader header_; ///< the checked copy
   KeyHash hash_;
 };
 
-template <class Yield> void IntelImage::match_address(const IpAddress &given, Yield &&yield) const {
+template <class Yield>
+void IntelImage::walk_address(Role role, const IpAddress &given, Seconds now, Yield &&yield) const {
   const auto address = given.unmapped();
-  if (const auto id = find(IndicatorType::Address, 0, octet_view(address))) {
+  if (address.family == IpFamily::V4) {
+    walk_networks<4>(role, address, now, yield);
+  } else {
+    walk_networks<16>(role, address, now, yield);
+  }
+}
+
+/// The size of keys is known where this is compiled, so that hashing one is a few instructions.
+template <std::size_t kOctets, class Yield>
+void IntelImage::walk_networks(Role role, const IpAddress &address, Seconds now,
+                               Yield &&yield) const {
+  const std::string_view whole(reinterpret_cast<const char *>(address.bytes.data()), kOctets);
+  const Wanted wanted{Fit::Itself, now};
+  if (const auto id = find(kind_of(role, IndicatorType::Address), 0, whole, wanted)) {
     yield(*id);
   }
+  const auto kind = kind_of(role, IndicatorType::Network);
+  const auto lengths = lengths_around(role, address);
   PrefixCutter cutter(address);
-  for (unsigned prefix = most_prefix(address.family); prefix-- > 0;) {
-    if (!has_prefix(address.family, prefix)) {
-      continue;
-    }
-    const auto length = static_cast<std::uint8_t>(prefix);
-    if (const auto id = find(IndicatorType::Network, length, cutter.cut(length))) {
-      yield(*id);
+  for (std::size_t word = kOctets == 4 ? 1 : 2; word-- > 0;) {
+    for (auto left = lengths[word]; left != 0;) {
+      const auto bit = 63 - static_cast<unsigned>(std::countl_zero(left));
+      left ^= std::uint64_t{1} << bit;
+      const auto length = static_cast<std::uint8_t>(word * 64 + bit);
+      const std::string_view key(cutter.cut(length).data(), kOctets);
+      if (const auto id = find(kind, length, key, wanted)) {
+        yield(*id);
+      }
     }
   }
 }
 
 template <class Yield>
-void IntelImage::match_endpoint(const Endpoint &endpoint, Yield &&yield) const {
-  const auto key = IndicatorKey::endpoint({endpoint.address.unmapped(), endpoint.port});
-  if (const auto id = find(IndicatorType::Endpoint, 0, key.bytes)) {
+void IntelImage::match_endpoint(const Endpoint &endpoint, Seconds now, Yield &&yield) const {
+  const auto address = endpoint.address.unmapped();
+  const auto octets = octet_view(address);
+  std::array<char, 18> key;
+  std::copy(octets.begin(), octets.end(), key.begin());
+  key[octets.size()] = static_cast<char>(endpoint.port >> 8);
+  key[octets.size() + 1] = static_cast<char>(endpoint.port & 0xff);
+  const std::string_view bytes(key.data(), octets.size() + 2);
+  if (const auto id =
+          find(kind_of(Role::Indicator, IndicatorType::Endpoint), 0, bytes, {Fit::Itself, now})) {
     yield(*id);
   }
 }
 
-template <class Yield> void IntelImage::match_domain(std::string_view given, Yield &&yield) const {
+template <class Yield>
+void IntelImage::walk_domain(Role role, std::string_view given, Seconds now, Yield &&yield) const {
   if (given.ends_with('.')) {
     given.remove_suffix(1);
   }
-  const auto skipped = behind_escapes(given);
+  const auto skipped = given.find('\\') == given.npos ? 0 : behind_escapes(given);
   given = given.substr(std::min(skipped, given.size()));
   if (given.empty() || given.size() > kMaxNameBytes) {
     return;
   }
   std::array<char, kMaxNameBytes> lower;
-  std::transform(given.begin(), given.end(), lower.begin(), ascii_lower);
+  lower_copy(given, lower.data());
   const std::string_view name(lower.data(), given.size());
 
   // Hashes grow from the right; the longest suffix is the most specific, so hits are kept and told
   // backwards. A suffix that the filter passes is rare.
   std::array<IndicatorId, kMaxNameBytes + 1> hits; // a name of dots alone has that many suffixes
-  std::size_t hit_count = 0;
-  auto state = hash_.start(IndicatorType::Domain, 0);
+  std::size_t hit_count = 0, labels = 0;
+  const auto kind = kind_of(role, IndicatorType::Domain);
+  auto state = hash_.start(kind, 0);
   for (std::size_t end = name.size();;) {
     const auto start = KeyHash::label_before(name, end);
     state = hash_.add(state, name.substr(start, end - start));
-    const auto fit = start + skipped == 0 ? Fit::Itself : Fit::Parent;
-    if (const auto id = find(state, IndicatorType::Domain, 0, name.substr(start), fit)) {
-      hits[hit_count++] = *id;
+    if ((header_.domain_labels & label_bit(++labels)) != 0) {
+      const Wanted wanted{start + skipped == 0 ? Fit::Itself : Fit::Under, now};
+      if (const auto id = find(state, kind, 0, name.substr(start), wanted)) {
+        hits[hit_count++] = *id;
+      }
     }
     if (start == 0) {
       break;
@@ -149,11 +262,61 @@ template <class Yield> void IntelImage::match_domain(std::string_view given, Yie
   }
 }
 
-template <class Yield> void IntelImage::match_url(std::string_view url, Yield &&yield) const {
-  for (const auto &form : url_forms(url)) {
-    if (const auto id = find(IndicatorType::Url, 0, form)) {
+template <class Yield>
+void IntelImage::walk_prefixes(IndicatorType type, std::string_view text, std::string_view head,
+                               Seconds now, Yield &&yield) const {
+  if (header_.url_lengths.count == 0 ||
+      !may_hold(hash_.of(kPrefixGate, static_cast<std::uint8_t>(type), head))) {
+    return;
+  }
+  const auto shortest =
+      static_cast<std::size_t>(head.data() - text.data()) + std::max<std::size_t>(head.size(), 1);
+  const auto kind = kind_of(Role::Indicator, type);
+  // `text` as a whole was looked up before.
+  for (auto length = std::min(text.size(), kUrlLengthWords * 64); length-- > shortest;) {
+    if (!has_url_length(length)) {
+      continue;
+    }
+    if (const auto id = find(kind, 0, text.substr(0, length), {Fit::Under, now})) {
       yield(*id);
     }
+  }
+}
+
+template <class Yield>
+void IntelImage::match_url(std::string_view url, Seconds now, Yield &&yield) const {
+  const auto forms = url_forms(url);
+  for (const std::string_view form : forms.whole) {
+    if (form.empty()) {
+      continue;
+    }
+    if (const auto id =
+            find(kind_of(Role::Indicator, IndicatorType::Url), 0, form, {Fit::Itself, now})) {
+      yield(*id);
+    }
+    walk_prefixes(IndicatorType::Url, form, url_authority(form), now, yield);
+  }
+  const std::string_view target = forms.target;
+  if (target.empty()) {
+    return;
+  }
+  if (const auto id =
+          find(kind_of(Role::Indicator, IndicatorType::UrlPath), 0, target, {Fit::Itself, now})) {
+    yield(*id);
+  }
+  walk_prefixes(IndicatorType::UrlPath, target, target.substr(0, 0), now, yield);
+}
+
+template <class Yield>
+void IntelImage::match_fingerprint(IndicatorType type, std::string_view text, Seconds now,
+                                   Yield &&yield) const {
+  DigestBytes scratch;
+  const auto key = stored_bytes(type, text, scratch);
+  if (!key) {
+    return;
+  }
+  if (const auto id = find(kind_of(Role::Indicator, type), 0, *key, {Fit::Itself, now})) {
+    yield(*id);
   }
 }
 

@@ -10,6 +10,7 @@
 namespace outguard::intel {
 namespace {
 
+constexpr Seconds kNow = 1'700'000'000;
 constexpr HashSeed kSeed{0x1234567890abcdef, 0xfedcba9876543211};
 
 std::span<const std::uint8_t> as_bytes(std::string_view text) {
@@ -26,6 +27,10 @@ std::vector<std::uint8_t> compile(const std::map<std::string, std::string> &feed
   return compiled.image;
 }
 
+FeedIndicator domain(std::string name, MatchScope scope) {
+  return {{IndicatorType::Domain, 0, std::move(name)}, scope, 0, 0, {}};
+}
+
 using Feeds = std::map<std::string, std::string>;
 
 /// An image and look-ups that give "value" lists.
@@ -36,22 +41,22 @@ public:
 
   [[nodiscard]] std::vector<std::string> address(std::string_view text) const {
     std::vector<std::string> out;
-    image_.match_address(IpAddress::parse(text).value(), [&](auto id) { add(out, id); });
+    image_.match_address(IpAddress::parse(text).value(), kNow, [&](auto id) { add(out, id); });
     return out;
   }
   [[nodiscard]] std::vector<std::string> endpoint(std::string_view text) const {
     std::vector<std::string> out;
-    image_.match_endpoint(Endpoint::parse(text).value(), [&](auto id) { add(out, id); });
+    image_.match_endpoint(Endpoint::parse(text).value(), kNow, [&](auto id) { add(out, id); });
     return out;
   }
   [[nodiscard]] std::vector<std::string> domain(std::string_view text) const {
     std::vector<std::string> out;
-    image_.match_domain(text, [&](auto id) { add(out, id); });
+    image_.match_domain(text, kNow, [&](auto id) { add(out, id); });
     return out;
   }
   [[nodiscard]] std::vector<std::string> url(std::string_view text) const {
     std::vector<std::string> out;
-    image_.match_url(text, [&](auto id) { add(out, id); });
+    image_.match_url(text, kNow, [&](auto id) { add(out, id); });
     return out;
   }
   [[nodiscard]] const IntelImage &image() const { return image_; }
@@ -105,6 +110,24 @@ TEST(IntelImage, DomainsMeanThemselvesAndTheNamesUnderThem) {
   EXPECT_EQ(intel.domain(std::string(300, 'a') + ".evil.com"), Values{});
 }
 
+TEST(IntelImage, EveryByteIsLoweredAsItShouldBe) {
+  for (std::size_t shift = 0; shift < 9; ++shift) {
+    std::string given(shift, 'X'), wanted(shift, 'x');
+    for (int c = 0; c < 256; ++c) {
+      given += static_cast<char>(c);
+      wanted += ascii_lower(static_cast<char>(c));
+    }
+    std::string lower(given.size(), '?');
+    lower_copy(given, lower.data());
+    EXPECT_EQ(lower, wanted);
+  }
+  for (std::size_t size = 0; size < 20; ++size) {
+    std::string lower(size, '?');
+    lower_copy(std::string(size, 'Q'), lower.data());
+    EXPECT_EQ(lower, std::string(size, 'q'));
+  }
+}
+
 TEST(IntelImage, AnEscapedDotSeparatesNothing) {
   const Intel intel(Feeds{{"a.txt", "evil.com\n"}, {"hosts", "0.0.0.0 exact.com\n"}});
   EXPECT_EQ(intel.domain("a\\.evil.com"), Values{}); // the label "a.evil" under com
@@ -130,8 +153,8 @@ TEST(IntelImage, AParentMatchNamesASourceThatListsSubdomains) {
   const Intel intel(Feeds{{"a-hosts", "0.0.0.0 evil.com\n"}, {"b-list", "\nevil.com\n"}});
   EXPECT_EQ(intel.image().indicator_count(), 1U);
   std::vector<IndicatorId> ids;
-  intel.image().match_domain("www.evil.com", [&](auto id) { ids.push_back(id); });
-  intel.image().match_domain("evil.com", [&](auto id) { ids.push_back(id); });
+  intel.image().match_domain("www.evil.com", kNow, [&](auto id) { ids.push_back(id); });
+  intel.image().match_domain("evil.com", kNow, [&](auto id) { ids.push_back(id); });
   ASSERT_EQ(ids.size(), 2U);
   EXPECT_EQ(intel.image().hit(ids[0])->source.raw(), "b-list");
   EXPECT_EQ(intel.image().hit(ids[0])->source_line, 2U);
@@ -158,7 +181,7 @@ TEST(IntelImage, UrlsMatchExactlyAndWithoutScheme) {
 TEST(IntelImage, AHitTellsTheIndicatorsOwnPart) {
   const Intel intel(Feeds{{"feed.txt", "#\n\nevil.com\n"}});
   std::optional<IndicatorHit> hit;
-  intel.image().match_domain("a.evil.com", [&](auto id) { hit = intel.image().hit(id); });
+  intel.image().match_domain("a.evil.com", kNow, [&](auto id) { hit = intel.image().hit(id); });
   ASSERT_TRUE(hit);
   EXPECT_EQ(hit->type, IndicatorType::Domain);
   EXPECT_EQ(hit->source.raw(), "feed.txt");
@@ -195,8 +218,8 @@ TEST(IntelImage, DifferentSeedsGiveTheSameAnswers) {
     const auto compiled = compiler.compile();
     const auto image = IntelImage::open(compiled.image).value();
     int matches = 0;
-    image.match_domain("www.evil.com", [&](auto) { ++matches; });
-    image.match_address(IpAddress::parse("45.9.20.1").value(), [&](auto) { ++matches; });
+    image.match_domain("www.evil.com", kNow, [&](auto) { ++matches; });
+    image.match_address(IpAddress::parse("45.9.20.1").value(), kNow, [&](auto) { ++matches; });
     EXPECT_EQ(matches, 2);
   }
 }
@@ -207,7 +230,11 @@ protected:
 
   [[nodiscard]] std::string refusal(std::span<const std::uint8_t> bytes) const {
     const auto opened = IntelImage::open(bytes);
-    return opened ? "" : opened.error().message;
+    if (!opened) {
+      return opened.error().message;
+    }
+    const auto verified = opened->verify();
+    return verified ? "" : verified.error().message;
   }
   /// Writes the header after `change`, with a right checksum, and says why it is refused.
   template <class Change> [[nodiscard]] std::string with_header(Change change) const {
@@ -215,8 +242,7 @@ protected:
     ImageHeader header;
     std::memcpy(&header, image.data(), sizeof header);
     change(header);
-    std::memcpy(image.data(), &header, sizeof header);
-    header.checksum = image_checksum({reinterpret_cast<const char *>(image.data()), image.size()});
+    header.checksum = header_checksum(header);
     std::memcpy(image.data(), &header, sizeof header);
     return refusal(image);
   }
@@ -244,19 +270,23 @@ TEST_F(DamagedImage, EveryFlippedBitIsRefused) {
 
 TEST_F(DamagedImage, TheReasonIsNamed) {
   EXPECT_EQ(with_header([](auto &) {}), "");
-  EXPECT_EQ(with_header([](auto &header) { header.version = 2; }),
-            "intelligence image: version 2, this program reads version 1");
+  EXPECT_EQ(with_header([](auto &header) { header.version = 1; }),
+            "intelligence image: version 1, this program reads version 2");
   EXPECT_EQ(with_header([](auto &header) { header.magic[0] = 'x'; }),
             "intelligence image: not such a file (wrong magic)");
   const auto section = [&](auto change) { return with_header(change); };
-  EXPECT_NE(section([](auto &header) { header.filter.count = 3; }), "");
+  EXPECT_NE(section([](auto &header) { header.slots.count = 0; }), "");
   EXPECT_NE(section([](auto &header) { header.filter.count = 0; }), "");
   EXPECT_NE(section([](auto &header) { header.slots.count = 1ULL << 63; }), "");
   EXPECT_NE(section([](auto &header) { header.slots.offset = 0; }), "");
   EXPECT_NE(section([](auto &header) { header.records.offset += 1; }), "");
   EXPECT_NE(section([](auto &header) { header.records.count = UINT64_MAX; }), "");
   EXPECT_NE(section([](auto &header) { header.sources.offset = UINT64_MAX - 7; }), "");
-  EXPECT_NE(section([](auto &header) { header.arena.count += 1; }), "");
+  EXPECT_NE(section([](auto &header) { header.texts.count += 1; }), "");
+  EXPECT_NE(section([](auto &header) { header.abouts.count = 1U << 30; }), "");
+  EXPECT_NE(section([](auto &header) { header.lengths_v4.count = 1; }), "");
+  EXPECT_NE(section([](auto &header) { header.lengths_v4.count = kLengthsMany; }), "");
+  EXPECT_NE(section([](auto &header) { header.url_lengths.count = kUrlLengthWords + 1; }), "");
 }
 
 /// A right checksum says nothing about indices: the compiler may have been taken over.
@@ -272,23 +302,23 @@ TEST_F(DamagedImage, LyingIndicesMatchNothing) {
       change(record);
       std::memcpy(at, &record, sizeof record);
     }
-    const auto checksum =
-        image_checksum({reinterpret_cast<const char *>(image.data()), image.size()});
-    std::memcpy(image.data() + offsetof(ImageHeader, checksum), &checksum, sizeof checksum);
     const auto opened = IntelImage::open(image).value();
     int told = 0;
     const auto tell = [&](IndicatorId id) { told += opened.hit(id) ? 1 : 0; };
-    opened.match_domain("www.evil.com", tell);
-    opened.match_address(IpAddress::parse("45.9.20.1").value(), tell);
+    opened.match_domain("www.evil.com", kNow, tell);
+    opened.match_address(IpAddress::parse("45.9.20.1").value(), kNow, tell);
     tell(IndicatorId{UINT32_MAX});
     return told;
   };
   EXPECT_EQ(lie([](auto &) {}), 2);
-  EXPECT_EQ(lie([](auto &record) { record.key_offset = UINT32_MAX; }), 0);
+  // The key of the network stands in its record.
+  EXPECT_EQ(lie([](auto &record) { record.key = UINT32_MAX; }), 0);
   EXPECT_EQ(lie([](auto &record) { record.key_bytes = UINT16_MAX; }), 0);
   EXPECT_EQ(lie([](auto &record) { record.source = UINT16_MAX; }), 0);
-  EXPECT_EQ(lie([](auto &record) { record.type = 200; }), 0);
+  EXPECT_EQ(lie([](auto &record) { record.kind = 200; }), 0);
   EXPECT_EQ(lie([](auto &record) { record.flags = Record::kMoreFollow; }), 1);
+  EXPECT_EQ(lie([](auto &record) { record.about = UINT32_MAX; }), 2); // told without
+  EXPECT_EQ(lie([](auto &record) { record.flags |= Record::kHasBegin; }), 0);
 }
 
 /// No feed gives such keys, but an image may hold them.
@@ -296,13 +326,12 @@ TEST(IntelImage, EverySuffixOfDotsAloneIsTold) {
   IndexBuilder builder(kSeed);
   const auto source = builder.add_source("s").value();
   for (std::size_t dots = 0; dots < kMaxNameBytes; ++dots) {
-    (void)builder.add({IndicatorType::Domain, 0, std::string(dots, '.')},
-                      {source, 1, DomainScope::WithSubdomains});
+    (void)builder.add(domain(std::string(dots, '.'), MatchScope::WithSubdomains), source, 1);
   }
   const auto bytes = builder.build().value();
   const auto image = IntelImage::open(bytes).value();
   std::size_t told = 0;
-  image.match_domain(std::string(kMaxNameBytes, '.'), [&](auto) { ++told; });
+  image.match_domain(std::string(kMaxNameBytes, '.'), kNow, [&](auto) { ++told; });
   EXPECT_EQ(told, kMaxNameBytes); // one dot goes as the trailing one
 }
 
@@ -326,33 +355,6 @@ TEST(IntelCompiler, NoIndicatorIsAProblem) {
   const auto compiled = compiler.compile();
   EXPECT_EQ(compiled.report.problem, "no indicator in any feed");
   EXPECT_TRUE(compiled.image.empty());
-}
-
-TEST(IndexBuilder, KeepsOneMentionASourceAndScope) {
-  IndexBuilder builder(kSeed);
-  const IndicatorKey key{IndicatorType::Domain, 0, "evil.com"};
-  const auto a = builder.add_source("a").value();
-  const auto b = builder.add_source("b").value();
-  using Added = IndexBuilder::Added;
-  EXPECT_EQ(builder.add(key, {a, 1, DomainScope::Exact}), Added::New);
-  EXPECT_EQ(builder.add(key, {a, 2, DomainScope::Exact}), Added::Duplicate);
-  EXPECT_EQ(builder.add(key, {a, 3, DomainScope::WithSubdomains}), Added::Merged);
-  EXPECT_EQ(builder.add(key, {a, 4, DomainScope::Exact}), Added::Duplicate);
-  EXPECT_EQ(builder.add(key, {b, 5, DomainScope::Exact}), Added::Merged);
-  EXPECT_EQ(builder.indicators(), 1U);
-}
-
-TEST(IndexBuilder, MentionsOfOneKeyAreCapped) {
-  IndexBuilder builder(kSeed);
-  const IndicatorKey key{IndicatorType::Domain, 0, "evil.com"};
-  for (std::uint32_t i = 0; i < kMaxMentions; ++i) {
-    ASSERT_NE(builder.add(key, {builder.add_source("s").value(), i}), IndexBuilder::Added::Full);
-  }
-  EXPECT_EQ(builder.add(key, {builder.add_source("s").value(), 0}), IndexBuilder::Added::Full);
-  const auto image = builder.build().value();
-  const auto opened = IntelImage::open(image).value();
-  opened.match_domain("evil.com",
-                      [&](auto id) { EXPECT_EQ(opened.sources(id).size(), kMaxMentions); });
 }
 
 } // namespace

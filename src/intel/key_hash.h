@@ -22,8 +22,9 @@ class KeyHash {
 public:
   explicit KeyHash(HashSeed seed) : seed_(seed) {}
 
-  [[nodiscard]] std::uint64_t start(IndicatorType type, std::uint8_t prefix) const {
-    return fold(seed_.start ^ (std::uint64_t{prefix} << 8 | static_cast<std::uint8_t>(type)), 0);
+  /// `kind`: an IndicatorType, and what the index adds to it.
+  [[nodiscard]] std::uint64_t start(std::uint8_t kind, std::uint8_t prefix) const {
+    return fold(seed_.start ^ (std::uint64_t{prefix} << 8 | kind), 0);
   }
 
   /// Appends a chunk. Chunk borders count: "ab" + "c" is not "a" + "bc".
@@ -36,13 +37,13 @@ public:
     return fold(state ^ load_short(chunk), size);
   }
 
-  /// The whole key at once.
-  [[nodiscard]] std::uint64_t of(IndicatorType type, std::uint8_t prefix,
+  /// The whole key at once; not for domains.
+  [[nodiscard]] std::uint64_t of(std::uint8_t kind, std::uint8_t prefix,
                                  std::string_view bytes) const {
-    auto state = start(type, prefix);
-    if (type != IndicatorType::Domain) {
-      return add(state, bytes);
-    }
+    return add(start(kind, prefix), bytes);
+  }
+  [[nodiscard]] std::uint64_t of_domain(std::uint8_t kind, std::string_view bytes) const {
+    auto state = start(kind, 0);
     for (std::size_t end = bytes.size();;) {
       const auto label_start = label_before(bytes, end);
       state = add(state, bytes.substr(label_start, end - label_start));
@@ -55,10 +56,10 @@ public:
 
   /// Where the label that ends before `end` begins.
   [[nodiscard]] static std::size_t label_before(std::string_view name, std::size_t end) {
-    while (end > 0 && name[end - 1] != '.') {
-      --end;
-    }
-    return end;
+    const void *dot = ::memrchr(name.data(), '.', end);
+    return dot == nullptr
+               ? 0
+               : static_cast<std::size_t>(static_cast<const char *>(dot) - name.data()) + 1;
   }
 
 private:

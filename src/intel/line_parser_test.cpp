@@ -12,13 +12,13 @@ namespace {
 std::vector<std::string> outcomes(std::string_view line,
                                   ReservedPolicy policy = ReservedPolicy::Refuse) {
   std::vector<std::string> out;
-  parse_line(line, policy, [&](const Parsed<LineIndicator> &parsed) {
+  parse_line(line, policy, [&](const Parsed<FeedIndicator> &parsed) {
     if (!parsed) {
       out.push_back(std::string("reject: ") + to_string(parsed.error()));
       return;
     }
     const auto &key = parsed->key;
-    const auto exact = key.type == IndicatorType::Domain && parsed->scope == DomainScope::Exact;
+    const auto exact = key.type == IndicatorType::Domain && parsed->scope == MatchScope::Exact;
     out.push_back(std::string(to_string(key.type)) + " " +
                   key_text(key.type, key.prefix, key.bytes).value_or("?") +
                   (exact ? " exact" : ""));
@@ -57,17 +57,39 @@ const Case kAccepted[] = {
     {".evil.com", "domain evil.com"},
     {"evil.notexample.com", "domain evil.notexample.com"},
     {"_dmarc.evil-site.com", "domain _dmarc.evil-site.com"},
+    {"\xd0\xbf\xd1\x80.com", "domain xn--o1ac.com"},
+    {"*.B\xc3\x9c"
+     "CHER.com",
+     "domain xn--bcher-kva.com"},
+    {"fa\xc3\x9f.de", "domain xn--fa-hia.de"}, // non-transitional: not fass.de
+    {"evil\xe3\x80\x82"
+     "com",
+     "domain evil.com"},                              // an ideographic full stop
+    {"_x.\xef\xbd\x85vil.com", "domain _x.evil.com"}, // full width
+    {"/login/%41%42%43.php", "url-path /login/ABC.php"},
     {"xn--e1afmkfd.xn--p1ai", "domain xn--e1afmkfd.xn--p1ai"},
     {"HTTP://Evil.COM:80/A/b?C=d#frag", "url http://evil.com/A/b?C=d"},
     {"https://evil.com:443", "url https://evil.com/"},
     {"https://evil.com:80/", "url https://evil.com:80/"},
     {"http://evil.com?x=1", "url http://evil.com/?x=1"},
+    {"http://good.com:x@Evil.com./p", "url http://evil.com/p"}, // a user name is not asked for
+    {"http://evil.com:/p", "url http://evil.com/p"},
+    {"http://evil.com/%7Ea/%2f%c3%A9/\xc3\xa9%", "url http://evil.com/~a/%2F%C3%A9/%C3%A9%"},
+    {"http://evil.com/a/./b/../../c/..?x=/../", "url http://evil.com/?x=/../"},
+    {"http://evil.com/../../%2e%2E/a/.", "url http://evil.com/a/"},
+    {"http://evil.com/..a/.b/c./...", "url http://evil.com/..a/.b/c./..."},
+    {"http://\xd0\xbf\xd1\x80.com:80/", "url http://xn--o1ac.com/"},
     {"evil.com/path", "url evil.com/path"},
     {"evil.com:8080/path", "url evil.com:8080/path"},
     {"evil.com/r?u=http://good.com/", "url evil.com/r?u=http://good.com/"},
     {"http://8.8.4.4/x", "url http://8.8.4.4/x"},
     {"http://[2606:4700:0::1]:8080/x", "url http://[2606:4700::1]:8080/x"},
     {"8.8.4.4/24.html", "url 8.8.4.4/24.html"},
+    {"/wp-admin/x.php", "url-path /wp-admin/x.php"},
+    {"0123456789ABCDEF0123456789abcdef", "file-md5 0123456789abcdef0123456789abcdef"},
+    {"0123456789abcdef0123456789abcdef01234567",
+     "file-sha1 0123456789abcdef0123456789abcdef01234567"},
+    {"t13d1516h2_8daaf6152771_b186095e22b6", "ja4 t13d1516h2_8daaf6152771_b186095e22b6"},
     {"0.0.0.0 evil.com", "domain evil.com exact"},
     {"127.0.0.1\tevil.com # x", "domain evil.com exact"},
 };
@@ -99,16 +121,23 @@ const Case kRejected[] = {
     {"*", "reject: bad label in name"},
     {".", "reject: bad label in name"},
     {std::string(64, 'a') + ".com", "reject: bad label in name"},
-    {"\xd0\xbf\xd1\x80.com", "reject: non-ASCII name"},
+    {"\xff\xfe.com", "reject: malformed international name"},
+    {"\xe2\x98\x95.com", "reject: malformed international name"}, // an emoji: not in IDNA2008
+    {"\xe2\x84\x80.com", "reject: bad label in name"},            // U+2100 maps to "a/c"
     {"ftp://evil.com/x", "reject: unsupported URL scheme"},
-    {"http://user:pass@evil.com/", "reject: user name in URL"},
+    {"http://a@b@evil.com/", "reject: ambiguous user name in URL"},
+    {"http://good.com\\@evil.com/", "reject: ambiguous user name in URL"},
+    {"http://user@/", "reject: ambiguous user name in URL"},
+    {"http://user@10.1.1.1/", "reject: private range"},
     {"http://evil.com:99999/", "reject: bad port"},
     {"http:///path", "reject: not an address, network, domain or URL"},
-    {"/wp-admin/x.php", "reject: not an address, network, domain or URL"},
+    {"/a.php", "reject: path too short to mean anything on every host"},
+    {"D41D8CD98F00B204E9800998ECF8427E", "reject: hash of empty data"},
+    {"t13d1516x2_8daaf6152771_b186095e22bg", "reject: single-label name"},
     {"8.8.4.4 10 x", "reject: text after the indicator"},
     {"http://2606:4700::1/", "reject: bad port"},
     {"http://[8.8.4.4]/", "reject: malformed address"},
-    {"http://evil.com/\xc3\xa9", "reject: not an address, network, domain or URL"},
+    {"http://evil.com/" + std::string(700, '\xe9'), "reject: URL too long"}, // escaped
     {"http://evil.com/" + std::string(2048, 'a'), "reject: URL too long"},
     {std::string("evil.com\0x", 10), "reject: control character"},
     {"evil\x1b[31m.com", "reject: control character"},

@@ -1,8 +1,10 @@
 #include "intel/list_parser.h"
 
 #include <algorithm>
-#include <array>
 #include <string_view>
+
+#include "intel/domain_name.h"
+#include "intel/report_writer.h"
 
 namespace outguard::intel {
 
@@ -12,60 +14,23 @@ constexpr std::string_view kUtf8Mark = "\xef\xbb\xbf";
 /// A NUL this early means a binary file or UTF-16; a later one spoils only its line.
 constexpr std::size_t kBinaryProbeBytes = 4096;
 
-class ReportWriter {
-public:
-  explicit ReportWriter(const std::string &name) { report_.name = name; }
-
-  void count(Taken taken, std::string_view line, std::uint32_t number) {
-    switch (taken) {
-    case Taken::Accepted:
-      ++report_.accepted;
-      break;
-    case Taken::Duplicate:
-      ++report_.duplicates;
-      break;
-    case Taken::Full:
-      count(RejectReason::IndexFull, line, number);
-      break;
-    }
-  }
-  void count(RejectReason reason, std::string_view line, std::uint32_t number) {
-    ++report_.rejected;
-    ++by_reason_[static_cast<std::size_t>(reason)];
-    if (report_.lines.size() < kMaxRejectsListed) {
-      report_.lines.push_back(
-          {number, to_string(reason), GuestText(std::string(line.substr(0, kMaxRejectTextBytes)))});
-    }
-  }
-  void count_comment() { ++report_.comments; }
-
-  FeedReport finish() {
-    for (std::size_t i = 0; i < by_reason_.size(); ++i) {
-      if (by_reason_[i] > 0) {
-        report_.reasons.push_back({to_string(static_cast<RejectReason>(i)), by_reason_[i]});
-      }
-    }
-    if (report_.accepted + report_.duplicates == 0) {
-      report_.problem = "no indicator in it (" + std::to_string(report_.rejected) + " rejected, " +
-                        std::to_string(report_.comments) + " comment or blank lines)";
-    }
-    return std::move(report_);
-  }
-  FeedReport refuse(std::string problem) {
-    report_.problem = std::move(problem);
-    return std::move(report_);
-  }
-
-private:
-  FeedReport report_;
-  std::array<std::uint64_t, kRejectReasons> by_reason_{};
-};
+/// Lists of senders are told apart from broken lines.
+bool is_mail_address(std::string_view line) {
+  const auto at = line.find('@');
+  const auto start = line.find_first_not_of(" \t");
+  const auto end = line.find_last_not_of(" \t\r");
+  return at != line.npos && at > start && at < end &&
+         line.find_first_of(" \t/:@", at + 1) >= end + 1 &&
+         line.substr(0, at).find_first_of("/:") == line.npos &&
+         normalise_domain(line.substr(at + 1, end - at)).has_value();
+}
 
 } // namespace
 
 FeedReport parse_list(const std::string &name, std::span<const std::uint8_t> bytes,
-                      ReservedPolicy policy, const IndicatorSink &sink) {
+                      ReservedPolicy policy, const FeedSink &sink) {
   ReportWriter report(name);
+  report.set_format("list");
   std::string_view rest(reinterpret_cast<const char *>(bytes.data()), bytes.size());
   if (rest.empty()) {
     return report.refuse("empty file");
@@ -78,9 +43,11 @@ FeedReport parse_list(const std::string &name, std::span<const std::uint8_t> byt
   }
   std::string_view line;
   std::uint32_t number = 0;
-  const LineSink take = [&](Parsed<LineIndicator> outcome) {
+  const LineSink take = [&](Parsed<FeedIndicator> outcome) {
     if (outcome) {
       report.count(sink(*outcome, number), line, number);
+    } else if (is_mail_address(line)) {
+      report.count_ignored("e-mail address");
     } else {
       report.count(outcome.error(), line, number);
     }

@@ -24,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   for (const auto policy : {ReservedPolicy::Refuse, ReservedPolicy::Allow}) {
     std::uint64_t taken = 0;
     const auto report = parse_list("fuzz", {data, size}, policy,
-                                   [&](const LineIndicator &indicator, std::uint32_t) {
+                                   [&](const FeedIndicator &indicator, std::uint32_t) {
                                      const auto &key = indicator.key;
                                      if (!key_text(key.type, key.prefix, key.bytes)) {
                                        std::abort();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "intel/list_parser.h"
+#include "intel/report_writer.h"
 
 namespace outguard::intel {
 namespace {
@@ -15,7 +16,7 @@ struct Parsing {
 
 Parsing parse(std::string_view text) {
   Parsing parsing;
-  const auto sink = [&](const LineIndicator &indicator, std::uint32_t line) {
+  const auto sink = [&](const FeedIndicator &indicator, std::uint32_t line) {
     const auto &key = indicator.key;
     const auto text_form = key_text(key.type, key.prefix, key.bytes).value_or("?");
     return parsing.lines.emplace(text_form, line).second ? Taken::Accepted : Taken::Duplicate;

@@ -30,8 +30,8 @@ const char *to_string(RejectReason reason) {
     return "documentation range";
   case RejectReason::SpecialUseName:
     return "special-use name";
-  case RejectReason::NonAscii:
-    return "non-ASCII name";
+  case RejectReason::BadIdna:
+    return "malformed international name";
   case RejectReason::SingleLabel:
     return "single-label name";
   case RejectReason::NameTooLong:
@@ -43,9 +43,55 @@ const char *to_string(RejectReason reason) {
   case RejectReason::BadScheme:
     return "unsupported URL scheme";
   case RejectReason::UserInUrl:
-    return "user name in URL";
+    return "ambiguous user name in URL";
   case RejectReason::UrlTooLong:
     return "URL too long";
+  case RejectReason::BadHash:
+    return "malformed hash";
+  case RejectReason::EmptyDataHash:
+    return "hash of empty data";
+  case RejectReason::BadFingerprint:
+    return "malformed fingerprint";
+  case RejectReason::PathTooShort:
+    return "path too short to mean anything on every host";
+  case RejectReason::BadEncoding:
+    return "neither base64 nor what the set holds";
+  case RejectReason::BadTime:
+    return "malformed time";
+  case RejectReason::BadConfidence:
+    return "confidence or score out of range";
+  case RejectReason::TypeUnknown:
+    return "unknown indicator type";
+  case RejectReason::TypeMismatch:
+    return "value is not of the type stated";
+  case RejectReason::MissingValue:
+    return "no value";
+  case RejectReason::TooManyFields:
+    return "too many fields";
+  case RejectReason::QuoteNotClosed:
+    return "quote not closed";
+  case RejectReason::BadRule:
+    return "malformed filter rule";
+  case RejectReason::BadRecord:
+    return "malformed zone record";
+  case RejectReason::OutsideZone:
+    return "name outside its zone";
+  case RejectReason::BadPattern:
+    return "malformed STIX pattern";
+  case RejectReason::PatternTooComplex:
+    return "STIX pattern too complex";
+  case RejectReason::Expired:
+    return "expired";
+  case RejectReason::BadOption:
+    return "not until=DATE or a comment";
+  case RejectReason::PublicSuffix:
+    return "public suffix: everybody's names are under it";
+  case RejectReason::RootServer:
+    return "DNS root server";
+  case RejectReason::PublicResolver:
+    return "large public DNS resolver";
+  case RejectReason::OnWarningList:
+    return "on a warninglist";
   case RejectReason::IndexFull:
     return "indicator limit reached";
   }

@@ -27,17 +27,28 @@ Parsed<std::uint16_t> parse_port(std::string_view digits) {
   return port;
 }
 
-/// Splits "host", "host:port", "[v6]" and "[v6]:port".
-Parsed<Url> parse_authority(std::string_view authority) {
-  if (authority.find('@') != std::string_view::npos) {
+/// A user name is not part of what is asked for; it often imitates a good host. Programs disagree
+/// about a second '@' and a backslash.
+Parsed<std::string_view> without_user(std::string_view authority) {
+  const auto at = authority.find('@');
+  if (at == authority.npos) {
+    return authority;
+  }
+  const auto host = authority.substr(at + 1);
+  if (host.empty() || authority.find('\\') != authority.npos || host.find('@') != host.npos) {
     return reject(RejectReason::UserInUrl);
   }
+  return host;
+}
+
+/// Splits "host", "host:", "host:port", "[v6]" and "[v6]:port".
+Parsed<Url> parse_authority(std::string_view authority) {
   Url url;
   const auto bracket = authority.find(']');
   const auto colon =
       authority.find(':', authority.starts_with('[') && bracket != authority.npos ? bracket : 0);
   auto host = authority.substr(0, colon);
-  if (colon != authority.npos) {
+  if (colon != authority.npos && colon + 1 != authority.size()) { // "host:" is the usual port
     const auto port = parse_port(authority.substr(colon + 1));
     if (!port) {
       return reject(port.error());
@@ -66,11 +77,108 @@ Parsed<Url> parse_authority(std::string_view authority) {
   return url;
 }
 
+/// Characters that mean the same escaped or not: RFC 3986, 2.3.
+bool is_unreserved(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '.' || c == '_' || c == '~';
+}
+
+/// 16 for what is no hexadecimal digit.
+unsigned hex_digit(char c) {
+  if (c >= '0' && c <= '9') {
+    return static_cast<unsigned>(c - '0');
+  }
+  const char lower = ascii_lower(c);
+  return lower >= 'a' && lower <= 'f' ? static_cast<unsigned>(lower - 'a') + 10 : 16;
+}
+
+void escape(std::string &out, unsigned octet) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  out += '%';
+  out += kDigits[octet >> 4];
+  out += kDigits[octet & 15];
+}
+
+/// One way to write each octet. nullopt: a blank or control character.
+std::optional<std::string> with_canonical_escapes(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto octet = static_cast<unsigned char>(text[i]);
+    if (octet <= ' ' || octet == 0x7f) {
+      return std::nullopt;
+    }
+    if (octet > 0x7f) {
+      escape(out, octet);
+      continue;
+    }
+    const bool escaped = octet == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) < 16 &&
+                         hex_digit(text[i + 2]) < 16;
+    if (!escaped) {
+      out += text[i];
+      continue;
+    }
+    const auto meant = hex_digit(text[i + 1]) << 4 | hex_digit(text[i + 2]);
+    if (is_unreserved(static_cast<char>(meant))) {
+      out += static_cast<char>(meant);
+    } else {
+      escape(out, meant);
+    }
+    i += 2;
+  }
+  return out;
+}
+
+/// RFC 3986, 5.2.4, of a path that begins with '/'.
+std::string without_dot_segments(std::string_view path) {
+  std::string out;
+  out.reserve(path.size());
+  while (!path.empty()) { // at a '/'
+    const auto segment = path.substr(1, path.find('/', 1) - 1);
+    path.remove_prefix(segment.size() + 1);
+    const bool up = segment == "..";
+    if (!up && segment != ".") {
+      out.append("/").append(segment);
+      continue;
+    }
+    if (up) {
+      out.resize(std::min(out.rfind('/'), out.size())); // npos: nothing above
+    }
+    if (path.empty()) {
+      out += '/';
+    }
+  }
+  return out;
+}
+
 std::string port_suffix(std::optional<std::uint16_t> port) {
   return port ? ":" + std::to_string(*port) : std::string();
 }
 
 } // namespace
+
+std::optional<std::string> canonical_target(std::string_view target) {
+  const auto encoded = with_canonical_escapes(target);
+  if (!encoded) {
+    return std::nullopt;
+  }
+  const std::string_view whole(*encoded);
+  const auto path = whole.substr(0, whole.find('?'));
+  const auto query = whole.substr(path.size());
+  auto out = path.find("/.") == path.npos ? std::string(path) : without_dot_segments(path);
+  if (out.empty()) {
+    out = "/";
+  }
+  return out.append(query);
+}
+
+std::string_view url_authority(std::string_view canonical) {
+  const auto slash = canonical.find('/');
+  if (slash != canonical.npos && slash > 0 && canonical.substr(slash - 1).starts_with("://")) {
+    canonical.remove_prefix(slash + 2);
+  }
+  return canonical.substr(0, canonical.find('/') + 1); // none: npos + 1, nothing
+}
 
 Parsed<Url> Url::parse(std::string_view text) {
   if (text.size() > kMaxUrlBytes) {
@@ -90,16 +198,23 @@ Parsed<Url> Url::parse(std::string_view text) {
   if (authority.empty()) {
     return reject(RejectReason::NotAnIndicator); // a path without a host fits every server
   }
-  auto url = parse_authority(authority);
+  const auto host = without_user(authority);
+  if (!host) {
+    return reject(host.error());
+  }
+  auto url = parse_authority(*host);
   if (!url) {
     return url;
   }
-  const auto target = text.substr(authority.size());
-  if (!std::all_of(target.begin(), target.end(), [](char c) { return c > ' ' && c < '\x7f'; })) {
+  auto target = canonical_target(text.substr(authority.size()));
+  if (!target) {
     return reject(RejectReason::NotAnIndicator);
   }
+  if (target->size() > kMaxUrlBytes) { // escapes made it longer
+    return reject(RejectReason::UrlTooLong);
+  }
   url->scheme = std::move(scheme);
-  url->target = target.starts_with('/') ? std::string(target) : "/" + std::string(target);
+  url->target = std::move(*target);
   const std::uint16_t usual = url->scheme == "https" ? 443 : 80;
   if (!url->scheme.empty() && url->port == usual) {
     url->port.reset();

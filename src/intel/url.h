@@ -1,7 +1,7 @@
 #pragma once
 // The canonical form of an HTTP URL, the same for indicators and for what is observed: scheme and
-// host in lower case, no default port, no fragment, never an empty path. Path and query stay byte
-// for byte.
+// host in lower case, the host in A-labels, no user, no default port, no fragment, never an empty
+// path, no dot segments in it, and one way to percent-encode (RFC 3986, 6.2.2).
 
 #include <cstdint>
 #include <optional>
@@ -14,6 +14,13 @@
 namespace outguard::intel {
 
 inline constexpr std::size_t kMaxUrlBytes = 2048; ///< longer ones are rare and hardly indicators
+
+/// Host and port of a canonical URL, and the '/' behind them.
+[[nodiscard]] std::string_view url_authority(std::string_view canonical);
+
+/// Path and query, from the '/' or '?' on, in canonical form; nullopt: a blank or control
+/// character.
+[[nodiscard]] std::optional<std::string> canonical_target(std::string_view target);
 
 struct Url {
   std::string scheme;               ///< "http", "https", or empty: either

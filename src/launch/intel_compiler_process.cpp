@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::chrono::minutes kFeedWait{5};
 constexpr std::size_t kMaxFeedFiles = 10'000;
+constexpr int kMaxListDepth = 3; ///< of folders with warninglists
 
 FeedReport unreadable(const std::string &path, std::string problem) {
   FeedReport report;
@@ -22,21 +24,27 @@ FeedReport unreadable(const std::string &path, std::string problem) {
   return report;
 }
 
-Result<FeedReport> add_feed(SensorProcess &compiler, const std::string &path, bool allow_reserved) {
+Result<std::vector<FeedReport>> add_feed(SensorProcess &compiler, const std::string &path,
+                                         const FeedChoice &choice) {
   // O_NONBLOCK: a named pipe in the folder must not hold the start up.
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) {
-    return unreadable(path, fail_errno("cannot be opened").value().message);
+    return std::vector{unreadable(path, fail_errno("cannot be opened").value().message)};
   }
   const int raw = file.get();
-  auto report = compiler.call(AddFeed{path, allow_reserved}, {&raw, 1}, kFeedWait);
+  AddFeed request;
+  request.name = path;
+  request.allow_reserved = choice.allow_reserved;
+  request.format = choice.format;
+  request.role = choice.role;
+  auto report = compiler.call(request, {&raw, 1}, kFeedWait);
   if (!report) {
     return tl::unexpected(report.error());
   }
-  if (auto *feed = std::get_if<FeedReport>(&*report)) {
-    return std::move(*feed);
+  if (auto *answer = std::get_if<FeedReports>(&*report)) {
+    return std::move(answer->feeds);
   }
-  return fail(ErrorCode::InvalidInput, "the compiler did not answer with a feed report");
+  return fail(ErrorCode::InvalidInput, "the compiler did not answer with feed reports");
 }
 
 Result<Fd> compile(SensorProcess &compiler, IntelReport &totals) {
@@ -72,12 +80,16 @@ Result<std::vector<std::string>> expand(const FeedChoice &choice) {
   if (!fs::is_directory(choice.path, problem)) {
     return std::vector{choice.path}; // what is wrong with it shows when it is opened
   }
+  const bool below = choice.role == FeedRole::WarningList; // each is a list.json in its own folder
   std::vector<std::string> files;
-  for (fs::directory_iterator at(choice.path, problem), end; !problem && at != end;
+  for (fs::recursive_directory_iterator at(choice.path, problem), end; !problem && at != end;
        at.increment(problem)) {
     const bool hidden = at->path().filename().string().starts_with('.');
     std::error_code ignored;
-    if (!hidden && at->is_regular_file(ignored)) {
+    if (!below || hidden || at.depth() >= kMaxListDepth) {
+      at.disable_recursion_pending();
+    }
+    if (!hidden && at->is_regular_file(ignored) && (!below || at->path().extension() == ".json")) {
       files.push_back(at->path().string());
     }
     if (files.size() > kMaxFeedFiles) {
@@ -96,19 +108,24 @@ Result<CompiledIntel> compile_intel(const std::vector<FeedChoice> &choices) {
   if (!compiler) {
     return tl::unexpected(compiler.error());
   }
+  // Guards judge what comes after them.
+  auto in_order = choices;
+  std::stable_partition(in_order.begin(), in_order.end(), [](const FeedChoice &choice) {
+    return choice.role == FeedRole::WarningList;
+  });
   CompiledIntel compiled;
-  for (const auto &choice : choices) {
+  for (const auto &choice : in_order) {
     const auto files = expand(choice);
     if (!files) {
       compiled.feeds.push_back(unreadable(choice.path, files.error().message));
       continue;
     }
     for (const auto &file : *files) {
-      auto feed = add_feed(*compiler, file, choice.allow_reserved);
-      if (!feed) {
-        return tl::unexpected(feed.error());
+      auto feeds = add_feed(*compiler, file, choice);
+      if (!feeds) {
+        return tl::unexpected(feeds.error());
       }
-      compiled.feeds.push_back(std::move(*feed));
+      std::move(feeds->begin(), feeds->end(), std::back_inserter(compiled.feeds));
     }
   }
   auto image = compile(*compiler, compiled.totals);

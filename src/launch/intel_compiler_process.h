@@ -9,18 +9,22 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "facts/intel_report.h"
+#include "facts/messages.h"
 
 namespace outguard::launch {
 
 struct FeedChoice {
   std::string path; ///< a file, or a folder whose files are all taken (not those below it)
-  bool allow_reserved = false; ///< accept private and documentation addresses
+  bool allow_reserved = false;          ///< accept private and documentation addresses
+  std::string format;                   ///< "stix", "csv", ...; empty: detected
+  FeedRole role = FeedRole::Indicators; ///< a folder of warninglists is searched for *.json, also
+                                        ///< below it
 };
 
 struct CompiledIntel {
-  Fd image; ///< sealed against any change; empty when there is no indicator
-  std::vector<FeedReport>
-      feeds; ///< one a file; a file that could not be opened is one with a problem
+  Fd image;                      ///< sealed against any change; empty when there is no indicator
+  std::vector<FeedReport> feeds; ///< one a file, or a file of an archive; one that could not be
+                                 ///< opened is one with a problem
   IntelReport totals;
   [[nodiscard]] bool good() const { return static_cast<bool>(image); }
 };

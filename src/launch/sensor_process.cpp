@@ -3,16 +3,14 @@
 #include <condition_variable>
 #include <csignal>
 #include <deque>
-#include <filesystem>
 #include <map>
 #include <mutex>
 #include <thread>
 
-#include <fcntl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/message_socket.h"
+#include "launch/child_program.h"
 
 namespace outguard::launch {
 
@@ -29,45 +27,7 @@ constexpr milliseconds kReaderTick{1000};
 constexpr std::size_t kMostEventBytes = std::size_t{4} << 20;
 constexpr std::size_t kMaxQueuedAnswers = 256; ///< of one request, each at most a message
 constexpr std::size_t kMaxTableRows = 1'000'000;
-constexpr int kControlFd = 3; ///< where the sensor expects its control socket
-
-Result<std::string> sensor_path() {
-  std::error_code problem;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", problem);
-  if (problem) {
-    return fail(ErrorCode::SystemFailed, "/proc/self/exe: " + problem.message());
-  }
-  return (self.parent_path() / "outguard-sensor").string();
-}
-
-/// In the child between fork and exec: async-signal-safe calls only.
-[[noreturn]] void become_sensor(const char *path, const char *role, int control) {
-  if (control == kControlFd) {
-    ::fcntl(control, F_SETFD, 0);
-  } else {
-    ::dup2(control, kControlFd);
-  }
-  const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  ::dup2(nothing, STDIN_FILENO);
-  ::dup2(nothing, STDOUT_FILENO);
-  const char *const arguments[] = {"outguard-sensor", role, nullptr};
-  const char *const environment[] = {nullptr};
-  ::execve(path, const_cast<char *const *>(arguments), const_cast<char *const *>(environment));
-  ::_exit(127);
-}
-
-/// How the process ended, without taking it from the destructor's waitpid.
-std::string epitaph(pid_t pid) {
-  siginfo_t info{};
-  if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) != 0) {
-    return "the sensor has ended";
-  }
-  if (info.si_code == CLD_EXITED) {
-    return "the sensor has ended with status " + std::to_string(info.si_status);
-  }
-  return "the sensor was ended by signal " + std::to_string(info.si_status) +
-         (info.si_status == SIGSYS ? " (a system call that its sandbox forbids)" : "");
-}
+constexpr const char *kName = "outguard-sensor";
 
 Error wrong_answer() {
   return {ErrorCode::InvalidInput, "the sensor answered with something else than was asked for"};
@@ -124,7 +84,7 @@ struct SensorProcess::Link {
       if (!message) {
         const bool closed = message.error().code == ErrorCode::Unreachable;
         ::kill(pid, SIGKILL); // its end is closed or broken: there is nothing to wait for
-        why = closed ? epitaph(pid) : message.error().message;
+        why = closed ? epitaph(pid, "the sensor") : message.error().message;
       }
       std::unique_lock lock(mutex);
       if (closing) {
@@ -176,27 +136,11 @@ struct SensorProcess::Link {
 };
 
 Result<SensorProcess> SensorProcess::start(SensorRole role) {
-  const auto path = sensor_path();
-  if (!path) {
-    return tl::unexpected(path.error());
+  auto child = start_child(kName, role == SensorRole::Guard ? "guard" : "compile-intel");
+  if (!child) {
+    return tl::unexpected(child.error());
   }
-  if (::access(path->c_str(), X_OK) != 0) {
-    return fail_errno(*path);
-  }
-  auto ends = MessageSocket::pair();
-  if (!ends) {
-    return tl::unexpected(ends.error());
-  }
-  const char *role_name = role == SensorRole::Guard ? "guard" : "compile-intel";
-  // vfork: the parent may be a supervisor with much memory; fork would copy its page tables.
-  const pid_t child = ::vfork(); // NOLINT(clang-analyzer-security.insecureAPI.vfork)
-  if (child < 0) {
-    return fail_errno("vfork");
-  }
-  if (child == 0) {
-    become_sensor(path->c_str(), role_name, ends->second.fd());
-  }
-  return SensorProcess(std::make_unique<Link>(std::move(ends->first), child));
+  return SensorProcess(std::make_unique<Link>(std::move(child->control), child->pid));
 }
 
 SensorProcess::SensorProcess(std::unique_ptr<Link> link) : link_(std::move(link)) {}

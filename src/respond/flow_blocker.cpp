@@ -76,6 +76,9 @@ Result<void> check_possible(const FlowSeen &flow) {
   if (protocol != IpProtocol::Tcp && protocol != IpProtocol::Udp) {
     return fail(ErrorCode::Unsupported, "only TCP and UDP flows can be blocked by port");
   }
+  if (!flow.tunnels.empty()) { // to block what carries it would block others' flows too
+    return fail(ErrorCode::Unsupported, "a flow in a tunnel cannot be matched");
+  }
   if (flow.vlans.size() > 1) {
     return fail(ErrorCode::Unsupported, "a flow below two VLAN tags cannot be matched");
   }

@@ -13,6 +13,9 @@ bool is_udp(const FlowSeen &flow) {
 
 /// What the frames can hold; their parts are a sensor's word.
 Result<void> check_frames(const FlowSeen &flow) {
+  if (!flow.tunnels.empty()) {
+    return fail(ErrorCode::Unsupported, "a flow in a tunnel");
+  }
   if (flow.vlans.size() > 2) {
     return fail(ErrorCode::Unsupported, "a flow below more than two VLAN tags");
   }

@@ -380,6 +380,11 @@ TEST_F(Network, SaysWhatItCannotDo) {
   EXPECT_EQ(actions_->reset(seen, {known, known}).error().code, ErrorCode::Unsupported);
   EXPECT_EQ(actions_->wake(seen, known).error().code, ErrorCode::Unsupported);
   seen.vlans.clear();
+  seen.tunnels = {TunnelKind::Vxlan};
+  EXPECT_EQ(actions_->block(seen, 60s).error().code, ErrorCode::Unsupported);
+  EXPECT_EQ(actions_->reset(seen, {known, known}).error().code, ErrorCode::Unsupported);
+  EXPECT_EQ(actions_->wake(seen, known).error().code, ErrorCode::Unsupported);
+  seen.tunnels.clear();
   seen.tuple.remote = *Endpoint::parse("[fd09::1]:80");
   EXPECT_EQ(actions_->reset(seen, {known, known}).error().code, ErrorCode::InvalidInput);
   const auto icmp = flow(IpProtocol::Icmp, "10.9.0.2:0", "10.9.0.1:0");

@@ -9,9 +9,10 @@ constexpr std::size_t kMostKnown = 256;
 
 } // namespace
 
-void ExecutableHashes::tell(ExecutableHashed answer, const FileHash &hash) {
-  answer.hash = hash;
-  outlet_.publish(answer);
+void ExecutableHashes::tell(const MatchSeen &match, const FileHash &hash) {
+  outlet_.publish(
+      ExecutableHashed{match.flow.flow_id, match.attribution.processes.front().identity, hash});
+  sink_.on_executable_hashed(match, hash);
 }
 
 void ExecutableHashes::want(const MatchSeen &match) {
@@ -19,19 +20,23 @@ void ExecutableHashes::want(const MatchSeen &match) {
   if (named.empty() || named.front().kernel_thread) {
     return;
   }
-  const ExecutableHashed answer{match.flow.flow_id, named.front().identity, {}};
+  const bool is_of_hash = match.basis == MatchBasis::Indicator &&
+                          match.indicator.observed == ObservableKind::ExecutableHash;
+  if (is_of_hash) {
+    return; // told already: it came of it
+  }
   guest::LinuxGuest *guest = view_.guest();
   if (guest == nullptr || queue_.size() == kMostWaiting) {
-    return tell(answer, {});
+    return tell(match, {});
   }
-  const auto file = guest->executable(answer.process);
+  const auto file = guest->executable(named.front().identity);
   if (!file) {
-    return tell(answer, {});
+    return tell(match, {});
   }
   if (const auto known = known_.find(*file); known != known_.end()) {
-    return tell(answer, known->second);
+    return tell(match, known->second);
   }
-  queue_.push_back({answer, guest->hasher(*file, kMostBytes)});
+  queue_.push_back({match, guest->hasher(*file, kMostBytes)});
 }
 
 void ExecutableHashes::work() {
@@ -41,9 +46,9 @@ void ExecutableHashes::work() {
   }
   Job &job = queue_.front();
   if (guest == nullptr) {
-    tell(job.answer, {});
+    tell(job.match, {});
   } else if (known_.contains(job.hasher.file())) { // another process's, hashed meanwhile
-    tell(job.answer, known_.at(job.hasher.file()));
+    tell(job.match, known_.at(job.hasher.file()));
   } else if (guest->step(job.hasher)) {
     return;
   } else {
@@ -54,14 +59,14 @@ void ExecutableHashes::work() {
       }
       known_[job.hasher.file()] = hash;
     }
-    tell(job.answer, hash);
+    tell(job.match, hash);
   }
   queue_.pop_front();
 }
 
 void ExecutableHashes::forget() {
   for (const Job &job : queue_) {
-    tell(job.answer, {});
+    tell(job.match, {});
   }
   queue_.clear();
   known_.clear();

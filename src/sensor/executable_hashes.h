@@ -1,7 +1,7 @@
 #pragma once
-// Hashes the executables of processes that alerts name, a slice at a time between the packets, and
-// publishes each result. A file that was hashed already and has not changed is not read again. One
-// thread; owns neither guest nor outlet.
+// Hashes the executables of processes that alerts name, a slice at a time between the packets,
+// publishes each result, and has it looked up. A file that was hashed already and has not changed
+// is not read again. One thread; owns neither guest nor outlet.
 
 #include <deque>
 #include <map>
@@ -9,6 +9,7 @@
 #include "facts/messages.h"
 #include "guest/linux/linux_guest.h"
 #include "sensor/guest_view.h"
+#include "sensor/match_sink.h"
 #include "sensor/outlet.h"
 
 namespace outguard::sensor {
@@ -18,7 +19,8 @@ public:
   /// A larger executable is told as too large: reading it would hold up packets for too long.
   static constexpr std::uint64_t kMostBytes = std::uint64_t{64} << 20;
 
-  ExecutableHashes(GuestView &view, Outlet &outlet) : view_(view), outlet_(outlet) {}
+  ExecutableHashes(GuestView &view, Outlet &outlet, MatchSink &sink)
+      : view_(view), outlet_(outlet), sink_(sink) {}
 
   /// Of the process that a match names first. Looks its file up now, since the process may soon be
   /// ended; the file's pages stay.
@@ -31,13 +33,14 @@ public:
 
 private:
   struct Job {
-    ExecutableHashed answer;
+    MatchSeen match; ///< at most 64 of them, each fits into an event
     guest::FileHasher hasher;
   };
-  void tell(ExecutableHashed answer, const FileHash &hash);
+  void tell(const MatchSeen &match, const FileHash &hash);
 
   GuestView &view_;
   Outlet &outlet_;
+  MatchSink &sink_;
   std::deque<Job> queue_;
   std::map<guest::CachedFile, FileHash> known_; ///< complete ones
 };

@@ -1,7 +1,7 @@
 #pragma once
 // What the sensor remembers of a flow beyond the flow table's own record: whose it is, asked at its
-// first packet, and which indicators were told already. Slots are reused; their number is capped, a
-// flow that finds none is matched all the same and attributed when it matches.
+// first packet, and by what name the guest called the remote end. Slots are reused; their number is
+// capped, a flow that finds none is matched all the same and attributed when it matches.
 
 #include <cstdint>
 #include <vector>
@@ -12,14 +12,14 @@ namespace outguard::sensor {
 
 struct FlowNote {
   Attribution attribution;
-  std::size_t text_bytes = 0;      ///< of the attribution
-  std::vector<std::uint32_t> told; ///< indicators that were reported for this flow
+  std::size_t text_bytes = 0; ///< of the attribution
+  std::uint64_t named = 0;    ///< BeaconTable's key of (process, name); 0: no name seen
+  std::uint8_t blind = 0;     ///< Blindness bits beside the flow's own
 };
 
 class FlowNotes {
 public:
   static constexpr std::size_t kMostNotes = 65536;
-  static constexpr std::size_t kMostTold = 64; ///< further indicators of one flow are not reported
 
   /// Text of all notes together; beyond it a note keeps who the processes are and drops their paths
   /// and arguments. A guest chooses how long those are.

@@ -5,6 +5,8 @@
 
 #include "facts/messages.h"
 #include "guest/linux/sha256.h"
+#include "guest/protocols/digest.h"
+#include "guest/protocols/quic_opener.h"
 #include "sensor/intel_service.h"
 #include "sensor/request_loop.h"
 #include "sensor/sandbox.h"
@@ -22,6 +24,8 @@ int main(int argc, char **argv) {
   if (guards) {
     static_cast<void>(sensor::ask_for_short_slices()); // without them it is only slower at times
     guest::Sha256::prepare(); // may open files, which nothing can once the sandbox is entered
+    guest::prepare_digests();
+    guest::QuicOpener::prepare();
   }
   const auto gaps =
       sensor::enter_sandbox(guards ? sensor::Role::Guard : sensor::Role::CompileIntel, kControl);

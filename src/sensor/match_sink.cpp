@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/ip_address.h"
+#include "guest/protocols/doh_resolvers.h"
 #include "sensor/event_size.h"
 #include "sensor/two_turns.h"
 
@@ -30,11 +31,84 @@ std::int64_t began_ns(const guest::Flow &flow) {
   return is_tcp && !flow.syn_seen ? 0 : flow.first_packet_ns;
 }
 
+constexpr std::int64_t kNanoseconds = 1'000'000'000;
+constexpr std::size_t kMostHashesTold = 256; ///< a repeat of an older one is the detector's
+constexpr std::string_view kHexDigits = "0123456789abcdef";
+constexpr std::int64_t kSettleInterval = 10'000'000; ///< how late an answer may be noticed
+
+EndReason reason_of(guest::FlowEnd end) {
+  switch (end) {
+  case guest::FlowEnd::Evicted:
+    return EndReason::Forced;
+  case guest::FlowEnd::Replaced:
+    return EndReason::TcpReuse;
+  case guest::FlowEnd::Shutdown:
+    return EndReason::Shutdown;
+  case guest::FlowEnd::Idle:
+  case guest::FlowEnd::Closed:
+    break;
+  }
+  return EndReason::Timeout;
+}
+
+/// RFC 7858, RFC 9250.
+bool is_dns_over_tls(const FlowTuple &tuple) {
+  constexpr std::uint16_t kPort = 853;
+  return has_ports(tuple) && tuple.remote.port == kPort;
+}
+
+/// The indicator's part of a match.
+std::optional<MatchSeen> listed(const intel::IntelSet &intel, intel::IndicatorId id) {
+  auto hit = intel.hit(id);
+  if (!hit) {
+    return std::nullopt; // a damaged image: nothing true can be said
+  }
+  MatchSeen match;
+  match.indicator = std::move(*hit);
+  match.sources = intel.sources(id);
+  match.source_count = static_cast<std::uint32_t>(match.sources.size());
+  match.sources.resize(std::min(match.sources.size(), MatchSeen::kMostSources));
+  return match;
+}
+
+/// Of the packet that shows what is matched, also in a capture of long ago.
+intel::Seconds seconds_of(const guest::Flow &flow) {
+  return flow.last_packet_ns / kNanoseconds;
+}
+
+/// The type of indicator that an observable which is no host is looked up as, if there is one.
+std::optional<IndicatorType> fingerprint_type(ObservableKind kind) {
+  switch (kind) {
+  case ObservableKind::TlsJa3:
+    return IndicatorType::Ja3;
+  case ObservableKind::TlsJa4:
+    return IndicatorType::Ja4;
+  case ObservableKind::SshHassh:
+  case ObservableKind::SshHasshServer:
+    return IndicatorType::Hassh;
+  case ObservableKind::CertificateSha1:
+    return IndicatorType::CertificateSha1;
+  case ObservableKind::CertificateSha256:
+    return IndicatorType::CertificateSha256;
+  default:
+    return std::nullopt;
+  }
+}
+
 bool names_a_process(const Attribution &attribution) {
   return !attribution.processes.empty();
 }
 
 } // namespace
+
+MatchSink::MatchSink(GuestView &view, Outlet &outlet)
+    : view_(view), outlet_(outlet), contacts_(guest::random_seed()),
+      knocks_([this](MatchedFlowEnded ended) { outlet_.publish(std::move(ended)); }) {}
+
+void MatchSink::use(std::shared_ptr<const intel::IntelSet> intel) {
+  intel_ = std::move(intel);
+  reported_.forget_numbers();
+}
 
 Attribution MatchSink::ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
                                  std::int64_t began_ns) {
@@ -47,6 +121,22 @@ Attribution MatchSink::ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
                                    WallTime{std::chrono::nanoseconds(began_ns)});
   }
   attribution.latency_ns = since_ns(now_ns(), packet_ns);
+  return attribution;
+}
+
+Attribution MatchSink::ask_owner(const guest::PacketPipeline &pipeline, const guest::Flow &flow,
+                                 std::int64_t packet_ns) {
+  auto attribution = ask_owner(flow.tuple, packet_ns, began_ns(flow));
+  const guest::Flow *carrier = pipeline.carrier_of(flow);
+  if (carrier == nullptr || names_a_process(attribution)) {
+    return attribution;
+  }
+  const FlowNote *note = notes_.find(carrier->user);
+  if (note != nullptr && names_a_process(note->attribution)) {
+    const auto latency = attribution.latency_ns;
+    attribution = note->attribution;
+    attribution.latency_ns = latency;
+  }
   return attribution;
 }
 
@@ -91,7 +181,7 @@ std::uint64_t MatchSink::open_note(const guest::Flow &flow) {
   }
   const std::uint64_t number = notes_.open();
   if (FlowNote *note = notes_.find(number)) {
-    notes_.keep(*note, ask_owner(flow.tuple, flow.first_packet_ns, began_ns(flow)));
+    notes_.keep(*note, ask_owner(*pipeline_, flow, flow.first_packet_ns));
   }
   return number;
 }
@@ -101,83 +191,237 @@ void MatchSink::on_flow_started(guest::Flow &flow) {
   if (const FlowNote *note = notes_.find(flow.user)) {
     ++(names_a_process(note->attribution) ? counts_.flows_attributed : counts_.flows_unattributed);
   }
-  if (image_ == nullptr) {
+  if (intel_ == nullptr) {
     return;
   }
+  settle(flow.last_packet_ns);
+  if (!began_outside(flow)) {
+    return match_remote(*pipeline_, flow, Answer::Given);
+  }
+  bool is_listed = false;
+  const auto note = [&](intel::IndicatorId) { is_listed = true; };
+  intel_->match_address(flow.tuple.remote.address, seconds_of(flow), note);
+  intel_->match_endpoint(flow.tuple.remote, seconds_of(flow), note);
+  if (!is_listed) {
+    return;
+  }
+  if (waiting_.size() >= kMostWaiting) {
+    const auto [key, oldest] = *waiting_.begin();
+    waiting_.erase(waiting_.begin());
+    ++counts_.knocks_early;
+    match_remote(*key.first, *oldest, Answer::None);
+  }
+  waiting_[{pipeline_, flow.id}] = &flow;
+}
+
+void MatchSink::match_remote(const guest::PacketPipeline &pipeline, const guest::Flow &flow,
+                             Answer answer) {
   const auto &remote = flow.tuple.remote;
-  image_->match_address(remote.address, [&](intel::IndicatorId id) {
-    report(flow, static_cast<std::uint32_t>(id), ObservableKind::RemoteAddress,
-           remote.address.to_string());
+  const auto now = seconds_of(flow);
+  intel_->match_address(remote.address, now, [&](intel::IndicatorId id) {
+    report(pipeline, flow, id, ObservableKind::RemoteAddress, remote.address.to_string(), answer);
   });
   if (has_ports(flow.tuple)) {
-    image_->match_endpoint(remote, [&](intel::IndicatorId id) {
-      report(flow, static_cast<std::uint32_t>(id), ObservableKind::RemoteEndpoint,
-             remote.to_string());
+    intel_->match_endpoint(remote, now, [&](intel::IndicatorId id) {
+      report(pipeline, flow, id, ObservableKind::RemoteEndpoint, remote.to_string(), answer);
     });
   }
 }
 
+void MatchSink::settle(std::int64_t now_ns) {
+  now_ns = std::max<std::int64_t>(now_ns, 0); // a capture may say anything
+  if (now_ns >= settled_ns_ && now_ns - settled_ns_ < kSettleInterval) {
+    return;
+  }
+  settled_ns_ = now_ns;
+  knocks_.expire(now_ns);
+  for (auto next = waiting_.begin(); next != waiting_.end();) {
+    const auto [key, flow] = *next;
+    const bool answered = was_answered(*flow);
+    if (!answered && flow->tcp_state != guest::TcpState::Closed) {
+      ++next;
+      continue;
+    }
+    next = waiting_.erase(next);
+    match_remote(*key.first, *flow, answered ? Answer::Given : Answer::None);
+  }
+}
+
 void MatchSink::on_observable(guest::Flow &flow, const guest::Observable &observable) {
-  if (image_ == nullptr) {
+  const bool names_remote = observable.kind == ObservableKind::TlsServerName ||
+                            observable.kind == ObservableKind::HttpHost;
+  if (FlowNote *note = notes_.find(flow.user);
+      note != nullptr && names_remote && observable.form == guest::HostForm::Name) {
+    contacts_.on_named(flow, *note, observable.text);
+    if (guest::is_doh_resolver(observable.text)) {
+      note->blind |= static_cast<std::uint8_t>(Blindness::DnsOverHttps);
+    }
+  }
+  if (intel_ == nullptr) {
     return;
   }
   const auto tell = [&](intel::IndicatorId id) {
-    report(flow, static_cast<std::uint32_t>(id), observable.kind, observable.text);
+    report(*pipeline_, flow, id, observable.kind, observable.text);
   };
+  const auto now = seconds_of(flow);
   if (observable.kind == ObservableKind::HttpUrl) {
-    image_->match_url(observable.text, tell);
+    intel_->match_url(observable.text, now, tell);
+  } else if (const auto type = fingerprint_type(observable.kind)) {
+    intel_->match_fingerprint(*type, observable.text, now, tell);
   } else if (observable.form == guest::HostForm::Address) {
     if (const auto address = IpAddress::parse(observable.text)) {
-      image_->match_address(*address, tell);
+      intel_->match_address(*address, now, tell);
     }
-  } else {
-    image_->match_domain(observable.text, tell);
+  } else if (observable.form != guest::HostForm::NoHost) {
+    intel_->match_domain(observable.text, now, tell);
   }
 }
 
-void MatchSink::on_flow_ended(const guest::Flow &flow, guest::FlowEnd /*reason*/) {
+void MatchSink::on_flow_ended(const guest::Flow &flow, guest::FlowEnd reason) {
+  const ReportedFlows::Key key{pipeline_, flow.id};
+  if (waiting_.erase(key) != 0) {
+    match_remote(*pipeline_, flow, was_answered(flow) ? Answer::Given : Answer::None);
+  }
+  auto matches = reported_.close(key);
+  tell_beacon(flow, matches.empty() ? Listed::No : Listed::Yes);
+  if (!matches.empty()) {
+    MatchedFlowEnded ended;
+    ended.flow = describe(*pipeline_, flow);
+    ended.reason = reason_of(reason);
+    ended.closed = flow.tcp_state == guest::TcpState::Closed;
+    ended.matches = std::move(matches);
+    outlet_.publish(std::move(ended));
+  }
   notes_.close(flow.user);
-  reported_.erase({pipeline_, flow.id});
 }
 
-const guest::Flow *MatchSink::find_reported(const guest::PacketPipeline &pipeline,
-                                            std::uint64_t flow_id) const {
-  const auto found = reported_.find({&pipeline, flow_id});
-  return found == reported_.end() ? nullptr : found->second;
+void MatchSink::tell_beacon(const guest::Flow &flow, Listed listed) {
+  const FlowNote *note = notes_.find(flow.user);
+  if (note == nullptr) {
+    return;
+  }
+  if (auto score = contacts_.on_ended(flow, *note, listed)) {
+    const auto now = seconds_of(flow);
+    if (intel_ != nullptr && (intel_->allowed_by(flow.tuple.remote.address, now) ||
+                              intel_->allowed_by(score->destination.raw(), now))) {
+      ++counts_.allowed;
+      return;
+    }
+    MatchSeen match;
+    match.basis = MatchBasis::Beacon;
+    match.flow = describe(*pipeline_, flow);
+    match.attribution = note->attribution;
+    match.beacon = std::move(score);
+    fit_into_event(match.attribution);
+    outlet_.publish(std::move(match));
+  }
 }
 
-void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKind kind,
-                       std::string_view observed) {
+void MatchSink::on_executable_hashed(const MatchSeen &of, const FileHash &hash) {
+  if (intel_ == nullptr || hash.status != FileHash::Status::Complete) {
+    return;
+  }
+  std::string digest;
+  for (const auto octet : hash.sha256) {
+    digest += {kHexDigits[octet >> 4], kHexDigits[octet & 15]};
+  }
+  const auto now = of.flow.last_packet_ns / kNanoseconds;
+  intel_->match_fingerprint(IndicatorType::FileSha256, digest, now,
+                            [&](intel::IndicatorId indicator) {
+                              auto match = listed(*intel_, indicator);
+                              if (!match || !first_of_hash(of.flow, match->indicator.value)) {
+                                return;
+                              }
+                              match->indicator.observed = ObservableKind::ExecutableHash;
+                              match->indicator.observed_value = GuestText(digest);
+                              match->flow = of.flow;
+                              match->attribution = of.attribution;
+                              match->beacon = of.beacon;
+                              match->match_latency_ns = since_ns(now_ns(), of.flow.last_packet_ns);
+                              ++counts_.matches;
+                              outlet_.publish(std::move(*match));
+                            });
+}
+
+/// A flow that several indicators match has its process's executable hashed for each of them.
+bool MatchSink::first_of_hash(const FlowSeen &flow, const GuestText &digest) {
+  HashTold told{flow.interface, flow.flow_id, digest};
+  if (std::find(hashes_told_.begin(), hashes_told_.end(), told) != hashes_told_.end()) {
+    ++counts_.repeats;
+    return false;
+  }
+  if (hashes_told_.size() >= kMostHashesTold) {
+    hashes_told_.pop_front();
+  }
+  hashes_told_.push_back(std::move(told));
+  return true;
+}
+
+FlowSeen MatchSink::describe(const guest::PacketPipeline &pipeline, const guest::Flow &flow) {
+  auto seen = pipeline.describe(flow);
+  if (is_dns_over_tls(flow.tuple)) {
+    seen.blind |= static_cast<std::uint8_t>(Blindness::DnsOverTls);
+  }
+  if (const FlowNote *note = notes_.find(flow.user)) {
+    seen.blind |= note->blind;
+  }
+  return seen;
+}
+
+void MatchSink::report(const guest::PacketPipeline &pipeline, const guest::Flow &flow,
+                       intel::IndicatorId indicator, ObservableKind kind, std::string_view observed,
+                       Answer answer) {
+  const ReportedFlows::Key key{&pipeline, flow.id};
+  const auto number = static_cast<std::uint32_t>(indicator);
+  if (reported_.count_repeat(key, number, flow.last_packet_ns)) {
+    ++counts_.repeats;
+    return;
+  }
+  auto match = listed(*intel_, indicator);
+  if (!match) {
+    return;
+  }
+  if (intel_->allowed_by_value(observed, seconds_of(flow))) {
+    ++counts_.allowed;
+    return;
+  }
+  match->indicator.observed = kind;
+  match->indicator.observed_value = GuestText(std::string(observed));
+  if (answer == Answer::None) {
+    ++counts_.knocks;
+    match->knocks = knocks_.add(describe(pipeline, flow), match->indicator);
+    if (match->knocks) {
+      publish(pipeline, flow, std::move(*match));
+    }
+    return;
+  }
+  switch (reported_.add(key, flow, number, match->indicator, flow.last_packet_ns)) {
+  case ReportedFlows::Told::First:
+    return publish(pipeline, flow, std::move(*match));
+  case ReportedFlows::Told::Repeat:
+    ++counts_.repeats;
+    break;
+  case ReportedFlows::Told::NoRoom:
+    ++counts_.unreported;
+    break;
+  }
+}
+
+void MatchSink::publish(const guest::PacketPipeline &pipeline, const guest::Flow &flow,
+                        MatchSeen match) {
+  match.flow = describe(pipeline, flow);
   FlowNote *note = notes_.find(flow.user);
-  if (note != nullptr) {
-    if (std::find(note->told.begin(), note->told.end(), indicator) != note->told.end()) {
-      ++counts_.repeats;
-      return;
-    }
-    if (note->told.size() >= FlowNotes::kMostTold) {
-      ++counts_.unreported;
-      return;
-    }
-    note->told.push_back(indicator);
-  }
-  auto hit = image_->hit(static_cast<intel::IndicatorId>(indicator));
-  if (!hit) {
-    return; // a damaged image: nothing true can be said
-  }
-  hit->observed = kind;
-  hit->observed_value = GuestText(std::string(observed));
-
-  MatchSeen match;
-  match.flow = pipeline_->describe(flow);
-  match.indicator = std::move(*hit);
   // The guest may have been unreadable, or the socket not in its tables yet, at the first packet.
   if (note == nullptr || !names_a_process(note->attribution)) {
-    match.attribution = ask_owner(flow.tuple, flow.last_packet_ns, began_ns(flow));
+    match.attribution = ask_owner(pipeline, flow, flow.last_packet_ns);
     if (note != nullptr) {
       notes_.keep(*note, match.attribution);
     }
   } else {
     match.attribution = note->attribution;
+  }
+  if (note != nullptr) {
+    match.beacon = contacts_.score(flow, *note);
   }
   guest::LinuxGuest *guest = view_.guest();
   if (guest != nullptr && names_a_process(match.attribution)) {
@@ -186,7 +430,6 @@ void MatchSink::report(guest::Flow &flow, std::uint32_t indicator, ObservableKin
   fit_into_event(match.attribution);
   match.match_latency_ns = since_ns(now_ns(), flow.last_packet_ns);
   ++counts_.matches;
-  reported_[{pipeline_, flow.id}] = &flow;
   outlet_.publish(std::move(match));
 }
 

@@ -1,21 +1,28 @@
 #pragma once
 // Stands at the end of the packet path: asks for a flow's owner at its first packet (before the
 // ring brings it, where on_opening() was told of it), matches every observable, reports each (flow,
-// indicator) once. One thread; owns neither guest nor outlet.
+// indicator) once and, at the flow's end, how often. What began outside is reported when the guest
+// has let it in; until then it only knocked. One thread; owns neither guest nor outlet.
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
+#include <tuple>
 #include <utility>
 
 #include "facts/messages.h"
 #include "guest/packets/packet_pipeline.h"
-#include "intel/intel_image.h"
+#include "intel/intel_set.h"
+#include "sensor/contact_watch.h"
 #include "sensor/flow_notes.h"
 #include "sensor/guest_view.h"
+#include "sensor/knock_table.h"
 #include "sensor/opening_notes.h"
 #include "sensor/outlet.h"
+#include "sensor/reported_flows.h"
 
 namespace outguard::sensor {
 
@@ -29,14 +36,21 @@ public:
     std::uint64_t matches = 0;         ///< reported
     std::uint64_t repeats = 0;         ///< same flow and indicator again
     std::uint64_t unreported = 0;      ///< more indicators of one flow than are kept
+    std::uint64_t allowed = 0;         ///< not reported: an allowlist covers what was observed
+    std::uint64_t knocks = 0;          ///< flows from listed remote ends that nobody answered
+    std::uint64_t knocks_early = 0;    ///< of those, counted before they had ended: too many waited
   };
 
-  MatchSink(GuestView &view, Outlet &outlet) : view_(view), outlet_(outlet) {}
+  static constexpr std::size_t kMostWaiting = 1024; ///< flows from outside, for the guest's answer
+
+  MatchSink(GuestView &view, Outlet &outlet);
 
   /// The pipeline whose flows come here; needed to describe them.
   void attach(guest::PacketPipeline &pipeline) { pipeline_ = &pipeline; }
-  void use(std::shared_ptr<const intel::IntelImage> image) { image_ = std::move(image); }
+  /// What matches from now on. No reader takes a lock: the pointer is swapped between packets.
+  void use(std::shared_ptr<const intel::IntelSet> intel);
   [[nodiscard]] const Counts &counts() const { return counts_; }
+  [[nodiscard]] const BeaconTable::Counts &contacts() const { return contacts_.counts(); }
   /// The guest opens connections; the pipeline will bring the same packets later. Whoever needs a
   /// table of everything comes after those who do not.
   void on_openings(std::span<const guest::DecodedPacket> packets);
@@ -44,7 +58,17 @@ public:
   /// A flow that was reported and has not ended; nullptr otherwise. Good until packets are
   /// processed.
   [[nodiscard]] const guest::Flow *find_reported(const guest::PacketPipeline &pipeline,
-                                                 std::uint64_t flow_id) const;
+                                                 std::uint64_t flow_id) const {
+    return reported_.find({&pipeline, flow_id});
+  }
+
+  /// Looks at those from outside that wait for an answer: at the wall clock's time, or that of the
+  /// packets of a capture. Cheap to call often.
+  void settle(std::int64_t now_ns);
+  /// No packets come any more: what is left of the knocks is told.
+  void finish() { knocks_.end_all(); }
+  /// The hash of the executable of the process that `of` names first, which may be listed too.
+  void on_executable_hashed(const MatchSeen &of, const FileHash &hash);
 
   void on_flow_started(guest::Flow &flow) override;
   void on_observable(guest::Flow &flow, const guest::Observable &observable) override;
@@ -53,21 +77,40 @@ public:
 private:
   [[nodiscard]] Attribution ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
                                       std::int64_t began_ns);
+  /// Of the flow's own socket; where the guest has none, as it only carries the flow in a tunnel or
+  /// the tunnel's end has it, of the flow that it came in.
+  [[nodiscard]] Attribution ask_owner(const guest::PacketPipeline &pipeline,
+                                      const guest::Flow &flow, std::int64_t packet_ns);
   /// Asks for its owner, unless that is known; false: `at_once`, that cannot be told.
   bool answer_opening(const guest::DecodedPacket &packet, bool at_once);
   /// The note of what was answered at its opening, if that is known; else a new one.
   [[nodiscard]] std::uint64_t open_note(const guest::Flow &flow);
-  void report(guest::Flow &flow, std::uint32_t indicator, ObservableKind kind,
-              std::string_view observed);
+  enum class Answer : std::uint8_t { Given, None };
+  /// Matches the remote end; the answer of a flow that the guest began does not matter.
+  void match_remote(const guest::PacketPipeline &pipeline, const guest::Flow &flow, Answer answer);
+  void report(const guest::PacketPipeline &pipeline, const guest::Flow &flow,
+              intel::IndicatorId indicator, ObservableKind kind, std::string_view observed,
+              Answer answer = Answer::Given);
+  void publish(const guest::PacketPipeline &pipeline, const guest::Flow &flow, MatchSeen match);
+  /// The flow as it stands, with what only the sink knows.
+  [[nodiscard]] FlowSeen describe(const guest::PacketPipeline &pipeline, const guest::Flow &flow);
+  void tell_beacon(const guest::Flow &flow, Listed listed);
+  [[nodiscard]] bool first_of_hash(const FlowSeen &flow, const GuestText &digest);
 
   GuestView &view_;
   Outlet &outlet_;
   guest::PacketPipeline *pipeline_ = nullptr;
-  std::shared_ptr<const intel::IntelImage> image_;
+  std::shared_ptr<const intel::IntelSet> intel_;
   FlowNotes notes_;
   OpeningNotes openings_;
-  /// Flows stay where they are until they end. Only those with a match are here: few.
-  std::map<std::pair<const guest::PacketPipeline *, std::uint64_t>, const guest::Flow *> reported_;
+  ReportedFlows reported_;
+  ContactWatch contacts_;
+  KnockTable knocks_;
+  /// Flows stay where they are until they end.
+  std::map<ReportedFlows::Key, const guest::Flow *> waiting_;
+  std::int64_t settled_ns_ = 0;
+  using HashTold = std::tuple<std::string /*interface*/, std::uint64_t /*flow*/, GuestText>;
+  std::deque<HashTold> hashes_told_;
   Counts counts_;
 };
 

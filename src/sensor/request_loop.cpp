@@ -1,5 +1,6 @@
 #include "sensor/request_loop.h"
 
+#include <algorithm>
 #include <iterator>
 #include <span>
 #include <utility>
@@ -275,7 +276,7 @@ void RequestLoop::answer(std::uint32_t id, const CheckFate &request, Fds &) {
 
 // ---- Intelligence --------------------------------------------------------------------
 
-void RequestLoop::answer(std::uint32_t id, const UseIntel &, Fds &fds) {
+void RequestLoop::answer(std::uint32_t id, const UseIntel &request, Fds &fds) {
   if (fds.size() != 1) {
     return send(id, Failed{"UseIntel needs one descriptor"});
   }
@@ -287,32 +288,42 @@ void RequestLoop::answer(std::uint32_t id, const UseIntel &, Fds &fds) {
   if (!image) {
     return send(id, Failed{image.error().message});
   }
+  if (const auto verified = request.verify ? image->verify() : Result<void>(); !verified) {
+    return send(id, Failed{verified.error().message});
+  }
+  if (request.is_delta ? intel_ == nullptr : image->indicator_count() == 0) {
+    return send(id, Failed{request.is_delta ? "no intelligence is loaded that a delta could change"
+                                            : "the intelligence image holds no indicator"});
+  }
   const auto owner = std::make_shared<MappedImage>(MappedImage{std::move(*file), *image});
-  image_ = {owner, &owner->image};
-  sink_.use(image_);
+  const intel::IntelSet::Image mapped(owner, &owner->image);
+  intel_ = request.is_delta ? std::make_shared<intel::IntelSet>(intel_->base(), mapped)
+                            : std::make_shared<intel::IntelSet>(mapped);
+  sink_.use(intel_);
   send(id, Done{});
 }
 
 void RequestLoop::answer(std::uint32_t id, const LookUp &request, Fds &) {
-  if (image_ == nullptr) {
+  if (intel_ == nullptr) {
     return send(id, Failed{"no intelligence is loaded"});
   }
+  constexpr std::int64_t kSecond = 1'000'000'000;
   LookedUp answer;
-  const auto collect = [&](intel::IndicatorId found) {
-    if (auto hit = image_->hit(found); hit && answer.hits.size() < FlowNotes::kMostTold) {
-      hit->observed_value = GuestText(request.value);
-      answer.hits.push_back(std::move(*hit));
+  answer.explained =
+      intel_->explain(request.value, wall_now().time_since_epoch().count() / kSecond);
+  std::size_t bytes = 0;
+  for (auto &one : std::exchange(answer.explained.indicators, {})) {
+    one.sources.resize(std::min(one.sources.size(), MatchSeen::kMostSources));
+    WireWriter writer;
+    writer(one);
+    bytes += writer.size();
+    if (bytes > kRowsBytes / 2) { // one that matches is told twice
+      break;
     }
-  };
-  if (const auto address = IpAddress::parse(request.value)) {
-    image_->match_address(*address, collect);
-  } else if (const auto endpoint = Endpoint::parse(request.value)) {
-    image_->match_endpoint(*endpoint, collect);
-    image_->match_address(endpoint->address, collect);
-  } else if (request.value.find('/') != std::string::npos) {
-    image_->match_url(request.value, collect);
-  } else {
-    image_->match_domain(request.value, collect);
+    if (one.state == IndicatorState::Matches) {
+      answer.hits.push_back(one.hit);
+    }
+    answer.explained.indicators.push_back(std::move(one));
   }
   send(id, std::move(answer));
 }

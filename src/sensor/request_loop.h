@@ -55,9 +55,9 @@ private:
   MessageSocket control_;
   GuestView view_;
   MatchSink sink_;
-  ExecutableHashes hashes_{view_, *this};
+  ExecutableHashes hashes_{view_, *this, sink_};
   Taps taps_{sink_};
-  std::shared_ptr<const intel::IntelImage> image_;
+  std::shared_ptr<const intel::IntelSet> intel_;
   bool replaying_ = false;
   std::uint64_t reports_lost_ = 0; ///< the supervisor did not read them in time
 };

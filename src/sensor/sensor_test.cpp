@@ -121,10 +121,10 @@ TEST(FlowNotes, ReusesNumbersAndForgets) {
   FlowNotes notes;
   const auto first = notes.open();
   ASSERT_NE(first, 0U);
-  notes.find(first)->told = {1, 2};
+  notes.find(first)->named = 7;
   notes.close(first);
   EXPECT_EQ(notes.open(), first);
-  EXPECT_TRUE(notes.find(first)->told.empty());
+  EXPECT_EQ(notes.find(first)->named, 0U);
   EXPECT_EQ(notes.find(0), nullptr);
   EXPECT_EQ(notes.find(99), nullptr);
 }

@@ -16,6 +16,17 @@ constexpr std::chrono::milliseconds kTick{1000}; ///< idle flows are looked for 
 constexpr int kBatchesAtOnce = 64;
 constexpr std::size_t kMaxTaps = 32;
 
+/// Those that happened, by name.
+void add_drops(std::vector<NamedCount> &out, const std::string &prefix,
+               const guest::PacketCounters &packets) {
+  for (std::size_t i = 0; i < guest::kDropReasons; ++i) {
+    if (packets.dropped[i] != 0) {
+      out.push_back(
+          {prefix + guest::to_string(static_cast<guest::DropReason>(i)), packets.dropped[i]});
+    }
+  }
+}
+
 } // namespace
 
 bool Taps::is_full() const {
@@ -29,7 +40,14 @@ Taps::Tap &Taps::add(std::string interface) {
   Tap &tap = taps_.emplace_back();
   tap.interface = std::move(interface);
   tap.pipeline = std::make_unique<guest::PacketPipeline>(std::move(config), sink_);
+  share_memory();
   return tap;
+}
+
+void Taps::share_memory() {
+  for (const Tap &tap : taps_) {
+    tap.pipeline->share_memory(taps_.size());
+  }
 }
 
 guest::Result<void> Taps::open(Fd ring, Fd openings, const PacketRing &layout) {
@@ -78,7 +96,7 @@ void Taps::look_at_openings() {
   for (Tap &tap : taps_) {
     const auto batch = tap.openings->next().value_or(std::span<const guest::PacketView>{});
     for (std::size_t left = batch.size(); left > 0; --left) {
-      if (!guest::decode(batch[left - 1], packet)) {
+      if (!guest::decode(batch[left - 1], packet) && !packet.is_fragment) {
         packets.push_back(packet);
       }
     }
@@ -98,6 +116,7 @@ void Taps::pump() {
       }
     }
   }
+  sink_.settle(wall_now().time_since_epoch().count());
 }
 
 void Taps::expire_flows() {
@@ -116,17 +135,23 @@ ReplayDone Taps::replay(std::string name, Fd capture) {
   guest::PcapFileSource source(std::move(capture));
   guest::PacketPipeline &pipeline = *add(std::move(name)).pipeline;
   sink_.attach(pipeline);
-  auto count = pipeline.pump(source);
-  while (count && *count != 0) {
-    count = pipeline.pump(source);
+  std::int64_t expired_ns = 0; // by the capture's own clock, which may jump either way
+  for (auto count = pipeline.pump(source); count && *count != 0; count = pipeline.pump(source)) {
+    const std::int64_t now = pipeline.last_packet_ns();
+    if (now < expired_ns || now - expired_ns >= std::chrono::nanoseconds(kTick).count()) {
+      pipeline.expire(now);
+      expired_ns = now;
+    }
   }
   ReplayDone done;
   if (const auto &problem = source.problem()) {
     done.problem = std::string(problem->reason) + " at offset " + std::to_string(problem->offset);
   }
   pipeline.finish();
+  sink_.finish();
   done.counters = this->count();
   taps_.pop_back();
+  share_memory();
   return done;
 }
 
@@ -143,30 +168,19 @@ std::optional<TcpPosition> Taps::locate(const std::string &interface, std::uint6
 }
 
 CountersSeen Taps::count() const {
-  CountersSeen total;
   guest::PipelineCounters sum;
   guest::SourceCounters openings;
   for (const Tap &tap : taps_) {
-    const auto counters = tap.pipeline->counters();
-    total.seen += counters.packets.seen;
-    total.processed += counters.packets.processed;
-    for (std::size_t i = 0; i < guest::kDropReasons; ++i) {
-      sum.packets.dropped[i] += counters.packets.dropped[i];
-    }
-    sum.flows.started += counters.flows.started;
-    sum.flows.live += counters.flows.live;
-    sum.observables += counters.observables;
+    sum += tap.pipeline->counters();
     if (tap.openings != nullptr) {
       openings.handed_out += tap.openings->counters().handed_out;
       openings.lost_in_kernel += tap.openings->counters().lost_in_kernel;
     }
   }
-  for (std::size_t i = 0; i < guest::kDropReasons; ++i) {
-    if (sum.packets.dropped[i] != 0) {
-      total.dropped.push_back(
-          {guest::to_string(static_cast<guest::DropReason>(i)), sum.packets.dropped[i]});
-    }
-  }
+  CountersSeen total;
+  total.seen = sum.packets.seen;
+  total.processed = sum.packets.processed;
+  add_drops(total.dropped, "", sum.packets);
   const auto &matched = sink_.counts();
   total.other = {{"flows", sum.flows.started},
                  {"flows_live", sum.flows.live},
@@ -179,7 +193,28 @@ CountersSeen Taps::count() const {
                  {"observables", sum.observables},
                  {"matches", matched.matches},
                  {"matches_repeated", matched.repeats},
-                 {"matches_unreported", matched.unreported}};
+                 {"matches_unreported", matched.unreported},
+                 {"matches_allowed", matched.allowed},
+                 {"knocks", matched.knocks},
+                 {"knocks_early", matched.knocks_early},
+                 {"contacts", sink_.contacts().contacts},
+                 {"contacts_forgotten", sink_.contacts().evicted},
+                 {"beacons", sink_.contacts().findings}};
+  total.other.insert(total.other.end(), {{"fragments_waiting", sum.fragments.waiting},
+                                         {"fragments_joined", sum.fragments.joined},
+                                         {"fragments_bytes_held", sum.fragments.bytes_held},
+                                         {"streams_live", sum.streams.live},
+                                         {"streams_bytes_held", sum.streams.bytes_held},
+                                         {"streams_segments_waited", sum.streams.segments_waited},
+                                         {"streams_repeated", sum.streams.repeated},
+                                         {"streams_gaps", sum.streams.gaps},
+                                         {"streams_bytes_missed", sum.streams.bytes_missed},
+                                         {"streams_resyncs", sum.streams.resyncs},
+                                         {"streams_evicted", sum.streams.evicted},
+                                         {"streams_gave_up", sum.streams.gave_up},
+                                         {"tunnelled_seen", sum.inside.seen},
+                                         {"tunnelled_processed", sum.inside.processed}});
+  add_drops(total.other, "tunnelled_dropped_", sum.inside);
   return total;
 }
 

@@ -57,6 +57,8 @@ private:
   };
 
   [[nodiscard]] Tap &add(std::string interface);
+  /// What one VM's packets may hold is for all of its taps together.
+  void share_memory();
   void look_at_openings();
   void note_error(const Tap &tap);
 

@@ -1,15 +1,13 @@
 #include "store/json_lines.h"
 
 #include <algorithm>
-#include <cctype>
-#include <limits>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "base/clock.h"
-#include "store/community_id.h"
 #include "store/json_value.h"
+#include "store/match_json.h"
 #include "store/process_detail_json.h"
 #include "store/socket_words.h"
 
@@ -19,12 +17,6 @@ namespace {
 
 Json utc(std::int64_t nanoseconds) {
   return rfc3339_timestamp(WallTime(std::chrono::nanoseconds(nanoseconds)));
-}
-
-/// Feeds may say anything; what a time stamp cannot hold counts as no end.
-Json valid_until(std::int64_t seconds) {
-  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 1'000'000'000;
-  return seconds > 0 && seconds < kMost ? utc(seconds * 1'000'000'000) : Json();
 }
 
 std::uint64_t microseconds(std::uint64_t nanoseconds) {
@@ -42,62 +34,16 @@ Json arguments(const std::optional<std::vector<GuestText>> &cmdline) {
   return list;
 }
 
-/// As Suricata spells it.
-std::string eve_protocol(std::uint8_t protocol) {
-  if (protocol == static_cast<std::uint8_t>(IpProtocol::Icmpv6)) {
-    return "IPv6-ICMP";
-  }
-  auto name = protocol_name(protocol);
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return name;
-}
-
-void add_flow(Json &alert, const FlowSeen &flow) {
-  const bool from_guest = flow.initiator == FlowDirection::ToRemote;
-  const auto &source = from_guest ? flow.tuple.local : flow.tuple.remote;
-  const auto &destination = from_guest ? flow.tuple.remote : flow.tuple.local;
-  const auto protocol = flow.tuple.protocol;
-  const bool icmp = protocol == static_cast<std::uint8_t>(IpProtocol::Icmp) ||
-                    protocol == static_cast<std::uint8_t>(IpProtocol::Icmpv6);
-  alert["flow_id"] = flow.flow_id;
-  alert["in_iface"] = text(flow.interface);
-  alert["event_type"] = "alert";
-  if (!flow.vlans.empty()) {
-    alert["vlan"] = flow.vlans;
-  }
-  alert["src_ip"] = source.address.to_string();
-  alert["src_port"] = icmp ? Json() : Json(source.port);
-  alert["dest_ip"] = destination.address.to_string();
-  alert["dest_port"] = icmp ? Json() : Json(destination.port);
-  alert["proto"] = eve_protocol(protocol);
-  if (icmp) {
-    alert["icmp_type"] = source.port;
-    alert["icmp_code"] = is_one_way_icmp(protocol, source.port) ? Json(destination.port) : Json();
-  }
-  alert["app_proto"] = text_or_null(flow.app_protocol);
-  // Every observable that is matched is one that the initiator sends.
-  alert["direction"] = "to_server";
-  alert["community_id"] = community_id(protocol, source, destination);
-}
-
-Json indicator(const IndicatorHit &hit) {
-  return {{"value", text(hit.value)},
-          {"type", to_string(hit.type)},
-          {"source", text(hit.source)},
-          {"line", hit.source_line},
-          {"confidence", hit.confidence},
-          {"valid_until", valid_until(hit.valid_until)},
-          {"matched", {{"kind", to_string(hit.observed)}, {"value", text(hit.observed_value)}}}};
-}
-
 Json signature(const Finding &finding, std::span<const ResponseDone> responses) {
-  const Json context{
-      {"indicator", indicator(finding.match.indicator)},
+  Json context{
+      {"indicator", indicator_json(finding.match)},
       {"rule", text(finding.rule)},
       {"mode", to_string(finding.mode)},
       {"match_latency_us", microseconds(finding.match.match_latency_ns)},
   };
+  if (finding.match.knocks) {
+    context["knocks"] = knocks_json(*finding.match.knocks);
+  }
   return {{"action", took_effect(responses) ? "blocked" : "allowed"},
           {"gid", 1},
           {"signature_id", finding.signature_id},
@@ -106,13 +52,6 @@ Json signature(const Finding &finding, std::span<const ResponseDone> responses) 
           {"category", text(finding.category)},
           {"severity", static_cast<int>(finding.severity)},
           {"context", context}};
-}
-
-Json vm(const VmIdentity &identity) {
-  return {{"uuid", text_or_null(identity.uuid)},
-          {"name", text(identity.name)},
-          {"hypervisor", text(identity.hypervisor)},
-          {"kernel", identity.kernel.empty() ? Json() : text(identity.kernel)}};
 }
 
 Json real_uid(const ProcessSeen &seen) {
@@ -236,9 +175,13 @@ std::string eve_alert(const Finding &finding, std::span<const ResponseDone> resp
   const auto seen_ns = std::max(match.flow.first_packet_ns, match.flow.last_packet_ns);
   Json alert;
   alert["timestamp"] = eve_timestamp(WallTime(std::chrono::nanoseconds(seen_ns)));
-  add_flow(alert, match.flow);
+  add_flow(alert, match.flow, "alert");
+  alert["flow"] = counts_json(match.flow);
   alert["alert"] = signature(finding, responses);
-  alert["vm"] = vm(finding.vm);
+  if (match.beacon) {
+    alert["beacon"] = beacon_json(*match.beacon);
+  }
+  alert["vm"] = vm_json(finding.vm);
   add_processes(alert, match.attribution);
   if (finding.executable && !match.attribution.processes.empty()) {
     const FileHash &hash = *finding.executable;

@@ -36,11 +36,24 @@ Finding finding() {
   flow.interface = "tap0";
   flow.first_packet_ns = kNoon;
   flow.app_protocol = "tls";
+  flow.packets_to_remote = 3;
+  flow.packets_to_guest = 2;
+  flow.bytes_to_remote = 400;
+  flow.bytes_to_guest = 120;
+  flow.blind = static_cast<std::uint8_t>(Blindness::EncryptedHello);
   auto &hit = made.match.indicator;
   hit.type = IndicatorType::Domain;
   hit.value = GuestText("evil.com");
   hit.source = GuestText("feed.txt");
   hit.source_line = 3;
+  hit.id = GuestText("indicator--7");
+  hit.about = GuestText("Loader");
+  hit.tags = {GuestText("botnet"), GuestText("c2")};
+  hit.tlp = Tlp::Amber;
+  hit.severity = 1;
+  hit.first_seen = kNoon / 1'000'000'000;
+  made.match.sources = {GuestText("feed.txt:3"), GuestText("other.csv:9")};
+  made.match.source_count = 2;
   hit.confidence = 75;
   hit.observed = ObservableKind::TlsServerName;
   hit.observed_value = GuestText("cdn.evil.com");
@@ -78,10 +91,15 @@ TEST(EveAlert, IsTheContractsLine) {
     "event_type": "alert", "src_ip": "10.0.0.2", "src_port": 4312, "dest_ip": "45.9.20.7",
     "dest_port": 443, "proto": "TCP", "app_proto": "tls", "direction": "to_server",
     "community_id": "1:BKM5dRONQLURLk1kKk3ehfb6YIs=",
+    "flow": {"pkts_toserver": 3, "pkts_toclient": 2, "bytes_toserver": 400, "bytes_toclient": 120,
+      "start": "2025-08-21T18:00:00.017359+0000", "blind": ["encrypted_hello"]},
     "alert": {"action": "blocked", "gid": 1, "signature_id": 9100004, "rev": 1,
       "signature": "Outguard: listed domain contacted", "category": "Threat Intelligence Match",
       "severity": 1, "context": {"indicator": {"value": "evil.com", "type": "domain",
-        "source": "feed.txt", "line": 3, "confidence": 75, "valid_until": null,
+        "source": "feed.txt", "line": 3, "sources": ["feed.txt:3", "other.csv:9"],
+        "source_count": 2, "id": "indicator--7", "about": "Loader", "tags": ["botnet", "c2"],
+        "tlp": "amber", "confidence": 75, "severity": 1, "first_seen": "2025-08-21T18:00:00.000000000Z",
+        "last_seen": null, "valid_from": null, "valid_until": null,
         "matched": {"kind": "tls-sni", "value": "cdn.evil.com"}},
         "rule": "default", "mode": "enforce", "match_latency_us": 5}},
     "vm": {"uuid": "0c0ffee0-0000-0000-0000-000000000001", "name": "web1", "hypervisor": "qemu",

@@ -39,12 +39,25 @@ std::string severity_word(Severity severity, Colour colour) {
   return painted(std::move(word), severity == Severity::High ? kRed : kYellow, colour);
 }
 
-std::string indicator(const IndicatorHit &hit) {
+std::string beacon(const BeaconScore &seen) {
+  const auto name = seen.destination.printable();
+  return fmt::format("beacon {} of 100: {}{} contacts, every {}.{} s, jitter {} %", seen.score,
+                     name.empty() ? "" : name + ", ", seen.contacts, seen.median_interval_ms / 1000,
+                     seen.median_interval_ms / 100 % 10, seen.jitter_percent);
+}
+
+std::string what(const MatchSeen &match) {
+  if (match.basis == MatchBasis::Beacon) {
+    return beacon(match.beacon.value_or(BeaconScore{}));
+  }
+  const IndicatorHit &hit = match.indicator;
   const auto value = hit.value.printable();
   const auto observed = hit.observed_value.printable();
   auto out = fmt::format("{} {}", to_string(hit.type), value);
-  return observed == value ? out
-                           : fmt::format("{} ({} {})", out, to_string(hit.observed), observed);
+  if (observed != value) {
+    out += fmt::format(" ({} {})", to_string(hit.observed), observed);
+  }
+  return match.knocks ? out + " knocked, unanswered" : out;
 }
 
 std::string process(const Attribution &attribution, Colour colour) {
@@ -93,10 +106,9 @@ std::string response(const ResponseDone &done, Colour colour) {
 std::string alert_line(const Finding &finding, std::span<const ResponseDone> responses,
                        Colour colour) {
   const auto &match = finding.match;
-  auto out =
-      fmt::format("{} {} {} {} | {} | {}", time_of_day(match.flow), finding.vm.name.printable(),
-                  severity_word(finding.severity, colour), indicator(match.indicator),
-                  process(match.attribution, colour), flow_text(match.flow));
+  auto out = fmt::format("{} {} {} {} | {} | {}", time_of_day(match.flow),
+                         finding.vm.name.printable(), severity_word(finding.severity, colour),
+                         what(match), process(match.attribution, colour), flow_text(match.flow));
   std::string_view separator = " | ";
   for (const auto &done : responses) {
     out += separator;

@@ -44,6 +44,18 @@ class Binaries(unittest.TestCase):
                      "sendto", "system", "popen"}
         self.assertEqual(undefined_names(RELEASE / "bin" / "outguard-sensor") & forbidden, set())
 
+    def test_the_fetcher_neither_parses_guests_nor_acts(self):
+        for namespace in ("guest", "intel", "respond", "hypervisor", "launch", "store"):
+            self.assert_no_symbol("outguard-fetch", f"outguard::{namespace}")
+        forbidden = {"execve", "execvp", "fork", "vfork", "ptrace", "process_vm_writev", "system", "popen",
+                     "listen", "accept"}
+        self.assertEqual(undefined_names(RELEASE / "bin" / "outguard-fetch") & forbidden, set())
+
+    def test_only_the_fetcher_speaks_http(self):
+        self.assertIn("curl_easy_perform", undefined_names(RELEASE / "bin" / "outguard-fetch"))
+        for program in ("outguard", "outguardd", "outguard-sensor"):
+            self.assertFalse({n for n in undefined_names(RELEASE / "bin" / program) if n.startswith("curl_")})
+
     def test_guest_throws_nothing(self):
         libraries = [*RELEASE.glob("src/libguest_*.a")]
         self.assertGreaterEqual(len(libraries), 6)
@@ -54,7 +66,7 @@ class Binaries(unittest.TestCase):
                 self.assertNotIn("__cxa_throw", undefined_names(library))
 
     def test_hardening(self):
-        for program in ("outguard", "outguardd", "outguard-sensor"):
+        for program in ("outguard", "outguardd", "outguard-sensor", "outguard-fetch"):
             header = subprocess.run(["readelf", "-hldW", RELEASE / "bin" / program], text=True,
                                     check=True, stdout=subprocess.PIPE).stdout
             with self.subTest(program=program):

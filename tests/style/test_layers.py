@@ -57,7 +57,7 @@ class Layers(unittest.TestCase):
                     self.assertEqual(allowed - {"nothing"}, set())
                 if top == "facts":
                     self.assertLessEqual(allowed, {"base"})
-                if top in ("guest", "intel"):
+                if top in ("guest", "intel", "fetch"):
                     self.assertFalse(allowed & {"hypervisor", "respond", "daemon", "store", "launch",
                                                 "detect", "sensor", "cli"})
 
@@ -72,7 +72,7 @@ class Layers(unittest.TestCase):
     def test_hostile_bytes_have_fuzzers(self):
         """A folder that parses what guest, network or feeds wrote holds a fuzzer."""
         for folder in ("guest/memory", "guest/packets", "guest/protocols", "guest/symbols",
-                       "guest/linux", "intel", "facts", "hypervisor"):
+                       "guest/linux", "intel", "facts", "fetch", "hypervisor"):
             with self.subTest(folder=folder):
                 self.assertTrue(list((SOURCE / folder).glob("*_fuzzer.cpp")))
 

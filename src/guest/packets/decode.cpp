@@ -1,9 +1,11 @@
 #include "guest/packets/decode.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "guest/bytes/byte_cursor.h"
 #include "guest/packets/icmp_ports.h"
+#include "guest/packets/tunnel_header.h"
 
 namespace outguard::guest {
 
@@ -12,20 +14,32 @@ namespace {
 using Drop = std::optional<DropReason>;
 constexpr Drop kDecoded = std::nullopt;
 
-constexpr std::uint16_t kEtherIpv4 = 0x0800;
-constexpr std::uint16_t kEtherIpv6 = 0x86dd;
 constexpr std::uint16_t kVlanIdMask = 0x0fff;
+constexpr std::uint8_t kAuthentication = 51; ///< RFC 4302: readable, and what follows too
 
 bool is_vlan_tag(std::uint16_t type) {
   return type == 0x8100 || type == 0x88a8 || type == 0x9100 || type == 0x9200;
+}
+
+std::uint16_t big16(std::span<const std::uint8_t, 2> bytes) {
+  return static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]);
+}
+std::uint32_t big32(std::span<const std::uint8_t, 4> bytes) {
+  std::uint32_t value = 0;
+  std::memcpy(&value, bytes.data(), sizeof value); // the product runs on x86-64 only
+  return __builtin_bswap32(value);
+}
+
+/// Tells networks below different tags apart; that they are rarely many makes a plain mix do.
+std::uint32_t network_below(std::uint32_t network, std::uint32_t tag) {
+  return (network ^ tag) * 0x9e3779b1U + 1;
 }
 
 /// One packet on its way through the layers. `behind` is what the wire carried behind the captured
 /// bytes: it is part of every length that a header claims.
 class Decoder {
 public:
-  Decoder(const PacketView &packet, DecodedPacket &out)
-      : packet_(packet), out_(out), cursor_(packet.bytes) {
+  Decoder(const PacketView &packet, DecodedPacket &out) : out_(out), cursor_(packet.bytes) {
     out_.wire_length = std::max<std::uint32_t>(packet.original_length,
                                                static_cast<std::uint32_t>(packet.bytes.size()));
     behind_ = out_.wire_length - static_cast<std::uint32_t>(packet.bytes.size());
@@ -33,9 +47,23 @@ public:
     out_.timestamp_ns = packet.timestamp_ns;
     out_.direction = packet.direction;
   }
+  /// What a packet in a tunnel or in fragments has of the one around it.
+  Decoder(const DecodedPacket &around, std::span<const std::uint8_t> bytes, std::uint32_t behind,
+          DecodedPacket &out)
+      : out_(out), cursor_(bytes), behind_(behind) {
+    out_.vlan_count = around.vlan_count;
+    out_.vlans = around.vlans;
+    out_.source_mac = around.source_mac;
+    out_.destination_mac = around.destination_mac;
+    out_.timestamp_ns = around.timestamp_ns;
+    out_.direction = around.direction;
+    out_.tunnels = around.tunnels;
+    out_.cut = behind > 0;
+  }
 
-  Drop link() {
-    switch (packet_.link) {
+  Drop link(const PacketView &packet) {
+    tag_ = packet.outer_tag;
+    switch (packet.link) {
     case LinkType::Ethernet:
       return ethernet();
     case LinkType::Null:
@@ -57,6 +85,39 @@ public:
     return DropReason::UnknownLink;
   }
 
+  /// What a tunnel of this kind carries.
+  Drop inside(TunnelKind kind) {
+    if (!out_.tunnels.add(kind)) {
+      return DropReason::TooManyTunnels;
+    }
+    const auto content = open_tunnel_header(kind, cursor_);
+    if (!content) {
+      return DropReason::BadTunnelHeader;
+    }
+    out_.wire_length = left_on_wire();
+    out_.network = content->network;
+    switch (content->ether_type) {
+    case ether_type::kBridged:
+      return inner_ethernet();
+    case ether_type::kPpp:
+      return ppp();
+    default:
+      return by_ether_type(content->ether_type);
+    }
+  }
+
+  Drop joined(const DecodedPacket &fragment, std::uint8_t protocol) {
+    out_.wire_length = fragment.wire_length;
+    out_.network = fragment.network;
+    out_.hop_limit = fragment.hop_limit;
+    out_.source.address = fragment.source.address;
+    out_.destination.address = fragment.destination.address;
+    out_.carrier = fragment.carrier;
+    const bool plain = out_.source.address.family == IpFamily::V4 && protocol != kAuthentication;
+    const auto drop = plain ? transport(protocol) : extension_headers(protocol);
+    return !drop && out_.is_fragment ? DropReason::TooManyExtensions : drop; // of fragments
+  }
+
 private:
   Drop ethernet() {
     const auto destination = cursor_.take(6);
@@ -67,10 +128,28 @@ private:
     }
     std::copy_n(destination->begin(), 6, out_.destination_mac.begin());
     std::copy_n(source->begin(), 6, out_.source_mac.begin());
-    if (packet_.outer_tag) {
-      out_.vlans[out_.vlan_count++] = packet_.outer_tag->control & kVlanIdMask;
+    if (tag_) {
+      add_tag(tag_->control);
     }
     return by_ether_type(*type);
+  }
+
+  /// A frame in a tunnel: its own addresses and tags are the overlay's.
+  Drop inner_ethernet() {
+    if (!cursor_.skip(12)) {
+      return DropReason::LinkTooShort;
+    }
+    const auto type = cursor_.be16();
+    return type ? by_ether_type(*type) : DropReason::LinkTooShort;
+  }
+
+  void add_tag(std::uint16_t control) {
+    const std::uint16_t id = control & kVlanIdMask;
+    if (out_.tunnels.empty()) {
+      out_.vlans[out_.vlan_count++] = id;
+    }
+    out_.network = network_below(out_.network, id);
+    ++tags_;
   }
 
   /// BSD loopback: the family in the writer's byte order, so both are tried. AF_INET is 2
@@ -94,26 +173,103 @@ private:
   }
 
   Drop by_ether_type(std::uint16_t type) {
+    switch (type) {
+    case ether_type::kIpv4:
+      return ipv4();
+    case ether_type::kIpv6:
+      return ipv6();
+    case ether_type::kMpls:
+    case ether_type::kMplsMulticast:
+      return mpls();
+    case ether_type::kPppoeSession:
+      return pppoe();
+    default:
+      return is_vlan_tag(type) ? tagged(type) : DropReason::NotIp;
+    }
+  }
+
+  Drop tagged(std::uint16_t type) {
     while (is_vlan_tag(type)) {
       const auto control = cursor_.be16();
       const auto inner = cursor_.be16();
       if (!control || !inner) {
         return DropReason::LinkTooShort;
       }
-      if (out_.vlan_count == kMaxVlanTags) {
+      if (tags_ == kMaxVlanTags) {
         return DropReason::TooManyTags;
       }
-      out_.vlans[out_.vlan_count++] = *control & kVlanIdMask;
+      add_tag(*control);
       type = *inner;
     }
-    switch (type) {
-    case kEtherIpv4:
-      return ipv4();
-    case kEtherIpv6:
-      return ipv6();
-    default:
-      return DropReason::NotIp;
+    return by_ether_type(type);
+  }
+
+  /// RFC 3032: labels until the one marked as the last. What follows is not said: an IP packet, or
+  /// (RFC 4448) a frame behind a control word, or without one.
+  Drop mpls() {
+    if (!out_.tunnels.add(TunnelKind::Mpls)) {
+      return DropReason::TooManyTunnels;
     }
+    constexpr std::uint32_t kLast = 0x100;
+    for (int labels = 0;; ++labels) {
+      const auto label = cursor_.be32();
+      if (!label || labels == kMaxLabels) {
+        return DropReason::BadTunnelHeader;
+      }
+      if ((*label & kLast) != 0) {
+        break;
+      }
+    }
+    const auto rest = cursor_.rest();
+    if (!rest.empty() && (rest[0] >> 4 == 4 || rest[0] >> 4 == 6)) {
+      return ip_by_version();
+    }
+    const auto has_frame_at = [&](std::size_t at) {
+      ByteCursor ahead(rest);
+      const auto type = ahead.skip(at + 12) ? ahead.be16().value_or(0) : std::uint16_t{0};
+      return type == ether_type::kIpv4 || type == ether_type::kIpv6 || is_vlan_tag(type);
+    };
+    constexpr std::size_t kControlWord = 4;
+    if (has_frame_at(kControlWord) && rest[0] >> 4 == 0) {
+      static_cast<void>(cursor_.skip(kControlWord));
+      return inner_ethernet();
+    }
+    return has_frame_at(0) ? inner_ethernet() : DropReason::NotIp;
+  }
+
+  /// RFC 2516, stage session.
+  Drop pppoe() {
+    if (!out_.tunnels.add(TunnelKind::Pppoe)) {
+      return DropReason::TooManyTunnels;
+    }
+    const auto version_and_code = cursor_.be16();
+    const auto session = cursor_.be16();
+    const auto length = cursor_.be16();
+    if (!version_and_code || !session || !length || *version_and_code != 0x1100) {
+      return DropReason::BadTunnelHeader;
+    }
+    if (*length > left_on_wire()) {
+      return DropReason::BadTunnelHeader;
+    }
+    limit(*length);
+    out_.network = network_below(out_.network, *session);
+    return ppp();
+  }
+
+  /// RFC 1661, 1662: address and control may stand before the protocol, which may be one byte.
+  Drop ppp() {
+    if (const auto rest = cursor_.rest(); rest.size() > 1 && rest[0] == 0xff && rest[1] == 3) {
+      static_cast<void>(cursor_.skip(2));
+    }
+    const auto first = cursor_.u8();
+    if (!first) {
+      return DropReason::BadTunnelHeader;
+    }
+    unsigned protocol = *first;
+    if (protocol % 2 == 0) {
+      protocol = protocol << 8 | cursor_.u8().value_or(0);
+    }
+    return protocol == 0x21 ? ipv4() : protocol == 0x57 ? ipv6() : DropReason::NotIp;
   }
 
   Drop ip_by_version() {
@@ -155,12 +311,12 @@ private:
     out_.hop_limit = ip[8];
     out_.source.address = IpAddress::v4(ip.subspan<12, 4>());
     out_.destination.address = IpAddress::v4(ip.subspan<16, 4>());
-    const auto fragment = static_cast<std::uint16_t>(ip[6] << 8 | ip[7]);
-    if ((fragment & 0x1fff) != 0) {
-      return DropReason::Fragment;
+    const auto flags = static_cast<std::uint16_t>(ip[6] << 8 | ip[7]);
+    if ((flags & 0x3fff) != 0) {
+      out_.fragment_id = static_cast<std::uint32_t>(ip[4] << 8 | ip[5]);
+      return fragment(ip[9], (flags & 0x1fffU) * 8, (flags & 0x2000) != 0);
     }
-    out_.first_fragment = (fragment & 0x2000) != 0;
-    return transport(ip[9]);
+    return ip[9] == kAuthentication ? extension_headers(ip[9]) : transport(ip[9]);
   }
 
   Drop ipv6() {
@@ -200,7 +356,7 @@ private:
         next = (*fixed)[0];
         break;
       }
-      case 51: { // authentication: counted in 4 bytes, less 2
+      case kAuthentication: { // its length counts 4 bytes, less 2
         const auto fixed = cursor_.take(2);
         if (!fixed || !cursor_.skip((*fixed)[1] * std::size_t{4} + 6)) {
           return DropReason::IpTooShort;
@@ -213,11 +369,13 @@ private:
         if (!fixed) {
           return DropReason::IpTooShort;
         }
-        if (((*fixed)[2] << 8 | ((*fixed)[3] & 0xf8)) != 0) {
-          return DropReason::Fragment;
-        }
-        out_.first_fragment = (*fixed)[3] & 1;
         next = (*fixed)[0];
+        const auto offset = static_cast<std::uint32_t>((*fixed)[2] << 8 | ((*fixed)[3] & 0xf8));
+        const bool more = ((*fixed)[3] & 1) != 0;
+        if (offset != 0 || more) { // else whole: RFC 6946
+          out_.fragment_id = *ByteCursor(fixed->subspan(4)).be32();
+          return fragment(next, offset, more);
+        }
         break;
       }
       default:
@@ -225,6 +383,17 @@ private:
       }
     }
     return DropReason::TooManyExtensions;
+  }
+
+  /// A part of a packet; `protocol` may be an extension header's.
+  Drop fragment(std::uint8_t protocol, std::uint32_t offset, bool more) {
+    out_.protocol = protocol;
+    out_.is_fragment = true;
+    out_.more_fragments = more;
+    out_.fragment_offset = offset;
+    out_.payload = cursor_.rest();
+    out_.payload_length = left_on_wire();
+    return kDecoded;
   }
 
   Drop transport(std::uint8_t protocol) {
@@ -242,12 +411,15 @@ private:
     case IpProtocol::Icmpv6:
       drop = icmp();
       break;
-    }
-    if (drop == DropReason::TransportTooShort && out_.first_fragment) {
-      return DropReason::Fragment;
+    default:
+      out_.tunnel = tunnel_of_protocol(protocol);
+      break;
     }
     out_.payload = cursor_.rest();
     out_.payload_length = left_on_wire();
+    if (protocol == static_cast<std::uint8_t>(IpProtocol::Udp)) {
+      out_.tunnel = tunnel_of_datagram(out_.source.port, out_.destination.port, out_.payload);
+    }
     return drop;
   }
 
@@ -267,14 +439,14 @@ private:
     if (!header) {
       return DropReason::TransportTooShort;
     }
-    ByteCursor fields(*header);
-    out_.source.port = *fields.be16();
-    out_.destination.port = *fields.be16();
-    out_.sequence = *fields.be32();
-    out_.acknowledgment = *fields.be32();
-    const std::uint32_t header_length = (*fields.u8() >> 4) * 4U;
-    out_.tcp_flags = *fields.u8();
-    out_.window = *fields.be16();
+    const std::span<const std::uint8_t, 20> fields(header->data(), 20);
+    out_.source.port = big16(fields.subspan<0, 2>());
+    out_.destination.port = big16(fields.subspan<2, 2>());
+    out_.sequence = big32(fields.subspan<4, 4>());
+    out_.acknowledgment = big32(fields.subspan<8, 4>());
+    const std::uint32_t header_length = (fields[12] >> 4) * 4U;
+    out_.tcp_flags = fields[13];
+    out_.window = big16(fields.subspan<14, 2>());
     if (header_length < 20 || header_length - 20 > left_on_wire()) {
       return DropReason::BadTransportHeader;
     }
@@ -282,22 +454,22 @@ private:
   }
 
   Drop udp() {
-    const auto source = cursor_.be16();
-    const auto destination = cursor_.be16();
-    const auto length = cursor_.be16();
-    if (!source || !destination || !length || !cursor_.skip(2)) {
+    const auto header = cursor_.take(8);
+    if (!header) {
       return DropReason::TransportTooShort;
     }
-    out_.source.port = *source;
-    out_.destination.port = *destination;
-    if (out_.protocol == static_cast<std::uint8_t>(IpProtocol::UdpLite) || *length == 0) {
+    const std::span<const std::uint8_t, 8> fields(header->data(), 8);
+    out_.source.port = big16(fields.subspan<0, 2>());
+    out_.destination.port = big16(fields.subspan<2, 2>());
+    const std::uint16_t length = big16(fields.subspan<4, 2>());
+    if (out_.protocol == static_cast<std::uint8_t>(IpProtocol::UdpLite) || length == 0) {
       return kDecoded; // UDP-Lite: checksum coverage. 0: a GSO frame beyond 64 KiB
     }
-    if (*length < 8) {
+    if (length < 8) {
       return DropReason::BadTransportHeader;
     }
-    const std::uint32_t payload = *length - 8U;
-    out_.cut = out_.cut || (payload > left_on_wire() && !out_.first_fragment);
+    const std::uint32_t payload = length - 8U;
+    out_.cut = out_.cut || payload > left_on_wire();
     limit(std::min(payload, left_on_wire()));
     return kDecoded;
   }
@@ -325,10 +497,11 @@ private:
     behind_ = length - static_cast<std::uint32_t>(captured);
   }
 
-  const PacketView &packet_;
   DecodedPacket &out_;
   ByteCursor cursor_;
   std::uint32_t behind_ = 0;
+  std::optional<VlanTag> tag_; ///< that the kernel took out of the frame
+  std::uint8_t tags_ = 0;
   bool overlong_ = false;
 };
 
@@ -336,7 +509,19 @@ private:
 
 std::optional<DropReason> decode(const PacketView &packet, DecodedPacket &out) {
   out = DecodedPacket{};
-  return Decoder(packet, out).link();
+  return Decoder(packet, out).link(packet);
+}
+
+std::optional<DropReason> decode_inner(const DecodedPacket &outer, DecodedPacket &out) {
+  out = DecodedPacket{};
+  const auto behind = outer.payload_length - static_cast<std::uint32_t>(outer.payload.size());
+  return Decoder(outer, outer.payload, behind, out).inside(outer.tunnel);
+}
+
+std::optional<DropReason> decode_joined(const DecodedPacket &fragment, std::uint8_t protocol,
+                                        std::span<const std::uint8_t> payload, DecodedPacket &out) {
+  out = DecodedPacket{};
+  return Decoder(fragment, payload, 0, out).joined(fragment, protocol);
 }
 
 } // namespace outguard::guest

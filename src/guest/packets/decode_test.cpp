@@ -95,25 +95,29 @@ TEST_F(DecodeTest, ExtensionHeadersHaveAnEnd) {
   EXPECT_EQ(run(v6_.build()), DropReason::TooManyExtensions);
 }
 
-TEST_F(DecodeTest, Fragments) {
+TEST_F(DecodeTest, FragmentsKeepTheirPartOfThePayload) {
   v4_.udp().payload("first part");
-  ASSERT_EQ(run(v4_.ipv4_fragment(0, true).claim_udp_length(2000).build()), std::nullopt);
-  EXPECT_TRUE(out_.first_fragment);
-  EXPECT_EQ(payload(), "first part");
-  EXPECT_EQ(run(v4_.ipv4_fragment(1480, true).build()), DropReason::Fragment);
-  EXPECT_EQ(run(v4_.ipv4_fragment(1480, false).build()), DropReason::Fragment);
+  ASSERT_EQ(run(v4_.ipv4_fragment(0, true).build()), std::nullopt);
+  EXPECT_TRUE(out_.is_fragment && out_.more_fragments);
+  EXPECT_EQ(out_.source.port, 0);
+  EXPECT_EQ(out_.payload.size(), 18U);
+  EXPECT_EQ(out_.fragment_id, 0x1234U);
+  ASSERT_EQ(run(v4_.ipv4_fragment(1480, false).trailer(9).build()), std::nullopt);
+  EXPECT_TRUE(out_.is_fragment && !out_.more_fragments);
+  EXPECT_EQ(out_.fragment_offset, 1480U);
+  EXPECT_EQ(out_.payload.size(), 18U);
+  EXPECT_EQ(out_.protocol, 17);
   auto v6 = v6_;
-  ASSERT_EQ(run(v6.udp().extension(44, {0, 1, 0, 0, 0, 9}).build()), std::nullopt);
-  EXPECT_TRUE(out_.first_fragment);
-  EXPECT_EQ(run(v6_.udp().extension(44, {0, 8, 0, 0, 0, 9}).build()), DropReason::Fragment);
-}
-
-TEST_F(DecodeTest, FirstFragmentWithoutTheWholeTransportHeader) {
-  v4_.tcp(tcp_flag::kSyn, 1).ipv4_fragment(0, true);
-  auto frame = v4_.build();
-  frame.resize(14 + 20 + 8);
-  frame[17] = 28;
-  EXPECT_EQ(run(frame), DropReason::Fragment);
+  ASSERT_EQ(run(v6.udp().extension(44, {0, 9, 0, 0, 1, 9}).build()), std::nullopt);
+  EXPECT_TRUE(out_.is_fragment && out_.more_fragments);
+  EXPECT_EQ(out_.fragment_offset, 8U);
+  EXPECT_EQ(out_.fragment_id, 0x109U);
+  ASSERT_EQ(run(v6_.udp().extension(44, {0, 0, 0, 0, 0, 9}).build()), std::nullopt);
+  EXPECT_FALSE(out_.is_fragment); // alone, and whole
+  EXPECT_EQ(out_.source.port, 40000);
+  ASSERT_EQ(run(v4_.claim_ip_length(2000).build()), std::nullopt);
+  EXPECT_TRUE(out_.cut);
+  EXPECT_LT(out_.payload.size(), out_.payload_length);
 }
 
 TEST_F(DecodeTest, FramesBeyond64KiB) {

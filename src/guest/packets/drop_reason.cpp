@@ -22,12 +22,22 @@ const char *to_string(DropReason reason) {
     return "bad_ip_header";
   case DropReason::TooManyExtensions:
     return "too_many_extensions";
-  case DropReason::Fragment:
-    return "fragment";
   case DropReason::TransportTooShort:
     return "transport_too_short";
   case DropReason::BadTransportHeader:
     return "bad_transport_header";
+  case DropReason::TooManyTunnels:
+    return "too_many_tunnels";
+  case DropReason::BadTunnelHeader:
+    return "bad_tunnel_header";
+  case DropReason::FragmentIncomplete:
+    return "fragment_incomplete";
+  case DropReason::FragmentOverlap:
+    return "fragment_overlap";
+  case DropReason::FragmentRepeated:
+    return "fragment_repeated";
+  case DropReason::FragmentBad:
+    return "fragment_bad";
   }
   return "unknown";
 }

@@ -18,11 +18,16 @@ enum class DropReason : std::uint8_t {
   IpTooShort,         ///< ends within the IP header or an extension header
   BadIpHeader,        ///< version, header length or total length contradict each other
   TooManyExtensions,  ///< IPv6 extension headers beyond kMaxExtensionHeaders
-  Fragment,           ///< not the first, or a first one without the whole transport header
   TransportTooShort,  ///< ends within the TCP, UDP or ICMP header
   BadTransportHeader, ///< TCP data offset or UDP length that contradicts the packet
+  TooManyTunnels,     ///< one in another beyond kMaxTunnels
+  BadTunnelHeader,    ///< no such header as its place promises, or one whose content is hidden
+  FragmentIncomplete, ///< the rest did not come in time, or had to make room for others
+  FragmentOverlap,    ///< of a packet whose parts contradict each other: Linux takes none of them
+  FragmentRepeated,   ///< a part that was there already
+  FragmentBad,        ///< ends where no packet can, or the capture cut it
 };
-inline constexpr std::size_t kDropReasons = 12;
+inline constexpr std::size_t kDropReasons = 17;
 
 /// Lower-case words with underscores, as metrics want them: "not_ip".
 [[nodiscard]] const char *to_string(DropReason reason);
@@ -37,9 +42,9 @@ struct PacketCounters {
     seen += count;
     dropped[static_cast<std::size_t>(reason)] += count;
   }
-  void process() {
-    ++seen;
-    ++processed;
+  void process(std::uint64_t count = 1) {
+    seen += count;
+    processed += count;
   }
   [[nodiscard]] std::uint64_t dropped_for(DropReason reason) const {
     return dropped[static_cast<std::size_t>(reason)];

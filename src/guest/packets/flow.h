@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "facts/flow_seen.h"
+#include "guest/packets/decoded_packet.h"
 #include "guest/protocols/observable.h"
 
 namespace outguard::guest {
@@ -29,7 +30,7 @@ struct alignas(64) Flow {
   // First cache line: what a look-up compares.
   FlowTuple tuple; ///< as the guest sees it
   std::uint32_t hash = 0;
-  std::uint32_t vlan_key = 0;      ///< ids of the two outer tags
+  std::uint32_t network = 0;       ///< as DecodedPacket's
   std::int64_t last_packet_ns = 0; ///< time stamp of the packet at hand while the sink is called
   // Second: what a packet changes.
   std::array<FlowSide, 2> sides; ///< by FlowDirection
@@ -42,10 +43,13 @@ struct alignas(64) Flow {
   TcpState tcp_state = TcpState::None;
   AppProtocol app_protocol = AppProtocol::None;
   bool syn_seen = false;
+  std::uint8_t blind = 0; ///< Blindness bits
   std::uint8_t vlan_count = 0;
   std::array<std::uint16_t, 4> vlans{};
   MacAddress guest_mac{};
   MacAddress remote_mac{};
+  TunnelPath tunnels;
+  FlowReference carrier; ///< flow of the packets that this one's came in
 
   [[nodiscard]] FlowSide &side(FlowDirection direction) {
     return sides[static_cast<std::size_t>(direction)];

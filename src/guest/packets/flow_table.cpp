@@ -29,15 +29,6 @@ FlowDirection opposite(FlowDirection direction) {
   return direction == FlowDirection::ToRemote ? FlowDirection::ToGuest : FlowDirection::ToRemote;
 }
 
-/// Two tags tell networks apart; deeper ones do not occur where guests are.
-std::uint32_t vlan_key_of(const DecodedPacket &packet) {
-  std::uint32_t key = packet.vlan_count;
-  for (std::size_t i = 0; i < std::min<std::size_t>(packet.vlan_count, 2); ++i) {
-    key = key << 12 | packet.vlans[i];
-  }
-  return key;
-}
-
 /// RFC 1982: is `a` after `b`?
 bool after(std::uint32_t a, std::uint32_t b) {
   return static_cast<std::int32_t>(a - b) > 0;
@@ -154,22 +145,26 @@ FlowTable::FlowTable(FlowTableConfig config, std::vector<IpAddress> local_addres
 std::uint32_t FlowTable::hash(const DecodedPacket &packet) const {
   const Endpoint *low = &packet.source;
   const Endpoint *high = &packet.destination;
+  KeyedHash hash(seed_);
+  if (packet.network != 0) {
+    hash.add(packet.network);
+  }
+  if (low->address.family == IpFamily::V4 && high->address.family == IpFamily::V4) {
+    const auto [first, second] = std::minmax(
+        {word_at(low->address, 0) << 16 | low->port, word_at(high->address, 0) << 16 | high->port});
+    hash.add(first);
+    hash.add(second | std::uint64_t{packet.protocol} << 48);
+    return static_cast<std::uint32_t>(hash.finish());
+  }
   const int order = std::memcmp(low->address.bytes.data(), high->address.bytes.data(), 16);
   if (order > 0 || (order == 0 && low->port > high->port)) {
     std::swap(low, high);
   }
-  KeyedHash hash(seed_);
-  const std::uint64_t ports = std::uint64_t{low->port} << 48 | std::uint64_t{high->port} << 32;
-  const std::uint64_t rest = std::uint64_t{packet.protocol} << 27 | vlan_key_of(packet);
-  if (low->address.family == IpFamily::V4 && high->address.family == IpFamily::V4) {
-    hash.add(word_at(low->address, 0) | word_at(high->address, 0) << 32);
-  } else {
-    hash.add(word_at(low->address, 0));
-    hash.add(word_at(low->address, 8));
-    hash.add(word_at(high->address, 0));
-    hash.add(word_at(high->address, 8));
-  }
-  hash.add(ports | rest);
+  hash.add(word_at(low->address, 0));
+  hash.add(word_at(low->address, 8));
+  hash.add(word_at(high->address, 0));
+  hash.add(word_at(high->address, 8));
+  hash.add(std::uint64_t{low->port} << 48 | std::uint64_t{high->port} << 32 | packet.protocol);
   return static_cast<std::uint32_t>(hash.finish());
 }
 
@@ -186,14 +181,14 @@ void FlowTable::prefetch_flow(std::uint32_t hash) const {
   }
 }
 
-std::optional<std::uint32_t> FlowTable::find(const DecodedPacket &packet, std::uint32_t vlan_key,
+std::optional<std::uint32_t> FlowTable::find(const DecodedPacket &packet,
                                              std::uint32_t hash) const {
   for (std::uint32_t i = hash & mask_; slots_[i].flow != 0; i = (i + 1) & mask_) {
     if (slots_[i].tag != hash) {
       continue;
     }
     const Flow &flow = at(slots_[i].flow - 1);
-    if (flow.tuple.protocol == packet.protocol && flow.vlan_key == vlan_key &&
+    if (flow.tuple.protocol == packet.protocol && flow.network == packet.network &&
         flow.tuple.local.address.family == packet.source.address.family &&
         joins(flow.tuple, packet)) {
       return slots_[i].flow - 1;
@@ -203,23 +198,47 @@ std::optional<std::uint32_t> FlowTable::find(const DecodedPacket &packet, std::u
 }
 
 FlowTable::Update FlowTable::update(const DecodedPacket &packet, std::uint32_t hash) {
-  const std::uint32_t vlan_key = vlan_key_of(packet);
-  auto index = find(packet, vlan_key, hash);
+  auto index = find(packet, hash);
   if (index && replaces(at(*index), direction_of(at(*index), packet), packet)) {
     end(*index, FlowEnd::Replaced);
     index.reset();
   }
   const bool started = !index;
-  Flow &flow = started ? start(packet, vlan_key, hash) : at(*index);
+  if (started) {
+    index = start(packet, hash);
+  }
+  Flow &flow = at(*index);
   const FlowDirection direction = direction_of(flow, packet);
   flow.last_packet_ns = packet.timestamp_ns;
   if (packet.protocol == kTcp) {
     track_tcp(flow, direction, packet);
   }
   FlowSide &side = flow.side(direction);
-  ++side.packets;
+  side.packets += packet.frames;
   side.bytes += packet.wire_length;
-  return {flow, direction, started};
+  return {flow, direction, started, {*index + 1, static_cast<std::uint32_t>(flow.id)}};
+}
+
+const Flow *FlowTable::find(FlowReference reference) const {
+  if (reference.place == 0) {
+    return nullptr;
+  }
+  const Flow &flow = at(reference.place - 1); // chunks are never given back
+  return flow.id != 0 && static_cast<std::uint32_t>(flow.id) == reference.id ? &flow : nullptr;
+}
+
+/// Ports are left out: a VXLAN sender has one for each flow inside.
+std::uint32_t FlowTable::network_inside(const DecodedPacket &outer, std::uint32_t own) const {
+  KeyedHash hash(seed_);
+  for (const std::size_t half : {0U, 8U}) { // the same whichever end sends
+    const auto source = word_at(outer.source.address, half);
+    const auto destination = word_at(outer.destination.address, half);
+    hash.add(std::min(source, destination));
+    hash.add(std::max(source, destination));
+  }
+  hash.add(std::uint64_t{outer.network} << 32 | own);
+  hash.add(static_cast<std::uint64_t>(outer.tunnel));
+  return static_cast<std::uint32_t>(hash.finish());
 }
 
 FlowDirection FlowTable::first_direction(const DecodedPacket &packet) const {
@@ -241,7 +260,7 @@ FlowDirection FlowTable::first_direction(const DecodedPacket &packet) const {
   return answer ? FlowDirection::ToGuest : FlowDirection::ToRemote;
 }
 
-Flow &FlowTable::start(const DecodedPacket &packet, std::uint32_t vlan_key, std::uint32_t hash) {
+std::uint32_t FlowTable::start(const DecodedPacket &packet, std::uint32_t hash) {
   const std::uint32_t index = take_index();
   Flow &flow = at(index);
   flow = Flow{};
@@ -252,11 +271,13 @@ Flow &FlowTable::start(const DecodedPacket &packet, std::uint32_t vlan_key, std:
   flow.remote_mac = outward ? packet.destination_mac : packet.source_mac;
   flow.initiator = outward ? FlowDirection::ToRemote : FlowDirection::ToGuest;
   flow.hash = hash;
-  flow.vlan_key = vlan_key;
+  flow.network = packet.network;
   flow.id = next_id_++;
   flow.first_packet_ns = packet.timestamp_ns;
   flow.vlan_count = packet.vlan_count;
   flow.vlans = packet.vlans;
+  flow.tunnels = packet.tunnels;
+  flow.carrier = packet.carrier;
   flow.syn_seen = opens_connection(packet);
   flow.first_sequence = packet.sequence;
   if (accepts_connection(packet, outward ? FlowDirection::ToRemote : FlowDirection::ToGuest)) {
@@ -270,7 +291,7 @@ Flow &FlowTable::start(const DecodedPacket &packet, std::uint32_t vlan_key, std:
   place({hash, index + 1});
   ++counters_.started;
   ++counters_.live;
-  return flow;
+  return index;
 }
 
 std::uint32_t FlowTable::take_index() {

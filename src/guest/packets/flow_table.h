@@ -57,9 +57,16 @@ public:
     Flow &flow;
     FlowDirection direction;
     bool started;
+    FlowReference reference;
   };
   /// Finds or starts the packet's flow and brings its counters and TCP state up to date.
   Update update(const DecodedPacket &packet, std::uint32_t hash);
+
+  /// nullptr: it has ended.
+  [[nodiscard]] const Flow *find(FlowReference reference) const;
+  /// DecodedPacket::network for what `outer` carries, from the `own` that its headers gave it:
+  /// equal addresses in two tunnels are two networks; both directions of one tunnel are the same.
+  [[nodiscard]] std::uint32_t network_inside(const DecodedPacket &outer, std::uint32_t own) const;
 
   /// Ends flows that were idle for too long. Looks at a bounded number a call, all in turn.
   void expire(std::int64_t now_ns);
@@ -80,9 +87,9 @@ private:
     return chunks_[index / kChunk][index % kChunk];
   }
   [[nodiscard]] std::optional<std::uint32_t> find(const DecodedPacket &packet,
-                                                  std::uint32_t vlan_key, std::uint32_t hash) const;
+                                                  std::uint32_t hash) const;
   [[nodiscard]] std::uint32_t take_index();
-  Flow &start(const DecodedPacket &packet, std::uint32_t vlan_key, std::uint32_t hash);
+  std::uint32_t start(const DecodedPacket &packet, std::uint32_t hash);
   void place(Slot slot);
   void grow();
   void end(std::uint32_t index, FlowEnd reason);

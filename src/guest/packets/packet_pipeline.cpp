@@ -13,6 +13,8 @@ constexpr std::uint8_t kTcp = static_cast<std::uint8_t>(IpProtocol::Tcp);
 constexpr std::uint8_t kUdp = static_cast<std::uint8_t>(IpProtocol::Udp);
 /// Datagrams of an unknown protocol, a direction, before nobody looks any more.
 constexpr std::uint64_t kDatagramLooks = 8;
+/// Likewise of QUIC: a hello goes on over several, and some come again.
+constexpr std::uint64_t kQuicLooks = 32;
 /// Packets decoded ahead, so that the table's cache lines are on their way when they are needed.
 constexpr std::size_t kAhead = 8;
 
@@ -26,6 +28,9 @@ public:
     ++pipeline_.observables_;
     pipeline_.sink_.on_observable(flow_, observable);
   }
+  void note_blindness(Blindness why) override {
+    flow_.blind = static_cast<std::uint8_t>(flow_.blind | static_cast<std::uint8_t>(why));
+  }
 
 private:
   PacketPipeline &pipeline_;
@@ -34,8 +39,8 @@ private:
 
 PacketPipeline::PacketPipeline(PipelineConfig config, PipelineSink &sink)
     : config_(std::move(config)), sink_(sink),
-      flows_(config_.flows, config_.local_addresses, *this), streams_(config_.streams, inspector_) {
-}
+      flows_(config_.flows, config_.local_addresses, *this), streams_(config_.streams, inspector_),
+      fragments_(config_.fragments, packets_, inside_) {}
 
 PacketPipeline::~PacketPipeline() = default;
 
@@ -56,6 +61,9 @@ void PacketPipeline::count_lost(const SourceCounters &now) {
 }
 
 void PacketPipeline::process(std::span<const PacketView> packets) {
+  if (!packets.empty()) {
+    last_packet_ns_ = packets.back().timestamp_ns;
+  }
   struct Ahead {
     DecodedPacket packet;
     std::uint32_t hash = 0;
@@ -79,16 +87,27 @@ void PacketPipeline::process(std::span<const PacketView> packets) {
       flows_.prefetch_flow(next.hash);
     }
     for (const Ahead &next : std::span(ahead).first(count)) {
-      process_decoded(next.packet, next.hash);
+      if (next.packet.is_fragment) {
+        take_fragment(next.packet);
+      } else {
+        process_decoded(next.packet, next.hash);
+      }
     }
   }
 }
 
+PacketCounters &PacketPipeline::account_of(const DecodedPacket &packet) {
+  return packet.carrier.place == 0 ? packets_ : inside_;
+}
+
 void PacketPipeline::process_decoded(const DecodedPacket &packet, std::uint32_t hash) {
-  packets_.process();
-  const auto [flow, direction, started] = flows_.update(packet, hash);
+  account_of(packet).process(packet.frames);
+  const auto [flow, direction, started, reference] = flows_.update(packet, hash);
   if (started) {
     sink_.on_flow_started(flow);
+  }
+  if (packet.tunnel != TunnelKind::None && open_tunnel(packet, reference)) {
+    return; // `flow` may have made room for a flow inside
   }
   FlowSink sink(*this, flow);
   if (packet.protocol == kTcp) {
@@ -98,13 +117,82 @@ void PacketPipeline::process_decoded(const DecodedPacket &packet, std::uint32_t 
   }
 }
 
+/// False: nothing came of it.
+bool PacketPipeline::open_tunnel(const DecodedPacket &outer, FlowReference carrier) {
+  DecodedPacket inner;
+  if (const auto drop = decode_inner(outer, inner)) {
+    inside_.drop(*drop);
+    return false;
+  }
+  inner.carrier = carrier;
+  inner.network = flows_.network_inside(outer, inner.network);
+  if (inner.is_fragment) {
+    take_fragment(inner);
+  } else {
+    process_decoded(inner, flows_.hash(inner));
+  }
+  return true;
+}
+
+/// The flow begins with the first part, as far as its ports are there: the rest may never come, and
+/// who owns the socket is to be asked at once. What the packet carries is looked at when it is
+/// whole.
+void PacketPipeline::take_fragment(const DecodedPacket &fragment) {
+  PacketCounters &account = account_of(fragment);
+  DecodedPacket opening;
+  const bool opens = fragment.fragment_offset == 0 &&
+                     !decode_joined(fragment, fragment.protocol, fragment.payload, opening);
+  opening.tunnel = TunnelKind::None;
+  const bool is_cut = fragment.payload.size() < fragment.payload_length;
+  if (!is_cut || opening.protocol == kTcp) {
+    opening.payload = {};
+    opening.payload_length = 0;
+  }
+  if (is_cut) { // by the capture: what there is of a datagram is all that there will be
+    if (opens) {
+      process_decoded(opening, flows_.hash(opening));
+    } else {
+      account.drop(DropReason::FragmentBad);
+    }
+    return;
+  }
+  const auto taken = fragments_.add(fragment, opens);
+  if (taken.waits && opens) {
+    process_decoded(opening, flows_.hash(opening));
+  }
+  if (!taken.joined) {
+    return;
+  }
+  DecodedPacket whole;
+  if (const auto drop =
+          decode_joined(fragment, taken.joined->protocol, taken.joined->bytes, whole)) {
+    account.drop(*drop, taken.joined->frames);
+    return;
+  }
+  whole.frames = taken.joined->frames;
+  whole.wire_length = taken.joined->wire_length;
+  process_decoded(whole, flows_.hash(whole));
+}
+
 void PacketPipeline::datagram(Flow &flow, FlowDirection direction, const DecodedPacket &packet,
                               ObservableSink &sink) {
   FlowSide &side = flow.side(direction);
   if (side.inspected || packet.payload.empty()) {
     return;
   }
-  const FlowSide &other = flow.sides[1 - static_cast<std::size_t>(direction)];
+  FlowSide &other = flow.sides[1 - static_cast<std::size_t>(direction)];
+  const QuicDatagram quic{packet.payload, flow.id, direction == flow.initiator,
+                          packet.destination.port};
+  if (const QuicLook look = inspector_.quic(quic, sink); look != QuicLook::NotQuic) {
+    flow.app_protocol = AppProtocol::Quic;
+    side.inspected = look == QuicLook::Done || side.packets >= kQuicLooks;
+    other.inspected = other.inspected || look == QuicLook::Done;
+    return;
+  }
+  if (flow.app_protocol == AppProtocol::Quic) {
+    side.inspected = side.packets >= kQuicLooks; // encrypted
+    return;
+  }
   const AppProtocol found = inspector_.datagram(packet.payload, packet.source.port,
                                                 packet.destination.port, other.packets == 0, sink);
   if (found != AppProtocol::None) {
@@ -121,15 +209,23 @@ void PacketPipeline::on_flow_end(Flow &flow, FlowEnd reason) {
 }
 
 void PacketPipeline::expire(std::int64_t now_ns) {
+  fragments_.expire(now_ns);
   flows_.expire(now_ns);
 }
 
 void PacketPipeline::finish() {
+  fragments_.give_up_all();
   flows_.end_all();
 }
 
+void PacketPipeline::share_memory(std::size_t taps) {
+  streams_.limit(config_.streams.total_bytes / taps);
+  fragments_.limit(config_.fragments.total_bytes / taps);
+}
+
 PipelineCounters PacketPipeline::counters() const {
-  return {packets_, flows_.counters(), streams_.counters(), observables_};
+  return {packets_,    inside_, flows_.counters(), streams_.counters(), fragments_.counters(),
+          observables_};
 }
 
 FlowSeen PacketPipeline::describe(const Flow &flow) const {
@@ -141,6 +237,12 @@ FlowSeen PacketPipeline::describe(const Flow &flow) const {
   seen.initiator = flow.initiator;
   seen.interface = config_.interface;
   seen.vlans.assign(flow.vlans.begin(), flow.vlans.begin() + flow.vlan_count);
+  seen.tunnels = flow.tunnels.kinds();
+  const Flow *carrier = carrier_of(flow);
+  for (std::size_t i = 0; carrier != nullptr && i < kMaxTunnels; ++i) {
+    seen.carrier = carrier->tuple;
+    carrier = carrier_of(*carrier);
+  }
   seen.guest_mac = flow.guest_mac;
   seen.remote_mac = flow.remote_mac;
   seen.first_packet_ns = flow.first_packet_ns;
@@ -150,6 +252,7 @@ FlowSeen PacketPipeline::describe(const Flow &flow) const {
   seen.bytes_to_remote = out.bytes;
   seen.bytes_to_guest = in.bytes;
   seen.app_protocol = to_string(flow.app_protocol);
+  seen.blind = flow.blind;
   seen.tcp = {out.next_sequence, in.next_sequence, out.sequence_known, in.sequence_known};
   return seen;
 }

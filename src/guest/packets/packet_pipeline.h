@@ -1,8 +1,8 @@
 #pragma once
-// The whole packet path of one VM: source -> decode -> flow table -> reassembly -> protocols ->
-// sink. Bounded in memory by its configuration, no heap per packet. The sensor owns one per tap or
-// file; the sink and every call belong to one thread. Checksums are never verified: on a tap they
-// are unfilled.
+// The whole packet path of one VM: source -> decode -> fragments joined, tunnels opened -> flow
+// table -> reassembly -> protocols -> sink. Bounded in memory by its configuration, no heap per
+// packet. The sensor owns one per tap or file; the sink and every call belong to one thread.
+// Checksums are never verified: on a tap they are unfilled.
 
 #include <cstdint>
 #include <span>
@@ -13,7 +13,9 @@
 #include "guest/packets/drop_reason.h"
 #include "guest/packets/flow.h"
 #include "guest/packets/flow_table.h"
+#include "guest/packets/fragment_assembler.h"
 #include "guest/packets/packet_source.h"
+#include "guest/packets/pipeline_counters.h"
 #include "guest/packets/stream_assembler.h"
 #include "guest/protocols/observable.h"
 
@@ -38,13 +40,7 @@ struct PipelineConfig {
   std::vector<IpAddress> local_addresses{};
   FlowTableConfig flows{};
   StreamConfig streams{};
-};
-
-struct PipelineCounters {
-  PacketCounters packets;
-  FlowTableCounters flows;
-  StreamCounters streams;
-  std::uint64_t observables = 0;
+  FragmentConfig fragments{};
 };
 
 class PacketPipeline : private FlowTable::Listener {
@@ -61,15 +57,24 @@ public:
   /// Ends idle flows; call about once a second with the wall clock (files: time of the last
   /// packet).
   void expire(std::int64_t now_ns);
+  /// Time stamp of the last packet; 0: none yet.
+  [[nodiscard]] std::int64_t last_packet_ns() const { return last_packet_ns_; }
+  /// What streams and fragments may hold, when other taps of the VM hold some too.
+  void share_memory(std::size_t taps);
   /// Ends every flow, as the destructor does not.
   void finish();
 
   [[nodiscard]] PipelineCounters counters() const;
   [[nodiscard]] FlowSeen describe(const Flow &flow) const;
+  /// The flow whose packets this one's came in; nullptr: none, or it has ended.
+  [[nodiscard]] const Flow *carrier_of(const Flow &flow) const { return flows_.find(flow.carrier); }
 
 private:
   class FlowSink;
+  [[nodiscard]] PacketCounters &account_of(const DecodedPacket &packet);
   void process_decoded(const DecodedPacket &packet, std::uint32_t hash);
+  [[nodiscard]] bool open_tunnel(const DecodedPacket &outer, FlowReference carrier);
+  void take_fragment(const DecodedPacket &fragment);
   void datagram(Flow &flow, FlowDirection direction, const DecodedPacket &packet,
                 ObservableSink &sink);
   void on_flow_end(Flow &flow, FlowEnd reason) override;
@@ -78,11 +83,14 @@ private:
   PipelineConfig config_;
   PipelineSink &sink_;
   PacketCounters packets_;
+  PacketCounters inside_;
   SourceCounters source_seen_;
   std::uint64_t observables_ = 0;
   Inspector inspector_;
   FlowTable flows_;
   StreamAssembler streams_;
+  FragmentAssembler fragments_;
+  std::int64_t last_packet_ns_ = 0;
 };
 
 } // namespace outguard::guest

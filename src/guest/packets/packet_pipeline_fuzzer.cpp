@@ -1,19 +1,20 @@
 // A sequence of packets: each a control byte, a length of two bytes, and that many bytes. The
 // control byte says whether they are a frame, or the payload of a TCP segment whose sequence number
-// two more bytes give, or of a datagram; so that the fuzzer reaches reassembly without guessing
-// headers.
+// two more bytes give, or of a datagram, or a part of one or of what a tunnel carries; so that the
+// fuzzer reaches reassembly without guessing headers.
 #include <cstdlib>
 
 #include "guest/bytes/byte_cursor.h"
 #include "guest/packets/packet_pipeline.h"
 #include "guest/testing/message_builder.h"
+#include "guest/testing/wrapping_builder.h"
 
 using namespace outguard::guest;
 
 namespace {
 
-enum class Control : std::uint8_t { Frame, Client, Server, Datagram, Expire };
-constexpr std::uint8_t kControls = 5;
+enum class Control : std::uint8_t { Frame, Client, Server, Datagram, Expire, Part, Part6, Tunnel };
+constexpr std::uint8_t kControls = 8;
 
 class CheckingSink final : public PipelineSink {
 public:
@@ -45,9 +46,17 @@ void add_packet(Bytes &seed, Control control, std::uint16_t sequence, const Byte
   seed.insert(seed.end(), bytes.begin(), bytes.end());
 }
 
-void check(const PipelineCounters &counters, const StreamConfig &limits) {
-  if (counters.packets.seen != counters.packets.processed + counters.packets.dropped_total() ||
-      counters.streams.bytes_held > limits.total_bytes) {
+bool balanced(const PacketCounters &counters) {
+  return counters.seen == counters.processed + counters.dropped_total();
+}
+
+void check(const PipelineCounters &counters, const PipelineConfig &limits, std::uint64_t fed) {
+  const auto &fragments = counters.fragments;
+  if (!balanced(counters.packets) || !balanced(counters.inside) ||
+      counters.streams.bytes_held > limits.streams.total_bytes || counters.packets.seen > fed ||
+      counters.packets.seen + fragments.waiting < fed ||
+      fragments.bytes_held > limits.fragments.total_bytes ||
+      fragments.packets > limits.fragments.packets) {
     std::abort();
   }
 }
@@ -73,7 +82,24 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   add_packet(others, Control::Client, 0, post);
   add_packet(others, Control::Expire, 0, {});
   add_packet(others, Control::Client, static_cast<std::uint16_t>(post.size()), post);
-  return {ordered, shuffled, others};
+  Bytes parts;
+  Bytes tunnels;
+  const auto ip = PacketBuilder(endpoint("10.0.0.1:1"), endpoint("10.0.0.2:2"))
+                      .udp()
+                      .payload(dns_query("parts.example"))
+                      .build();
+  for (std::uint16_t at = 0; at + 34U < ip.size(); at = static_cast<std::uint16_t>(at + 16)) {
+    const std::size_t end = std::min<std::size_t>(ip.size(), at + 34U + 16);
+    const auto more = static_cast<std::uint16_t>(end < ip.size() ? 0x100 : 0);
+    const auto place = static_cast<std::uint16_t>(at / 8 | more);
+    const Bytes part(ip.begin() + at + 34, ip.begin() + static_cast<std::ptrdiff_t>(end));
+    add_packet(parts, Control::Part, place, part);
+    add_packet(parts, Control::Part6, place, part);
+    const auto wrapped = fragment_of(ip, at, end - 34);
+    add_packet(tunnels, Control::Tunnel, 0x0800, {wrapped.begin() + 14, wrapped.end()});
+  }
+  add_packet(tunnels, Control::Tunnel, 0x6558, ip);
+  return {ordered, shuffled, others, parts, tunnels};
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
@@ -82,10 +108,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   config.flows.seed = HashSeed{1, 2};
   config.streams = {
       .buffer_bytes = 512, .waiting_bytes = 400, .waiting_segments = 4, .total_bytes = 2000};
+  config.fragments = {.packets = 4, .packets_of_pair = 2, .parts = 6, .total_bytes = 2000};
+  std::uint64_t fed = 0;
   CheckingSink sink;
   PacketPipeline pipeline(config, sink);
   const auto client = endpoint("10.0.0.1:40000");
   const auto server = endpoint("10.0.0.2:53");
+  const auto client6 = endpoint("[2001:db8::1]:40000");
+  const auto server6 = endpoint("[2001:db8::2]:53");
   PacketView view;
   ByteCursor cursor({data, size});
   for (;;) {
@@ -107,6 +137,28 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     case Control::Datagram:
       bytes = PacketBuilder(client, server).udp().payload(bytes).build();
       break;
+    case Control::Part:
+      bytes = PacketBuilder(client, server)
+                  .protocol(17)
+                  .payload(bytes)
+                  .ipv4_fragment(static_cast<std::uint16_t>((*sequence & 0xff) * 8),
+                                 (*sequence & 0x100) != 0)
+                  .build();
+      break;
+    case Control::Part6:
+      bytes =
+          PacketBuilder(client6, server6)
+              .protocol(17)
+              .payload(bytes)
+              .extension(44,
+                         {static_cast<std::uint8_t>(*sequence >> 5 & 7),
+                          static_cast<std::uint8_t>((*sequence & 0x1f) << 3 | (*sequence >> 8 & 1)),
+                          0, 0, 0, 7})
+              .build();
+      break;
+    case Control::Tunnel:
+      bytes = in_gre(client, server, 0, *sequence, bytes);
+      break;
     case Control::Expire:
       pipeline.expire(view.timestamp_ns += 5'000'000'000);
       break;
@@ -117,12 +169,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     view.original_length = static_cast<std::uint32_t>(bytes.size());
     view.timestamp_ns += 1'000'000;
     pipeline.process({&view, 1});
-    check(pipeline.counters(), config.streams);
+    check(pipeline.counters(), config, ++fed);
   }
   pipeline.finish();
   const auto counters = pipeline.counters();
-  check(counters, config.streams);
-  if (counters.flows.live != 0 || counters.streams.live != 0 || counters.streams.bytes_held != 0) {
+  check(counters, config, fed);
+  if (counters.packets.seen != fed || counters.fragments.bytes_held != 0 ||
+      counters.flows.live != 0 || counters.streams.live != 0 || counters.streams.bytes_held != 0) {
     std::abort();
   }
   return 0;

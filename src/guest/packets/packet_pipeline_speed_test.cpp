@@ -48,7 +48,7 @@ Traffic mixed(std::uint32_t flows, std::uint32_t data) {
   }
   for (std::uint32_t i = 0; i < flows; ++i) {
     traffic.frames.push_back(talks[i].from_client(i % 2 == 0 ? hello : request));
-    traffic.observables += i % 2 == 0 ? 1U : 2U;
+    traffic.observables += i % 2 == 0 ? 4U : 3U;
   }
   for (std::uint32_t round = 0; round < data; ++round) {
     for (auto &talk : talks) {

@@ -44,8 +44,10 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
   if (const Stream *stream = stream_of(side)) {
     by_use_.splice(by_use_.end(), by_use_, stream->use);
   }
-  const Endpoint &receiver =
-      direction == FlowDirection::ToRemote ? flow.tuple.remote : flow.tuple.local;
+  const bool outward = direction == FlowDirection::ToRemote;
+  const StreamEnds ends{outward ? flow.tuple.local : flow.tuple.remote,
+                        outward ? flow.tuple.remote : flow.tuple.local,
+                        direction == flow.initiator ? StreamRole::Client : StreamRole::Server};
   if (ahead > 0) {
     hold_back(side, start, packet.payload);
     const Stream *stream = stream_of(side);
@@ -57,19 +59,20 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
   } else {
     const auto old = static_cast<std::uint32_t>(-ahead);
     if (old >= packet.payload_length) {
-      return; // a retransmission
+      ++counters_.repeated;
+      return;
     }
     const auto bytes = packet.payload;
-    deliver(flow, side, bytes.subspan(std::min<std::size_t>(old, bytes.size())), receiver, sink);
+    deliver(flow, side, bytes.subspan(std::min<std::size_t>(old, bytes.size())), ends, sink);
     if (!side.inspected && bytes.size() < packet.payload_length) {
       jump(side, start + packet.payload_length); // cut by the capture
     }
   }
-  deliver_waiting(flow, side, receiver, sink);
+  deliver_waiting(flow, side, ends, sink);
 }
 
 void StreamAssembler::deliver(Flow &flow, FlowSide &side, std::span<const std::uint8_t> bytes,
-                              const Endpoint &receiver, ObservableSink &sink) {
+                              const StreamEnds &ends, ObservableSink &sink) {
   side.expected += static_cast<std::uint32_t>(bytes.size());
   while (!bytes.empty() && !side.inspected) {
     Stream *stream = stream_of(side);
@@ -82,7 +85,7 @@ void StreamAssembler::deliver(Flow &flow, FlowSide &side, std::span<const std::u
     auto view = bytes;
     StreamState state;
     if (stream != nullptr) {
-      state = stream->state;
+      state = std::move(stream->state);
       if (!stream->buffer.empty()) {
         const auto room = config_.buffer_bytes - stream->buffer.size();
         view = bytes.first(std::min(room, bytes.size()));
@@ -96,7 +99,7 @@ void StreamAssembler::deliver(Flow &flow, FlowSide &side, std::span<const std::u
     if (stream != nullptr && !stream->buffer.empty()) {
       view = stream->buffer;
     }
-    const StreamProgress progress = inspector_.stream(state, view, receiver, sink);
+    const StreamProgress progress = inspector_.stream(state, view, ends, sink);
     if (state.protocol != AppProtocol::None) {
       flow.app_protocol = state.protocol;
     }
@@ -104,7 +107,7 @@ void StreamAssembler::deliver(Flow &flow, FlowSide &side, std::span<const std::u
       close(side);
       return;
     }
-    if (Stream *kept = keep(side, state, view.subspan(progress.consumed))) {
+    if (Stream *kept = keep(side, std::move(state), view.subspan(progress.consumed))) {
       kept->skip = progress.skip;
     }
   }
@@ -113,7 +116,7 @@ void StreamAssembler::deliver(Flow &flow, FlowSide &side, std::span<const std::u
 /// Remembers what the next segment will be looked at with. `unconsumed` is the tail of the stream's
 /// own buffer or of a packet. nullptr: too much, or no memory left; the next segment is looked at
 /// without what came before.
-StreamAssembler::Stream *StreamAssembler::keep(FlowSide &side, const StreamState &state,
+StreamAssembler::Stream *StreamAssembler::keep(FlowSide &side, StreamState &&state,
                                                std::span<const std::uint8_t> unconsumed) {
   if (unconsumed.size() >= config_.buffer_bytes) {
     ++counters_.gave_up;
@@ -126,7 +129,7 @@ StreamAssembler::Stream *StreamAssembler::keep(FlowSide &side, const StreamState
   if (stream == nullptr) {
     return nullptr;
   }
-  stream->state = state;
+  stream->state = std::move(state);
   if (stream->buffer.empty()) {
     if (append(*stream, unconsumed)) {
       return stream;
@@ -181,6 +184,7 @@ void StreamAssembler::hold_back(FlowSide &side, std::uint32_t sequence,
   const bool repeats_here =
       place != waiting.end() && place->sequence == sequence && distance(end_of(*place), end) >= 0;
   if (repeats_before || repeats_here) {
+    ++counters_.repeated;
     return;
   }
   if (!reserve(bytes.size() + kWaitingOverhead)) {
@@ -195,7 +199,7 @@ void StreamAssembler::hold_back(FlowSide &side, std::uint32_t sequence,
   waiting.insert(place, Waiting{sequence, {bytes.begin(), bytes.end()}});
 }
 
-void StreamAssembler::deliver_waiting(Flow &flow, FlowSide &side, const Endpoint &receiver,
+void StreamAssembler::deliver_waiting(Flow &flow, FlowSide &side, const StreamEnds &ends,
                                       ObservableSink &sink) {
   for (Stream *stream = stream_of(side);
        stream != nullptr && !stream->waiting.empty() &&
@@ -207,7 +211,7 @@ void StreamAssembler::deliver_waiting(Flow &flow, FlowSide &side, const Endpoint
     counters_.bytes_held -= piece.bytes.size() + kWaitingOverhead;
     const std::size_t old = side.expected - piece.sequence;
     if (old < piece.bytes.size()) {
-      deliver(flow, side, std::span(piece.bytes).subspan(old), receiver, sink);
+      deliver(flow, side, std::span(piece.bytes).subspan(old), ends, sink);
     }
   }
 }
@@ -228,7 +232,7 @@ void StreamAssembler::jump(FlowSide &side, std::uint32_t to) {
   }
   stream->skip = 0;
   stream->buffer.clear();
-  stream->state.http = {};
+  stream->state.lose_place();
 }
 
 StreamAssembler::Stream *StreamAssembler::open_stream(FlowSide &side) {

@@ -27,6 +27,7 @@ struct StreamCounters {
   std::uint64_t live = 0;            ///< directions that hold state now
   std::uint64_t bytes_held = 0;      ///< now
   std::uint64_t segments_waited = 0; ///< arrived before their turn
+  std::uint64_t repeated = 0;        ///< all of it was there already
   std::uint64_t gaps = 0;            ///< jumped over bytes that never came
   std::uint64_t bytes_missed = 0;    ///< in those gaps
   std::uint64_t resyncs = 0;         ///< segments far outside the window: begun anew there
@@ -46,6 +47,8 @@ public:
                ObservableSink &sink);
   /// Forgets both directions; the flow ends or starts anew.
   void release(Flow &flow);
+
+  void limit(std::uint64_t total_bytes) { config_.total_bytes = total_bytes; }
 
   [[nodiscard]] const StreamCounters &counters() const { return counters_; }
 
@@ -71,9 +74,9 @@ private:
   void release(FlowSide &side);
   void close(FlowSide &side);
   void deliver(Flow &flow, FlowSide &side, std::span<const std::uint8_t> bytes,
-               const Endpoint &receiver, ObservableSink &sink);
-  void deliver_waiting(Flow &flow, FlowSide &side, const Endpoint &receiver, ObservableSink &sink);
-  [[nodiscard]] Stream *keep(FlowSide &side, const StreamState &state,
+               const StreamEnds &ends, ObservableSink &sink);
+  void deliver_waiting(Flow &flow, FlowSide &side, const StreamEnds &ends, ObservableSink &sink);
+  [[nodiscard]] Stream *keep(FlowSide &side, StreamState &&state,
                              std::span<const std::uint8_t> unconsumed);
   void begin_anew(Stream &stream);
   [[nodiscard]] bool append(Stream &stream, std::span<const std::uint8_t> bytes);

@@ -1,18 +1,23 @@
 #include "guest/protocols/dns.h"
 
+#include <algorithm>
+#include <array>
 #include <optional>
 
-#include "guest/bytes/byte_cursor.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include "guest/protocols/dns_name.h"
 #include "guest/protocols/host_name.h"
 
 namespace outguard::guest {
 
 namespace {
 
-constexpr std::size_t kHeader = 12;
-constexpr std::size_t kMaxNameBytes = 255;
-constexpr int kMaxPointers = 32; ///< a name has at most 127 labels; no server nests pointers
 constexpr std::uint16_t kMaxQuestions = 32; ///< one in practice, mDNS asks several
+constexpr std::uint32_t kMaxRecords = 512;  ///< 64 KiB hold more only in zone transfers
+constexpr int kMaxAnswered = 128;           ///< names and addresses observed, a message
+constexpr int kMaxParameters = 32;          ///< of one SVCB record; 9 keys are registered
 
 struct Header {
   bool response = false;
@@ -22,7 +27,7 @@ struct Header {
 };
 
 std::optional<Header> read_header(ByteCursor &cursor) {
-  if (cursor.remaining() < kHeader || !cursor.skip(2)) {
+  if (cursor.remaining() < kDnsHeader || !cursor.skip(2)) {
     return std::nullopt;
   }
   const std::uint16_t flags = *cursor.be16();
@@ -34,73 +39,10 @@ std::optional<Header> read_header(ByteCursor &cursor) {
   const std::uint16_t additional = *cursor.be16();
   header.records = std::uint32_t{answers} + authorities + additional;
   const bool standard_query = (flags & 0x7840) == 0; // opcode 0, Z clear
-  const bool counts =
-      header.response ? header.records <= 512 : answers == 0 && authorities == 0 && additional <= 2;
+  const bool counts = header.response ? header.records <= kMaxRecords
+                                      : answers == 0 && authorities == 0 && additional <= 2;
   header.plausible = standard_query && counts && header.questions == 1 && (flags & 0x000f) <= 10;
   return header;
-}
-
-enum class NameEnd : std::uint8_t { Complete, CutOff, Malformed };
-
-void append_label(std::span<const std::uint8_t> label, std::string &out) {
-  for (const std::uint8_t byte : label) {
-    if (byte == '.' || byte == '\\') {
-      out += '\\';
-    }
-    append_escaped(static_cast<std::uint8_t>(to_lower(static_cast<char>(byte))), out);
-  }
-}
-
-/// Reads the name at the cursor into `out` and moves the cursor behind it.
-NameEnd read_name(std::span<const std::uint8_t> message, ByteCursor &cursor, std::string &out) {
-  out.clear();
-  ByteCursor at = cursor;
-  std::size_t base = 0;                   // of `at` within the message
-  std::size_t lowest = cursor.position(); // every pointer must lead before all it came from
-  std::size_t name_bytes = 1;
-  for (int pointers = 0;;) {
-    const auto length = at.u8();
-    if (!length) {
-      return pointers == 0 ? NameEnd::CutOff : NameEnd::Malformed;
-    }
-    if ((*length & 0xc0) == 0xc0) {
-      const auto low = at.u8();
-      if (!low) {
-        return NameEnd::CutOff;
-      }
-      if (pointers == 0) {
-        cursor = at;
-      }
-      const auto target = static_cast<std::size_t>((*length & 0x3f) << 8 | *low);
-      if (target < kHeader || target >= lowest || ++pointers > kMaxPointers) {
-        return NameEnd::Malformed;
-      }
-      lowest = base = target;
-      at = ByteCursor(message.subspan(target));
-      continue;
-    }
-    if (*length > 63) { // 01 and 10 are reserved (RFC 6891)
-      return NameEnd::Malformed;
-    }
-    if (*length == 0) {
-      if (pointers == 0) {
-        cursor = at;
-      }
-      return NameEnd::Complete;
-    }
-    name_bytes += *length + std::size_t{1};
-    if (name_bytes > kMaxNameBytes) {
-      return NameEnd::Malformed;
-    }
-    const auto label = at.take(*length);
-    if (!label) {
-      return pointers == 0 ? NameEnd::CutOff : NameEnd::Malformed;
-    }
-    if (!out.empty()) {
-      out += '.';
-    }
-    append_label(*label, out);
-  }
 }
 
 bool is_question_class(std::uint16_t value) {
@@ -108,7 +50,143 @@ bool is_question_class(std::uint16_t value) {
   return without_unicast_bit == 1 || without_unicast_bit == 3 || without_unicast_bit == 255;
 }
 
+/// Types of records whose data are looked at (IANA, DNS parameters).
+enum class Type : std::uint16_t {
+  A = 1,
+  Ns = 2,
+  Cname = 5,
+  Ptr = 12,
+  Mx = 15,
+  Aaaa = 28,
+  Srv = 33,
+  Dname = 39,
+  Svcb = 64,
+  Https = 65,
+};
+
+/// Reads the records behind the questions. Stops at the first that is broken: what follows cannot
+/// be found.
+class AnswerReader {
+public:
+  AnswerReader(std::span<const std::uint8_t> message, std::string &scratch, ObservableSink &sink)
+      : message_(message), scratch_(scratch), sink_(sink) {}
+
+  void read(ByteCursor cursor, const Header &header) {
+    const std::uint32_t records = std::min(header.records, kMaxRecords);
+    for (std::uint32_t i = 0; i < records && left_ > 0; ++i) {
+      const bool owner = header.questions == 0 ? observe_name(cursor) : skip_dns_name(cursor);
+      if (!owner || !read_record(cursor)) {
+        return;
+      }
+    }
+  }
+
+private:
+  /// The cursor is behind the owner's name.
+  bool read_record(ByteCursor &cursor) {
+    const auto type = cursor.be16();
+    const auto clazz = cursor.be16();
+    const auto ttl = cursor.be32();
+    const auto length = cursor.be16();
+    if (!type || !clazz || !ttl || !length || cursor.remaining() < *length) {
+      return false;
+    }
+    ByteCursor data(message_.first(cursor.position() + *length));
+    const bool internet = (*clazz & 0x7fff) == 1; // mDNS: the top bit says "flush the cache"
+    if (data.skip(cursor.position()) && internet) {
+      read_data(static_cast<Type>(*type), data);
+    }
+    return cursor.skip(*length);
+  }
+
+  /// `data` ends with the record, and its position is one within the message: names need that.
+  void read_data(Type type, ByteCursor data) {
+    constexpr std::size_t kPreference = 2;         // before the name of an MX
+    constexpr std::size_t kPriorityWeightPort = 6; // before that of an SRV
+    switch (type) {
+    case Type::A:
+      return observe_addresses(data.rest(), IpFamily::V4);
+    case Type::Aaaa:
+      return observe_addresses(data.rest(), IpFamily::V6);
+    case Type::Ns:
+    case Type::Cname:
+    case Type::Ptr:
+    case Type::Dname:
+      static_cast<void>(observe_name(data));
+      return;
+    case Type::Mx:
+      static_cast<void>(data.skip(kPreference) && observe_name(data));
+      return;
+    case Type::Srv:
+      static_cast<void>(data.skip(kPriorityWeightPort) && observe_name(data));
+      return;
+    case Type::Svcb:
+    case Type::Https:
+      return read_service(data);
+    }
+  }
+
+  /// RFC 9460, 2.2 and 14.3.2.
+  void read_service(ByteCursor data) {
+    enum Key : std::uint16_t { kIpv4Hint = 4, kEch = 5, kIpv6Hint = 6 };
+    if (!data.be16() || !observe_name(data)) {
+      return;
+    }
+    for (int i = 0; i < kMaxParameters; ++i) {
+      const auto key = data.be16();
+      const auto length = data.be16();
+      const auto value = data.take(length.value_or(0));
+      if (!key || !length || !value) {
+        return;
+      }
+      if (*key == kEch) {
+        sink_.note_blindness(Blindness::EncryptedHello);
+      } else if (*key == kIpv4Hint || *key == kIpv6Hint) {
+        observe_addresses(*value, *key == kIpv4Hint ? IpFamily::V4 : IpFamily::V6);
+      }
+    }
+  }
+
+  /// One address after the other; none when the length is not theirs.
+  void observe_addresses(std::span<const std::uint8_t> bytes, IpFamily family) {
+    const std::size_t size = family == IpFamily::V4 ? 4 : 16;
+    if (bytes.size() % size != 0) {
+      return;
+    }
+    for (; !bytes.empty() && left_ > 0; bytes = bytes.subspan(size)) {
+      std::array<char, INET6_ADDRSTRLEN> text{};
+      inet_ntop(family == IpFamily::V4 ? AF_INET : AF_INET6, bytes.data(), text.data(),
+                text.size());
+      --left_;
+      sink_.observe({ObservableKind::DnsAnswerAddress, HostForm::Address, text.data()});
+    }
+  }
+
+  /// False: there is no whole name.
+  bool observe_name(ByteCursor &cursor) {
+    if (read_dns_name(message_, cursor, scratch_) != DnsNameEnd::Complete) {
+      return false;
+    }
+    if (!scratch_.empty()) {
+      --left_;
+      sink_.observe({ObservableKind::DnsAnswerName, form_of(scratch_), scratch_});
+    }
+    return true;
+  }
+
+  std::span<const std::uint8_t> message_;
+  std::string &scratch_;
+  ObservableSink &sink_;
+  int left_ = kMaxAnswered;
+};
+
 } // namespace
+
+bool may_be_dns(std::span<const std::uint8_t> bytes) {
+  ByteCursor cursor(bytes);
+  const auto header = read_header(cursor);
+  return !header || header->plausible;
+}
 
 DnsLook look_at_dns(std::span<const std::uint8_t> message, DnsStrictness strictness, DnsNames names,
                     std::string &scratch, ObservableSink &sink) {
@@ -120,9 +198,9 @@ DnsLook look_at_dns(std::span<const std::uint8_t> message, DnsStrictness strictn
   }
   const bool wanted = !header->response || names == DnsNames::OfQueriesAndAnswers;
   for (std::uint16_t i = 0; i < header->questions && i < kMaxQuestions; ++i) {
-    const NameEnd end = read_name(message, cursor, scratch);
-    if (end != NameEnd::Complete) {
-      const bool cut = end == NameEnd::CutOff && !strict;
+    const DnsNameEnd end = read_dns_name(message, cursor, scratch);
+    if (end != DnsNameEnd::Complete) {
+      const bool cut = end == DnsNameEnd::CutOff && !strict;
       return cut ? DnsLook::Truncated : i == 0 ? DnsLook::NotDns : DnsLook::Message;
     }
     const auto type = cursor.be16();
@@ -138,6 +216,9 @@ DnsLook look_at_dns(std::span<const std::uint8_t> message, DnsStrictness strictn
     if (wanted && !scratch.empty()) {
       sink.observe({ObservableKind::DnsName, form, scratch});
     }
+  }
+  if (header->response && header->questions <= kMaxQuestions) {
+    AnswerReader(message, scratch, sink).read(cursor, *header);
   }
   return DnsLook::Message;
 }

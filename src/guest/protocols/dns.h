@@ -1,6 +1,6 @@
 #pragma once
-// DNS messages (RFC 1035): the names that are asked for. Compression pointers only lead backwards,
-// so no message can keep the parser busy. Pure.
+// DNS messages (RFC 1035), also of mDNS and LLMNR: the names that are asked for, and the names and
+// addresses that are answered. Bounded in records looked at and in what is observed. Pure.
 
 #include <cstdint>
 #include <span>
@@ -15,6 +15,7 @@ namespace outguard::guest {
 /// its end.
 enum class DnsStrictness : std::uint8_t { OwnPort, AnyPort };
 
+/// Of which messages the questions are observed. What is answered is observed always.
 enum class DnsNames : std::uint8_t { OfQueries, OfQueriesAndAnswers };
 
 [[nodiscard]] constexpr bool is_dns_port(std::uint16_t port) {
@@ -27,8 +28,13 @@ enum class DnsLook : std::uint8_t {
   Truncated, ///< DNS, but the bytes end within the questions; those before were observed
 };
 
-/// Observes the names of the questions: lower-case, without the final dot, as text of the master
-/// file format (a dot within a label is "\.", odd bytes are \DDD). The root is not observed.
+/// Can a message that starts with `bytes` be DNS on any port? False only when it cannot.
+[[nodiscard]] bool may_be_dns(std::span<const std::uint8_t> bytes);
+
+/// Observes the names of the questions, and of the answers of class IN, in all their sections: A
+/// and AAAA addresses and the address hints of SVCB and HTTPS; the targets of CNAME, DNAME, NS,
+/// PTR, MX, SRV, SVCB and HTTPS; the owners, when a message has no question (mDNS, zone transfers).
+/// An `ech` parameter is noted as blindness. The root is not observed. See dns_name.h for names.
 [[nodiscard]] DnsLook look_at_dns(std::span<const std::uint8_t> message, DnsStrictness strictness,
                                   DnsNames names, std::string &scratch, ObservableSink &sink);
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "guest/protocols/dns.h"
+#include "guest/protocols/protocol_test_builder.h"
 #include "guest/protocols/recording_test_sink.h"
 #include "guest/testing/message_builder.h"
 
@@ -29,12 +30,79 @@ TEST_F(DnsTest, QueryNameIsLowerCaseWithoutFinalDot) {
   EXPECT_THAT(sink_.seen, ElementsAre("dns-name name www.example.com"));
 }
 
-TEST_F(DnsTest, AnswersSpeakOnlyWhenTheQueryWasNotSeen) {
+TEST_F(DnsTest, AnswersRepeatTheQuestionOnlyWhenTheQueryWasNotSeen) {
   const auto answer = dns_answer("a.example", "192.0.2.1");
   EXPECT_EQ(look(answer), DnsLook::Message);
-  EXPECT_THAT(sink_.seen, IsEmpty());
+  EXPECT_THAT(sink_.seen, ElementsAre("dns-answer-address address 192.0.2.1"));
   EXPECT_EQ(look(answer, DnsStrictness::AnyPort, DnsNames::OfQueriesAndAnswers), DnsLook::Message);
-  EXPECT_THAT(sink_.seen, ElementsAre("dns-name name a.example"));
+  EXPECT_THAT(sink_.seen,
+              ElementsAre("dns-name name a.example", "dns-answer-address address 192.0.2.1"));
+}
+
+TEST_F(DnsTest, AnswersOfEveryKind) {
+  EXPECT_EQ(look(dns_all_answers()), DnsLook::Message);
+  EXPECT_THAT(
+      sink_.seen,
+      ElementsAre("dns-answer-name name edge.www.example", "dns-answer-address address 192.0.2.1",
+                  "dns-answer-address address 2001:db8::1", "dns-answer-name name ns.example",
+                  "dns-answer-name name ptr.example", "dns-answer-name name mx.example",
+                  "dns-answer-name name srv.example", "dns-answer-name name dname.example",
+                  "dns-answer-name name svc.example", "dns-answer-address address 192.0.2.3",
+                  "dns-answer-address address 192.0.2.4",
+                  "dns-answer-address address 2001:db8::6"));
+  EXPECT_EQ(sink_.blind, static_cast<std::uint8_t>(Blindness::EncryptedHello));
+}
+
+TEST_F(DnsTest, CutAnswersTellWhatIsThere) {
+  const auto whole = dns_all_answers();
+  (void)look(whole);
+  const auto all = sink_.seen;
+  std::size_t told = 0;
+  for (std::size_t size = 30; size <= whole.size(); ++size) {
+    (void)look(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)));
+    ASSERT_GE(sink_.seen.size(), told) << size;
+    told = sink_.seen.size();
+    ASSERT_TRUE(std::equal(sink_.seen.begin(), sink_.seen.end(), all.begin())) << size;
+  }
+  EXPECT_EQ(told, all.size());
+}
+
+TEST_F(DnsTest, WrongAnswersSayNothing) {
+  const Bytes address{192, 0, 2, 1};
+  const Bytes self_pointer = Bytes{0xc0, 41}; // at its own place
+  for (const auto &record :
+       {dns_record(1, {1, 2, 3}), dns_record(28, address), dns_record(1, address, 3),
+        dns_record(5, self_pointer), dns_record(5, {3, 'a'}), dns_record(15, {0}),
+        dns_record(33, Bytes(5, 0)), dns_record(65, {}), dns_record(5, {0})}) {
+    EXPECT_EQ(look(dns_response("www.example", record, 1)), DnsLook::Message);
+    EXPECT_THAT(sink_.seen, IsEmpty());
+  }
+  auto query = dns_response("www.example", dns_record(1, address), 1);
+  query[2] = 1; // not an answer
+  EXPECT_EQ(look(query), DnsLook::Message);
+  EXPECT_THAT(sink_.seen, ElementsAre("dns-name name www.example"));
+}
+
+TEST_F(DnsTest, MulticastAnswersHaveOwnersAndNoQuestion) {
+  auto message = dns_query("");
+  message.resize(12);
+  message[2] = 0x84;
+  message[5] = 0;
+  message[7] = 1;
+  message = message + dns_labels("Printer.local") + number(1, 2) + number(0x8001, 2) +
+            number(120, 4) + number(4, 2) + Bytes{192, 0, 2, 5};
+  EXPECT_EQ(look(message), DnsLook::Message);
+  EXPECT_THAT(sink_.seen, ElementsAre("dns-answer-name name printer.local",
+                                      "dns-answer-address address 192.0.2.5"));
+}
+
+TEST_F(DnsTest, AnswersAreBounded) {
+  Bytes records;
+  for (int i = 0; i < 1000; ++i) {
+    records = records + dns_record(1, {10, 0, 0, 1});
+  }
+  EXPECT_EQ(look(dns_response("a.example", records, 1000)), DnsLook::Message);
+  EXPECT_EQ(sink_.seen.size(), 128U);
 }
 
 TEST_F(DnsTest, OddLabelsAreEscaped) {

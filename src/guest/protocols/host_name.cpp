@@ -59,6 +59,16 @@ void append_escaped(std::uint8_t byte, std::string &out) {
   out += static_cast<char>('0' + byte % 10);
 }
 
+void append_printable(std::string_view text, std::size_t most, std::string &out) {
+  for (const char c : text.substr(0, most)) {
+    if (c == ' ') {
+      out += c;
+    } else {
+      append_escaped(static_cast<std::uint8_t>(c), out);
+    }
+  }
+}
+
 std::optional<HostForm> append_host(std::string_view host, std::string &out) {
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);

@@ -25,6 +25,10 @@ struct Authority {
 /// Appends `byte` as the master file format writes it (RFC 1035, 5.1): itself, or \DDD.
 void append_escaped(std::uint8_t byte, std::string &out);
 
+/// Appends at most `most` bytes of `text`, blanks as they are, bytes outside printable ASCII as
+/// \DDD.
+void append_printable(std::string_view text, std::size_t most, std::string &out);
+
 /// The form of an already normal name.
 [[nodiscard]] HostForm form_of(std::string_view name);
 

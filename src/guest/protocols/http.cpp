@@ -5,6 +5,8 @@
 #include <string_view>
 
 #include "guest/protocols/host_name.h"
+#include "guest/protocols/http_observe.h"
+#include "guest/protocols/text_line.h"
 
 namespace outguard::guest {
 
@@ -19,10 +21,6 @@ bool is_method_character(char c) {
   return (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
 }
 
-std::string_view as_text(std::span<const std::uint8_t> bytes) {
-  return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
-}
-
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) {
     text.remove_prefix(1);
@@ -31,11 +29,6 @@ std::string_view trimmed(std::string_view text) {
     text.remove_suffix(1);
   }
   return text;
-}
-
-bool equals_ignoring_case(std::string_view text, std::string_view lower) {
-  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
-                    [](char a, char b) { return to_lower(a) == b; });
 }
 
 struct RequestLine {
@@ -74,36 +67,6 @@ std::optional<AbsoluteTarget> parse_absolute(std::string_view target) {
     authority.remove_prefix(at + 1);
   }
   return AbsoluteTarget{target.substr(0, colon), authority, behind.substr(end)};
-}
-
-/// Observes one host and the URL that it makes with `path`; an empty path stands for no URL.
-void observe_host(std::string_view scheme, std::string_view host_and_port, std::string_view path,
-                  std::string &scratch, ObservableSink &sink) {
-  const Authority authority = split_authority(host_and_port);
-  scratch.clear();
-  const auto form = append_host(authority.host, scratch);
-  if (!form) {
-    return;
-  }
-  sink.observe({ObservableKind::HttpHost, *form, scratch});
-  if (path.empty()) {
-    return;
-  }
-  const bool is_v6 = *form == HostForm::Address && scratch.find(':') != std::string::npos;
-  std::string prefix;
-  for (const char c : scheme) {
-    prefix += to_lower(c);
-  }
-  prefix += is_v6 ? "://[" : "://";
-  scratch.insert(0, prefix);
-  scratch += is_v6 ? "]" : "";
-  const std::uint16_t default_port = prefix.starts_with("https:") ? 443 : 80;
-  if (authority.port && *authority.port != default_port) {
-    scratch += ':' + std::to_string(*authority.port);
-  }
-  scratch += path.front() == '/' ? "" : "/";
-  scratch += path;
-  sink.observe({ObservableKind::HttpUrl, *form, scratch});
 }
 
 class HeadReader {
@@ -156,10 +119,11 @@ private:
   void request_line_only() {
     if (const auto absolute = parse_absolute(request_->target)) {
       const auto path = absolute->rest.empty() ? std::string_view("/") : absolute->rest;
-      observe_host(absolute->scheme, absolute->authority, path, scratch_, sink_);
+      observe_http_host(ObservableKind::ProxyTarget, absolute->scheme, absolute->authority, path,
+                        scratch_, sink_);
       state_.host_seen = true;
     } else if (request_->method == "CONNECT") {
-      observe_host("http", request_->target, {}, scratch_, sink_);
+      observe_http_host(ObservableKind::ProxyTarget, "http", request_->target, {}, scratch_, sink_);
       state_.host_seen = true;
     }
   }
@@ -173,7 +137,9 @@ private:
     const auto value = trimmed(line.substr(colon + 1));
     if (equals_ignoring_case(name, "host") && !value.empty()) {
       state_.host_seen = true;
-      observe_host("http", value, path_for_host(), scratch_, sink_);
+      observe_http_host(ObservableKind::HttpHost, "http", value, path_for_host(), scratch_, sink_);
+    } else if (equals_ignoring_case(name, "user-agent") && !value.empty()) {
+      observe_user_agent(value, scratch_, sink_);
     } else if (equals_ignoring_case(name, "content-length")) {
       std::uint64_t length = 0;
       if (std::from_chars(value.data(), value.data() + value.size(), length).ec == std::errc{}) {
@@ -195,8 +161,9 @@ private:
       const bool is_v6 = receiver_.address.family == IpFamily::V6;
       const std::string address = receiver_.address.to_string();
       const std::string host = is_v6 ? "[" + address + "]" : address;
-      observe_host("http", host + ':' + std::to_string(receiver_.port), path_for_host(), scratch_,
-                   sink_);
+      observe_http_host(ObservableKind::HttpHost, "http",
+                        host + ':' + std::to_string(receiver_.port), path_for_host(), scratch_,
+                        sink_);
     }
     const bool tunnel = request_->method == "CONNECT"; // what follows is another protocol
     const bool no_length = tunnel || state_.transfer_encoding;
@@ -212,6 +179,19 @@ private:
   std::size_t next_ = 0; ///< offset of the line to be read
 };
 
+constexpr std::size_t kMaxStatusLine = 128; ///< longer ones open no tunnel
+
+/// "HTTP/1.1 101 ..." and what proxies answer to CONNECT: "HTTP/1.0 200 Connection established".
+bool opens_tunnel(std::string_view status_line) {
+  const auto status = status_line.find(' ');
+  if (status == std::string_view::npos) {
+    return false;
+  }
+  const auto rest = status_line.substr(status + 1);
+  return rest.starts_with("101") ||
+         (rest.starts_with("200") && rest.find("stablished") != std::string_view::npos);
+}
+
 } // namespace
 
 bool may_be_http_request(std::span<const std::uint8_t> bytes) {
@@ -225,6 +205,24 @@ bool may_be_http_request(std::span<const std::uint8_t> bytes) {
   }
   return length == text.size() ? length <= kMaxMethod
                                : length >= 3 && length <= kMaxMethod && is_blank(text[length]);
+}
+
+Look look_at_http_answer(std::span<const std::uint8_t> bytes) {
+  constexpr std::size_t kMaxHead = 2048;
+  const auto text = as_text(bytes.first(std::min(bytes.size(), kMaxHead)));
+  const auto line_end = text.find('\n');
+  if (line_end == std::string_view::npos) {
+    return text.size() < kMaxStatusLine ? kNeedMore : kDone;
+  }
+  if (!opens_tunnel(text.substr(0, line_end))) {
+    return kDone;
+  }
+  for (const std::string_view end : {"\n\r\n", "\n\n"}) {
+    if (const auto found = text.find(end); found != std::string_view::npos) {
+      return consumed(found + end.size());
+    }
+  }
+  return bytes.size() < kMaxHead ? kNeedMore : kDone;
 }
 
 HttpResult look_at_http_request(HttpHeadState &state, std::span<const std::uint8_t> bytes,

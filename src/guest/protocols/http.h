@@ -1,7 +1,7 @@
 #pragma once
-// HTTP/1 request heads (RFC 9112): host and URL. Lenient where servers are: bare LF, runs of
-// blanks, any method in capitals. Everything else in a head is passed over. Pure: state is the
-// caller's.
+// HTTP/1 request heads (RFC 9112): host, URL, user agent, and what a proxy is asked for. Lenient
+// where servers are: bare LF, runs of blanks, any method in capitals. Everything else in a head is
+// passed over. Pure: state is the caller's.
 
 #include <cstdint>
 #include <optional>
@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/ip_address.h"
+#include "guest/protocols/look.h"
 #include "guest/protocols/observable.h"
 
 namespace outguard::guest {
@@ -34,11 +35,15 @@ struct HttpResult {
 
 /// `bytes` starts at a request line. Observes each Host as soon as its line is complete, and the
 /// URL with it: "http://host[:port]/target", host lower-case, port only when it is not the scheme's
-/// own; the target is as it came. Without any Host the URL carries `receiver`. Texts live in
-/// `scratch`.
+/// own; the target is as it came. A host in the request line (CONNECT, absolute form) is a
+/// ProxyTarget. Without any host the URL carries `receiver`. Texts live in `scratch`.
 [[nodiscard]] HttpResult look_at_http_request(HttpHeadState &state,
                                               std::span<const std::uint8_t> bytes,
                                               const Endpoint &receiver, std::string &scratch,
                                               ObservableSink &sink);
+
+/// The server's side, from "HTTP/" on: of no interest, but where a proxy opens a tunnel or another
+/// protocol is switched to. Consumed: up to there.
+[[nodiscard]] Look look_at_http_answer(std::span<const std::uint8_t> bytes);
 
 } // namespace outguard::guest

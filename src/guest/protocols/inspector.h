@@ -4,12 +4,19 @@
 // Owned by the PacketPipeline, one thread; its scratch memory holds the text of observables.
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
-#include "base/ip_address.h"
 #include "guest/protocols/http.h"
+#include "guest/protocols/http2.h"
+#include "guest/protocols/look.h"
 #include "guest/protocols/observable.h"
+#include "guest/protocols/quic.h"
+#include "guest/protocols/smtp.h"
+#include "guest/protocols/socks.h"
+#include "guest/protocols/stream_ends.h"
+#include "guest/protocols/tls.h"
 
 namespace outguard::guest {
 
@@ -17,7 +24,15 @@ namespace outguard::guest {
 struct StreamState {
   AppProtocol protocol = AppProtocol::None; ///< last recognized
   std::uint16_t misses = 0;                 ///< looks that recognized nothing
+  std::uint16_t replies = 0;                ///< lines of a server with a number in front
+  MailText mail = MailText::None;
+  SocksPhase socks = SocksPhase::None;
   HttpHeadState http;
+  TlsState tls;
+  std::unique_ptr<Http2Connection> http2;
+
+  /// Bytes were lost: what comes next need not be the start of a message.
+  void lose_place();
 };
 
 struct StreamProgress {
@@ -28,18 +43,40 @@ struct StreamProgress {
 
 class Inspector {
 public:
-  /// Bytes of one direction of a stream, from where the last call stopped; never empty. `receiver`
-  /// is the end that the bytes go to. After bytes were lost, start with a fresh state.
+  /// Bytes of one direction of a stream, from where the last call stopped; never empty.
   [[nodiscard]] StreamProgress stream(StreamState &state, std::span<const std::uint8_t> bytes,
-                                      const Endpoint &receiver, ObservableSink &sink);
+                                      const StreamEnds &ends, ObservableSink &sink);
 
   /// One datagram. `answers_wanted`: the query of an answer was not seen, so take the names from
   /// it.
   AppProtocol datagram(std::span<const std::uint8_t> bytes, std::uint16_t source_port,
                        std::uint16_t destination_port, bool answers_wanted, ObservableSink &sink);
 
+  /// One datagram that may be QUIC's; see quic.h.
+  [[nodiscard]] QuicLook quic(const QuicDatagram &datagram, ObservableSink &sink) {
+    return quic_.look(datagram, tls_.hello, sink);
+  }
+
+  /// HTTP/2 connections that were not read: too many at once.
+  [[nodiscard]] std::uint64_t http2_refused() const { return http2_.refused; }
+
 private:
+  struct Recognized {
+    Look look;
+    AppProtocol protocol = AppProtocol::None; ///< None: what was recognized proves nothing yet
+  };
+  [[nodiscard]] Recognized recognize(StreamState &state, std::span<const std::uint8_t> bytes,
+                                     const StreamEnds &ends, ObservableSink &sink);
+  [[nodiscard]] Recognized continue_known(StreamState &state, std::span<const std::uint8_t> bytes,
+                                          const StreamEnds &ends, ObservableSink &sink);
+  [[nodiscard]] Recognized look_at_words(StreamState &state, std::span<const std::uint8_t> bytes,
+                                         const StreamEnds &ends, ObservableSink &sink);
+  [[nodiscard]] Look look_at_http2(StreamState &state, std::span<const std::uint8_t> bytes);
+
   std::string scratch_;
+  TlsScratch tls_;
+  QuicInspector quic_;
+  Http2Shared http2_;
 };
 
 } // namespace outguard::guest

@@ -12,6 +12,18 @@ const char *to_string(AppProtocol protocol) {
     return "http";
   case AppProtocol::Tls:
     return "tls";
+  case AppProtocol::Quic:
+    return "quic";
+  case AppProtocol::Ssh:
+    return "ssh";
+  case AppProtocol::Smtp:
+    return "smtp";
+  case AppProtocol::Ftp:
+    return "ftp";
+  case AppProtocol::Tftp:
+    return "tftp";
+  case AppProtocol::Socks:
+    return "socks";
   }
   return "";
 }

@@ -9,14 +9,15 @@
 
 namespace outguard::guest {
 
-enum class AppProtocol : std::uint8_t { None, Dns, Http, Tls };
-/// "dns", "http", "tls", or empty.
+enum class AppProtocol : std::uint8_t { None, Dns, Http, Tls, Quic, Ssh, Smtp, Ftp, Tftp, Socks };
+/// "dns", "http", "tls", ..., or empty.
 [[nodiscard]] const char *to_string(AppProtocol protocol);
 
 enum class HostForm : std::uint8_t {
   Name,    ///< letters, digits, hyphens, underscores in labels of 1..63, at most 253
   Address, ///< an IPv4 or IPv6 literal, without brackets
   Odd,     ///< anything else; bytes outside printable ASCII are escaped as \DDD
+  NoHost,  ///< the observable is no host: a fingerprint, a banner, a file name
 };
 
 struct Observable {
@@ -30,6 +31,8 @@ class ObservableSink {
 public:
   virtual ~ObservableSink() = default;
   virtual void observe(const Observable &observable) = 0;
+  /// Something of this flow cannot be read from outside, whatever a parser does.
+  virtual void note_blindness(Blindness why) = 0;
 };
 
 } // namespace outguard::guest

@@ -9,7 +9,7 @@
 namespace outguard::guest {
 
 [[nodiscard]] inline std::string described(const Observable &observable) {
-  constexpr const char *kForms[] = {"name", "address", "odd"};
+  constexpr const char *kForms[] = {"name", "address", "odd", "plain"};
   return std::string(outguard::to_string(observable.kind)) + ' ' +
          kForms[static_cast<std::size_t>(observable.form)] + ' ' + std::string(observable.text);
 }
@@ -17,7 +17,9 @@ namespace outguard::guest {
 class RecordingSink final : public ObservableSink {
 public:
   void observe(const Observable &observable) override { seen.push_back(described(observable)); }
+  void note_blindness(Blindness why) override { blind |= static_cast<std::uint8_t>(why); }
   std::vector<std::string> seen;
+  std::uint8_t blind = 0;
 };
 
 } // namespace outguard::guest

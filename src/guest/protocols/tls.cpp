@@ -1,38 +1,43 @@
 #include "guest/protocols/tls.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "guest/bytes/byte_cursor.h"
-#include "guest/protocols/host_name.h"
+#include "guest/protocols/certificate.h"
+#include "guest/protocols/digest.h"
 
 namespace outguard::guest {
 
 namespace {
 
+using Bytes = std::span<const std::uint8_t>;
+
 constexpr std::uint8_t kAlert = 21;
 constexpr std::uint8_t kHandshake = 22;
 constexpr std::uint8_t kClientHello = 1;
-constexpr std::uint16_t kServerName = 0;
-constexpr std::uint8_t kHostName = 0;
+constexpr std::uint8_t kServerHello = 2;
+constexpr std::uint8_t kCertificate = 11;
+constexpr std::uint16_t kSupportedVersions = 43;
 constexpr std::size_t kRecordHeader = 5;
 constexpr std::size_t kMaxRecord = 16384 + 2048; ///< TLSCiphertext of 1.2, the largest of all
 constexpr std::size_t kHandshakeHeader = 4;
+constexpr std::size_t kMostCertificate = 256 * 1024; ///< OpenSSL's limit for a chain is 100 KiB
+constexpr std::size_t kCertificateHeader = kHandshakeHeader + 3 + 3; ///< list, first certificate
 
-std::string_view as_text(std::span<const std::uint8_t> bytes) {
-  return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
-}
-
-/// As much of the first handshake message, header and all, as the records in `bytes` carry: a view
-/// into them when it is in one record, else joined in `memory`.
+/// The bytes of handshake messages that the records in `bytes` carry: a view into them when they
+/// are in one record, else joined in `memory`.
 struct Joined {
-  std::span<const std::uint8_t> message;
-  bool ended = false; ///< whole, or something else follows in its middle: no more will come
+  Bytes messages;
+  bool ended = false;          ///< something else follows: no more will come
+  std::size_t used = 0;        ///< of the bytes: all but the beginning of a record's header
+  std::size_t record_left = 0; ///< bytes of the last record that are not here
 };
 
-Joined join_handshake(std::span<const std::uint8_t> bytes, std::string &memory) {
+Joined join_handshake(Bytes bytes, std::vector<std::uint8_t> &memory) {
   memory.clear();
   Joined joined;
-  for (ByteCursor cursor(bytes); !joined.ended && cursor.remaining() >= kRecordHeader;) {
+  for (ByteCursor cursor(bytes); cursor.remaining() >= kRecordHeader;) {
     if (cursor.rest()[0] != kHandshake || !may_be_tls(cursor.rest())) {
       joined.ended = true;
       break;
@@ -40,79 +45,163 @@ Joined join_handshake(std::span<const std::uint8_t> bytes, std::string &memory) 
     (void)cursor.skip(3);
     const std::size_t length = *cursor.be16();
     const auto record = *cursor.take(std::min(length, cursor.remaining()));
-    auto &message = joined.message;
-    if (message.empty()) {
-      message = record;
-    } else {
-      memory = memory.empty() ? std::string(as_text(message)) : std::move(memory);
-      memory += as_text(record);
-      message = {reinterpret_cast<const std::uint8_t *>(memory.data()), memory.size()};
+    joined.used = cursor.position();
+    joined.record_left = length - record.size();
+    if (joined.messages.empty()) {
+      joined.messages = record;
+      continue;
     }
-    if (message.size() >= kHandshakeHeader) {
-      const auto whole = kHandshakeHeader +
-                         static_cast<std::size_t>(message[1] << 16 | message[2] << 8 | message[3]);
-      joined.ended = message.size() >= whole;
-      message = message.first(std::min(message.size(), whole));
+    if (memory.empty()) {
+      memory.assign(joined.messages.begin(), joined.messages.end());
     }
+    memory.insert(memory.end(), record.begin(), record.end());
+    joined.messages = memory;
   }
   return joined;
 }
 
-/// Skips a vector with a length of one or two bytes before it.
-bool skip_short_vector(ByteCursor &cursor) {
-  const auto length = cursor.u8();
-  return length && cursor.skip(*length);
-}
-bool skip_vector(ByteCursor &cursor) {
-  const auto length = cursor.be16();
-  return length && cursor.skip(*length);
+/// One handshake message, as much of it as is here.
+struct Message {
+  std::uint8_t type = 0;
+  std::size_t length = 0; ///< whole, without the header
+  Bytes body;
+
+  [[nodiscard]] bool whole() const { return body.size() == length; }
+};
+
+std::optional<Message> next_message(ByteCursor &cursor) {
+  if (cursor.remaining() < kHandshakeHeader) {
+    return std::nullopt;
+  }
+  Message message;
+  message.type = *cursor.u8();
+  message.length = *cursor.be24();
+  message.body = *cursor.take(std::min(message.length, cursor.remaining()));
+  return message;
 }
 
-void observe_server_names(std::span<const std::uint8_t> extension, std::string &scratch,
-                          ObservableSink &sink) {
-  ByteCursor cursor(extension);
-  const auto list_length = cursor.be16();
-  if (!list_length) {
-    return;
+TlsLook look_at_client(TlsState &state, const Joined &joined, std::uint16_t receiver_port,
+                       HelloScratch &scratch, ObservableSink &sink) {
+  ByteCursor cursor(joined.messages);
+  const auto hello = next_message(cursor);
+  if (hello && hello->whole()) {
+    observe_client_hello(hello->body, HelloTransport::Tcp, receiver_port, state.name, scratch,
+                         sink);
+    return TlsLook::Done;
   }
-  // RFC 6066 allows one name a type; the first is the one that servers use.
-  const auto type = cursor.u8();
-  const auto length = cursor.be16();
-  if (!type || *type != kHostName || !length) {
-    return;
+  TlsClientHello part;
+  if (hello && state.name == ServerName::Untold) {
+    (void)read_client_hello(hello->body, part);
+    if (observe_server_name(part, scratch.text, sink)) {
+      state.name = ServerName::Told;
+    }
   }
-  const auto name = cursor.take(*length);
-  if (!name) {
-    return;
-  }
-  scratch.clear();
-  if (const auto form = append_host(as_text(*name), scratch)) {
-    sink.observe({ObservableKind::TlsServerName, *form, scratch});
-  }
+  const bool too_long = hello && hello->length > kMostTlsHeld;
+  const bool nothing_more = joined.ended || (too_long && state.name == ServerName::Told);
+  return nothing_more ? TlsLook::Done : TlsLook::NeedMore;
 }
 
-/// `hello` may end early. False: the end was reached before the server name.
-bool look_at_client_hello(std::span<const std::uint8_t> hello, std::string &scratch,
-                          ObservableSink &sink) {
-  ByteCursor cursor(hello);
-  const bool fixed = cursor.skip(2 + 32) && // legacy_version, random
-                     skip_short_vector(cursor) && skip_vector(cursor) && skip_short_vector(cursor);
-  if (!fixed || !cursor.skip(2)) {
-    return false;
-  }
+/// A ServerHello of TLS 1.3 says so in an extension that no other has (RFC 8446, 4.2.1).
+bool is_tls13(Bytes server_hello) {
+  ByteCursor cursor(server_hello);
+  (void)cursor.skip(2 + 32); // legacy_version, random
+  const auto session = cursor.u8();
+  (void)cursor.skip(session.value_or(0) + 2U + 1U); // and cipher, compression
+  (void)cursor.skip(2);
   for (;;) {
     const auto type = cursor.be16();
     const auto length = cursor.be16();
-    if (!type || !length) {
+    if (!type || !length || !cursor.skip(*length)) {
       return false;
     }
-    const auto body = cursor.take(*length);
-    if (!body) {
-      return false;
-    }
-    if (*type == kServerName) {
-      observe_server_names(*body, scratch, sink);
+    if (*type == kSupportedVersions) {
       return true;
+    }
+  }
+}
+
+void observe_certificate(Bytes der, TlsScratch &scratch, ObservableSink &sink) {
+  std::string &text = scratch.hello.text;
+  text.clear();
+  if (append_digest(DigestKind::Sha1, der, text)) {
+    sink.observe({ObservableKind::CertificateSha1, HostForm::NoHost, text});
+  }
+  text.clear();
+  if (append_digest(DigestKind::Sha256, der, text)) {
+    sink.observe({ObservableKind::CertificateSha256, HostForm::NoHost, text});
+  }
+  scratch.names_untold += observe_certificate_names(der, text, sink);
+}
+
+/// Goes on with a long certificate, at `bytes` that start in or right behind a record. How many of
+/// them were used; nullopt: no more will come of it.
+std::optional<std::size_t> hash_long_certificate(TlsState &state, Bytes bytes, TlsScratch &scratch,
+                                                 ObservableSink &sink) {
+  ByteCursor cursor(bytes);
+  for (;;) {
+    const auto wanted =
+        std::min<std::size_t>({state.record_left, state.certificate_left, cursor.remaining()});
+    if (!scratch.long_certificates.add(state.certificate, *cursor.take(wanted))) {
+      return std::nullopt;
+    }
+    state.record_left = static_cast<std::uint16_t>(state.record_left - wanted);
+    state.certificate_left -= static_cast<std::uint32_t>(wanted);
+    if (state.certificate_left == 0) {
+      scratch.long_certificates.end(state.certificate, scratch.hello.text, sink);
+      return std::nullopt;
+    }
+    if (state.record_left > 0 || cursor.remaining() < kRecordHeader) {
+      return cursor.position();
+    }
+    if (cursor.rest()[0] != kHandshake || !may_be_tls(cursor.rest())) {
+      return std::nullopt;
+    }
+    (void)cursor.skip(3);
+    state.record_left = *cursor.be16();
+  }
+}
+
+/// The Certificate message, behind `before` bytes of others.
+TlsResult look_at_certificate(TlsState &state, const Message &message, std::size_t before,
+                              const Joined &joined, TlsScratch &scratch, ObservableSink &sink) {
+  const TlsResult not_yet{joined.ended ? TlsLook::Done : TlsLook::NeedMore};
+  ByteCursor list(message.body);
+  const bool begun = list.skip(3); // length of the list
+  const auto length = list.be24();
+  if (!begun || !length) {
+    return message.whole() ? TlsResult{TlsLook::Done} : not_yet; // an empty list
+  }
+  const std::size_t wanted = *length;
+  if (wanted == 0 || wanted + 6 > message.length || wanted > kMostCertificate) {
+    return {TlsLook::Done}; // a lie, or nothing that a client accepts
+  }
+  if (const auto der = list.take(wanted)) {
+    observe_certificate(*der, scratch, sink);
+    return {TlsLook::Done};
+  }
+  if (joined.ended || before + kCertificateHeader + wanted <= kMostTlsHeld) {
+    return not_yet;
+  }
+  state.certificate = scratch.long_certificates.begin();
+  (void)scratch.long_certificates.add(state.certificate, list.rest());
+  state.certificate_left = static_cast<std::uint32_t>(wanted - list.remaining());
+  state.record_left = static_cast<std::uint16_t>(joined.record_left);
+  return {TlsLook::Consumed, joined.used};
+}
+
+TlsResult look_at_server(TlsState &state, const Joined &joined, TlsScratch &scratch,
+                         ObservableSink &sink) {
+  ByteCursor cursor(joined.messages);
+  for (std::size_t before = 0;; before = cursor.position()) {
+    const auto message = next_message(cursor);
+    if (message && message->type == kCertificate) {
+      return look_at_certificate(state, *message, before, joined, scratch, sink);
+    }
+    if (!message || !message->whole()) {
+      return {joined.ended ? TlsLook::Done : TlsLook::NeedMore};
+    }
+    if (message->type == kServerHello && is_tls13(message->body)) {
+      return {TlsLook::Done};
     }
   }
 }
@@ -137,8 +226,15 @@ bool may_be_tls(std::span<const std::uint8_t> bytes) {
   return !length || *length <= kMaxRecord;
 }
 
-TlsResult look_at_tls(std::span<const std::uint8_t> bytes, std::string &scratch,
-                      ObservableSink &sink) {
+TlsResult look_at_tls(TlsState &state, std::span<const std::uint8_t> bytes,
+                      std::uint16_t receiver_port, TlsScratch &scratch, ObservableSink &sink) {
+  if (state.certificate != 0) {
+    const auto used = hash_long_certificate(state, bytes, scratch, sink);
+    if (!used) {
+      return {TlsLook::Done};
+    }
+    return *used > 0 ? TlsResult{TlsLook::Consumed, *used} : TlsResult{TlsLook::NeedMore};
+  }
   if (!may_be_tls(bytes)) {
     return {TlsLook::NotTls};
   }
@@ -147,19 +243,19 @@ TlsResult look_at_tls(std::span<const std::uint8_t> bytes, std::string &scratch,
   }
   const auto length = static_cast<std::size_t>(bytes[3] << 8 | bytes[4]);
   if (bytes[0] == kAlert || length == 0) {
-    return {TlsLook::PassOver, kRecordHeader + length};
+    return {TlsLook::Consumed, kRecordHeader + length};
   }
   if (bytes.size() == kRecordHeader) {
     return {TlsLook::NeedMore};
   }
-  if (bytes[kRecordHeader] != kClientHello) {
-    return {TlsLook::Done};
+  const Joined joined = join_handshake(bytes, scratch.message);
+  if (bytes[kRecordHeader] == kClientHello) {
+    return {look_at_client(state, joined, receiver_port, scratch.hello, sink)};
   }
-  std::string memory;
-  const Joined joined = join_handshake(bytes, memory);
-  const bool told = joined.message.size() > kHandshakeHeader &&
-                    look_at_client_hello(joined.message.subspan(kHandshakeHeader), scratch, sink);
-  return {told || joined.ended ? TlsLook::Done : TlsLook::NeedMore};
+  if (bytes[kRecordHeader] == kServerHello) {
+    return look_at_server(state, joined, scratch, sink);
+  }
+  return {TlsLook::Done};
 }
 
 } // namespace outguard::guest

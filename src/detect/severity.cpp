@@ -1,0 +1,80 @@
+#include "detect/severity.h"
+
+#include <algorithm>
+
+namespace outguard::detect {
+
+namespace {
+
+/// How much an indicator of a type says of the one program that matched it.
+enum class Weight : std::uint8_t {
+  Exact,  ///< that very thing, hardly anybody else's
+  Place,  ///< an address: others may live there, or will
+  Shared, ///< many innocent ones look alike
+};
+
+Weight weight_of(IndicatorType type) {
+  switch (type) {
+  case IndicatorType::Endpoint:
+  case IndicatorType::Domain:
+  case IndicatorType::Url:
+  case IndicatorType::CertificateSha1:
+  case IndicatorType::CertificateSha256:
+  case IndicatorType::FileMd5:
+  case IndicatorType::FileSha1:
+  case IndicatorType::FileSha256:
+    return Weight::Exact;
+  case IndicatorType::Address:
+    return Weight::Place;
+  case IndicatorType::Network:
+  case IndicatorType::UrlPath:
+  case IndicatorType::Ja3:
+  case IndicatorType::Ja4:
+  case IndicatorType::Hassh:
+    break;
+  }
+  return Weight::Shared;
+}
+
+constexpr std::uint8_t kSure = 70; ///< of 100; plain lists count as 75
+constexpr std::uint8_t kFair = 40;
+
+/// Suricata's numbers, 1 the worst, for a flow that the guest began.
+constexpr int kTable[3][3] = {
+    // sure, fair, unsure
+    {1, 1, 2}, // Exact
+    {1, 2, 3}, // Place
+    {2, 3, 3}, // Shared
+};
+
+int by_table(const IndicatorHit &hit) {
+  const std::size_t column = hit.confidence >= kSure ? 0 : hit.confidence >= kFair ? 1 : 2;
+  return kTable[static_cast<std::size_t>(weight_of(hit.type))][column];
+}
+
+/// The source knows its indicator; it moves the table's word by a step and does not replace it.
+int step_of_source(std::uint8_t severity) {
+  return severity == 1 ? -1 : severity == 3 ? 1 : 0;
+}
+
+} // namespace
+
+Reach reach_of(const MatchSeen &match) {
+  if (match.knocks) {
+    return Reach::Unanswered;
+  }
+  return match.flow.initiator == FlowDirection::ToRemote ? Reach::GuestBegan : Reach::GuestAnswered;
+}
+
+Severity severity_of(const MatchSeen &match) {
+  const Reach reach = reach_of(match);
+  if (match.basis == MatchBasis::Beacon || reach == Reach::Unanswered) {
+    return Severity::Low;
+  }
+  const int level = by_table(match.indicator) + step_of_source(match.indicator.severity) +
+                    (reach == Reach::GuestAnswered ? 1 : 0);
+  return static_cast<Severity>(
+      std::clamp(level, static_cast<int>(Severity::High), static_cast<int>(Severity::Low)));
+}
+
+} // namespace outguard::detect

@@ -1,0 +1,25 @@
+#pragma once
+// What a PacketPipeline has counted, part by part; sums over the taps of a VM.
+
+#include <cstdint>
+
+#include "guest/packets/drop_reason.h"
+#include "guest/packets/flow_table.h"
+#include "guest/packets/fragment_assembler.h"
+#include "guest/packets/stream_assembler.h"
+
+namespace outguard::guest {
+
+struct PipelineCounters {
+  /// What the source brought. A fragment is not counted as long as it waits for the others.
+  PacketCounters packets;
+  PacketCounters inside; ///< packets in tunnels; those around them are among `packets`
+  FlowTableCounters flows;
+  StreamCounters streams;
+  FragmentCounters fragments;
+  std::uint64_t observables = 0;
+
+  PipelineCounters &operator+=(const PipelineCounters &other);
+};
+
+} // namespace outguard::guest

@@ -1,0 +1,76 @@
+#include <gtest/gtest.h>
+
+#include "intel/guards/allowlist_parser.h"
+#include "intel/intel_compiler.h"
+#include "intel/intel_image.h"
+
+namespace outguard::intel {
+namespace {
+
+constexpr std::int64_t kNow = 1'767'225'600; // 2026-01-01T00:00:00Z
+
+std::span<const std::uint8_t> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t *>(text.data()), text.size()};
+}
+
+/// What one line gives: "evil.com until 0: comment", or the reason of its reject.
+std::string outcome(std::string_view line) {
+  std::string text;
+  const auto report = parse_allowlist(
+      "allow.txt", bytes_of(line), kNow, [&](const FeedIndicator &entry, std::uint32_t) {
+        text = key_text(entry.key.type, entry.key.prefix, entry.key.bytes).value_or("?") +
+               " until " + std::to_string(entry.valid_until) + ": " + entry.about.description;
+        return Taken::Accepted;
+      });
+  return report.lines.empty() ? text : "reject: " + report.lines.at(0).reason;
+}
+
+TEST(AllowlistParser, ValuesCommentsAndDates) {
+  EXPECT_EQ(outcome("45.9.20.7"), "45.9.20.7 until 0: ");
+  EXPECT_EQ(outcome("  Our.Name.com \t# our own\r\n"), "our.name.com until 0: our own");
+  EXPECT_EQ(outcome("10.0.0.0/8 # the lab"), "10.0.0.0/8 until 0: the lab");
+  EXPECT_EQ(outcome("googleapis.com"), "googleapis.com until 0: "); // a suffix may be allowed
+  EXPECT_EQ(outcome("http://a.com/x#y # why"), "http://a.com/x until 0: why");
+  EXPECT_EQ(outcome("a.com until=2026-01-01"), "a.com until 1767312000: "); // that day's end
+  EXPECT_EQ(outcome("a.com until=2028-02-29 # leap"), "a.com until 1835481600: leap");
+}
+
+TEST(AllowlistParser, WrongLinesAreTold) {
+  EXPECT_EQ(outcome("a.com until=2025-12-31"), "reject: expired");
+  EXPECT_EQ(outcome("a.com until=2026-02-29"), "reject: malformed time");
+  EXPECT_EQ(outcome("a.com until=tomorrow"), "reject: malformed time");
+  EXPECT_EQ(outcome("a.com until=2026-1-1x"), "reject: malformed time");
+  EXPECT_EQ(outcome("a.com until=-026-01-01"), "reject: malformed time");
+  EXPECT_EQ(outcome("a.com b.com"), "reject: not until=DATE or a comment");
+  EXPECT_EQ(outcome("com"), "reject: single-label name");
+  EXPECT_EQ(outcome("0.0.0.0/0"), "reject: network too broad");
+  EXPECT_EQ(outcome(std::string(5000, 'a')), "reject: line too long");
+}
+
+TEST(AllowlistParser, CountsAndGoesIntoTheImage) {
+  IntelCompiler compiler;
+  const std::string_view feed = "evil.com\nworse.com\n";
+  EXPECT_EQ(compiler.add_feed("feed.txt", bytes_of(feed)).accepted, 2U);
+  const auto sink = compiler.add_source("allow.txt", Role::Allowed);
+  ASSERT_TRUE(sink);
+  const auto report = parse_allowlist(
+      "allow.txt",
+      bytes_of("# ours\n\nevil.com until=2026-01-31 # tested\nworse.com until=2020-01-01\n"), kNow,
+      *sink);
+  EXPECT_EQ(report.accepted, 1U);
+  EXPECT_EQ(report.comments, 2U);
+  EXPECT_EQ(report.rejected, 1U);
+  EXPECT_EQ(report.problem, "");
+  const auto compiled = compiler.compile();
+  const auto image = IntelImage::open(compiled.image);
+  ASSERT_TRUE(image);
+  const auto entry = image->allowed_by("www.evil.com", kNow);
+  ASSERT_TRUE(entry);
+  EXPECT_EQ(entry->comment.printable(), "tested");
+  EXPECT_EQ(entry->line, 3U);
+  EXPECT_FALSE(image->allowed_by("www.evil.com", kNow + 40 * 86400)) << "its time is over";
+  EXPECT_FALSE(image->allowed_by("worse.com", kNow));
+}
+
+} // namespace
+} // namespace outguard::intel

@@ -1,0 +1,175 @@
+#include "launch/feed_cache.h"
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace outguard::launch {
+
+namespace {
+
+constexpr std::string_view kForm = "outguard-feed-1";
+constexpr std::size_t kMaxNoteBytes = 65'536;
+
+/// FNV-1a; two feeds of one name only take each other's place, the note tells whose copy it is.
+std::uint64_t name_hash(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  for (const char c : text) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  }
+  return hash;
+}
+
+std::optional<std::uint64_t> number_of(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc{} && end == text.data() + text.size() ? std::optional(number)
+                                                                  : std::nullopt;
+}
+
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const auto line = text.substr(0, text.find('\n'));
+    lines.emplace_back(line);
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+  }
+  return lines;
+}
+
+std::string read_small(const std::string &path) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  std::string text(kMaxNoteBytes, '\0');
+  const ssize_t count = file ? ::read(file.get(), text.data(), text.size()) : -1;
+  text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  return text;
+}
+
+Result<void> sync_folder(const std::string &folder) {
+  const Fd place(::open(folder.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY));
+  if (!place || ::fsync(place.get()) != 0) {
+    return fail_errno(folder);
+  }
+  return {};
+}
+
+/// Writes a file beside `path` through `fill`, then puts it in its place.
+template <class Fill>
+Result<void> replace_file(const std::string &folder, const std::string &path, Fill fill) {
+  const auto temporary = path + ".new";
+  const Fd file(
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file) {
+    return fail_errno(temporary);
+  }
+  if (!fill(file.get()) || ::fsync(file.get()) != 0 ||
+      ::rename(temporary.c_str(), path.c_str()) != 0) {
+    auto failed = fail_errno(path);
+    ::unlink(temporary.c_str());
+    return failed;
+  }
+  return sync_folder(folder);
+}
+
+bool copy_all(int from, std::uint64_t bytes, int to) {
+  off_t offset = 0;
+  while (static_cast<std::uint64_t>(offset) < bytes) {
+    if (::sendfile(to, from, &offset, bytes - static_cast<std::uint64_t>(offset)) <= 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+} // namespace
+
+struct FeedCache::Note {
+  FeedMark mark;
+  std::uint64_t bytes = 0; ///< of the copy that it speaks of
+  std::uint64_t joins = 0;
+};
+
+std::string FeedCache::base(const std::string &url, FeedKind kind) const {
+  char name[32];
+  std::snprintf(name, sizeof name, "feed-%016llx",
+                static_cast<unsigned long long>(name_hash(to_string(kind) + (' ' + url))));
+  return folder_ + "/" + name;
+}
+
+std::optional<FeedCache::Note> FeedCache::read_note(const std::string &url, FeedKind kind) const {
+  const auto lines = lines_of(read_small(base(url, kind) + ".note"));
+  if (lines.size() != 8 || lines[0] != kForm || lines[1] != to_string(kind) || lines[2] != url) {
+    return std::nullopt;
+  }
+  const auto bytes = number_of(lines[6]), joins = number_of(lines[7]);
+  if (!bytes || !joins) {
+    return std::nullopt;
+  }
+  return Note{{lines[3], lines[4], lines[5]}, *bytes, *joins};
+}
+
+Result<void> FeedCache::write_note(const std::string &url, FeedKind kind, const Note &note) const {
+  std::string text(kForm);
+  for (const auto &line :
+       {std::string(to_string(kind)), url, note.mark.etag, note.mark.last_modified,
+        note.mark.added_after, std::to_string(note.bytes), std::to_string(note.joins)}) {
+    text += '\n' + line; // no line feed in any: URLs and headers are printable
+  }
+  text += '\n';
+  return replace_file(folder_, base(url, kind) + ".note", [&](int file) {
+    return ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  });
+}
+
+std::optional<FeedCache::Copy> FeedCache::find(const std::string &url, FeedKind kind) const {
+  Copy copy;
+  copy.path = base(url, kind) + ".feed";
+  const auto note = read_note(url, kind);
+  if (!note) {
+    return std::nullopt;
+  }
+  copy.body = Fd(::open(copy.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  struct stat about {};
+  if (!copy.body || ::fstat(copy.body.get(), &about) != 0 || !S_ISREG(about.st_mode) ||
+      static_cast<std::uint64_t>(about.st_size) != note->bytes) {
+    return std::nullopt;
+  }
+  copy.mark = note->mark;
+  if (note->joins >= most_joins_) {
+    copy.mark.added_after.clear();
+  }
+  return copy;
+}
+
+Result<std::string> FeedCache::keep(const FetchFeed &request, const FetchedFeed &fetched) {
+  const auto &answer = fetched.answer;
+  const auto path = base(request.url, request.kind) + ".feed";
+  if (::mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST) {
+    return fail_errno(folder_);
+  }
+  auto note = read_note(request.url, request.kind);
+  if (answer.status == FetchStatus::New) {
+    const bool joined = !request.mark.added_after.empty() && answer.new_items < answer.items;
+    note = Note{answer.mark, answer.bytes, joined && note ? note->joins + 1 : 0};
+    const auto kept = replace_file(
+        folder_, path, [&](int file) { return copy_all(fetched.body.get(), answer.bytes, file); });
+    if (!kept) {
+      return tl::unexpected(kept.error());
+    }
+  } else if (!note) {
+    return fail(ErrorCode::NotFound, "there is no copy of this feed");
+  } else if (answer.status == FetchStatus::Failed) {
+    return path;
+  } else {
+    note->mark = answer.mark;
+  }
+  return write_note(request.url, request.kind, *note).map([&] { return path; });
+}
+
+} // namespace outguard::launch

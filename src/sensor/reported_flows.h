@@ -1,0 +1,54 @@
+#pragma once
+// The flows that something was reported of, and how often each indicator came again: what tells a
+// repeat from a first time. As many as the flow tables hold at most; usually few. One thread.
+
+#include <cstdint>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "facts/match_counts.h"
+#include "guest/packets/packet_pipeline.h"
+
+namespace outguard::sensor {
+
+class ReportedFlows {
+public:
+  using Key = std::pair<const guest::PacketPipeline *, std::uint64_t /*flow id*/>;
+  enum class Told : std::uint8_t { First, Repeat, NoRoom };
+
+  static constexpr std::size_t kMostTold = 64; ///< further indicators of one flow are not reported
+  /// Text of all indicators that are kept; beyond it a count is told without its value.
+  static constexpr std::size_t kMostValueBytes = std::size_t{4} << 20;
+
+  /// True: told already, counted. Costs no look-up of the indicator.
+  [[nodiscard]] bool count_repeat(Key key, std::uint32_t indicator, std::int64_t now_ns);
+  /// The indicator by what it is, since another image numbers it otherwise.
+  [[nodiscard]] Told add(Key key, const guest::Flow &flow, std::uint32_t indicator,
+                         const IndicatorHit &hit, std::int64_t now_ns);
+  /// What count_repeat() was told by number means nothing any more.
+  void forget_numbers() { ++image_; }
+
+  /// nullptr: nothing was reported of it, or it has ended.
+  [[nodiscard]] const guest::Flow *find(Key key) const;
+  /// The flow has ended; empty where nothing was reported of it.
+  [[nodiscard]] std::vector<MatchCount> close(Key key);
+
+private:
+  struct Entry {
+    std::uint32_t image = 0;
+    std::uint32_t indicator = 0;
+    std::size_t value_hash = 0;
+    MatchCount count;
+  };
+  struct Reported {
+    const guest::Flow *flow = nullptr;
+    std::vector<Entry> told;
+  };
+
+  std::map<Key, Reported> flows_;
+  std::uint32_t image_ = 0;
+  std::size_t value_bytes_ = 0;
+};
+
+} // namespace outguard::sensor
