@@ -8,6 +8,7 @@ from support import BIN, Supervisor
 
 LISTED = "203.0.113.66"
 LOG = "/run/forking-clients.log"
+BEACON = 9100020  # the storm is one as well, and said to be so once
 
 
 def read_churn(guest, seconds, workers=3):
@@ -32,6 +33,10 @@ def guest_log(guest):
     return owners, over
 
 
+def matches(supervisor):
+    return [alert for alert in supervisor.alerts() if alert["alert"]["signature_id"] != BEACON]
+
+
 def attribute_storm(guest, folder, connections, interval, *mode):
     """Forking clients, a connection each, all to a listed address: every connection must become an alert. Counts
     against the guest's own log how many name the right process, a wrong one, or none. With the mode "tell" a
@@ -48,9 +53,9 @@ def attribute_storm(guest, folder, connections, interval, *mode):
         seconds = time.monotonic() - start
         owners, over = guest_log(guest)
         expected = sum(map(len, owners.values()))
-        while len(supervisor.alerts()) < expected and time.monotonic() < deadline + 10:
+        while len(matches(supervisor)) < expected and time.monotonic() < deadline + 10:
             time.sleep(0.5)
-        alerts = supervisor.alerts()
+        alerts = matches(supervisor)
     return {**compare(owners, alerts), "over": over, "seconds": round(seconds, 1),
             "per_minute": round(60 * expected / seconds)}
 

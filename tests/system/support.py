@@ -201,10 +201,14 @@ class Supervisor:
                 self.process.kill()
                 self.process.wait()
 
-    def alerts(self):
+    def records(self, event_type):
         if not self.eve.exists():
             return []
-        return [json.loads(line) for line in self.eve.read_text().splitlines()]
+        found = [json.loads(line) for line in self.eve.read_text().splitlines()]
+        return [record for record in found if record["event_type"] == event_type]
+
+    def alerts(self):
+        return self.records("alert")
 
     def wait_for_log(self, text, timeout=30):
         self._wait(lambda: text in self.log.read_text(), timeout, f"log line {text!r}")
