@@ -23,7 +23,7 @@ DNS_PORT = 53
 HALF_CLOSING_PORT = 9  # says a line and closes: leaves CLOSE_WAIT with the client
 KEEPING_PORT = 10  # accepts and never closes: leaves FIN_WAIT2 with a client that does
 
-DEFAULT_ADDRESSES = {1: "203.0.113.66", 28: "2001:db8::66"}  # DNS answers for A and AAAA
+DEFAULT_ADDRESSES = {1: "203.0.113.80", 28: "2001:db8::80"}  # DNS answers for A and AAAA: of an honest server
 MAX_EVENTS = 200_000
 MAX_CONNECTIONS = 8_000
 HTTP_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
