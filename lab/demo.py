@@ -52,6 +52,7 @@ evil.example
 198.51.100.9:5555
 """
 
+REGULAR_CONTACT = 9100020  # what talks like a clock is told of, and nothing is done: all of these do
 STEP_TIMEOUT = 30  # seconds for one bad process from its start to the proof of its end
 
 
@@ -85,7 +86,9 @@ class Supervisor:
 
     def _read(self):
         for line in self._process.stdout:
-            self.alerts.put(json.loads(line))
+            alert = json.loads(line)
+            if alert["alert"]["signature_id"] != REGULAR_CONTACT:
+                self.alerts.put(alert)
 
     def log(self):
         self._log.flush()
