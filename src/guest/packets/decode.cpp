@@ -15,6 +15,7 @@ using Drop = std::optional<DropReason>;
 constexpr Drop kDecoded = std::nullopt;
 
 constexpr std::uint16_t kVlanIdMask = 0x0fff;
+constexpr std::uint8_t kSctp = 132;
 constexpr std::uint8_t kAuthentication = 51; ///< RFC 4302: readable, and what follows too
 
 bool is_vlan_tag(std::uint16_t type) {
@@ -69,6 +70,8 @@ public:
     case LinkType::Null:
     case LinkType::Loop:
       return loopback();
+    case LinkType::Ppp:
+      return ppp();
     case LinkType::RawBsd:
     case LinkType::RawOpenBsd:
     case LinkType::Raw:
@@ -412,6 +415,7 @@ private:
       drop = icmp();
       break;
     default:
+      drop = protocol == kSctp ? sctp() : kDecoded;
       out_.tunnel = tunnel_of_protocol(protocol);
       break;
     }
@@ -451,6 +455,17 @@ private:
       return DropReason::BadTransportHeader;
     }
     return cursor_.skip(header_length - 20) ? kDecoded : DropReason::TransportTooShort;
+  }
+
+  /// RFC 9260: ports, verification tag, checksum.
+  Drop sctp() {
+    const auto header = cursor_.take(12);
+    if (!header) {
+      return DropReason::TransportTooShort;
+    }
+    out_.source.port = big16(header->subspan<0, 2>());
+    out_.destination.port = big16(header->subspan<2, 2>());
+    return kDecoded;
   }
 
   Drop udp() {

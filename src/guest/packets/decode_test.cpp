@@ -156,7 +156,11 @@ TEST_F(DecodeTest, OtherLinks) {
   Bytes sll2(20, 0);
   sll2[0] = 8;
   EXPECT_EQ(run(behind(sll2), LinkType::LinuxCooked2), std::nullopt);
+  EXPECT_EQ(run(behind({0xff, 3, 0, 0x21}), LinkType::Ppp), std::nullopt);
+  EXPECT_EQ(run(behind({0x21}), LinkType::Ppp), std::nullopt);
   EXPECT_EQ(payload(), "x");
+  EXPECT_EQ(run({0xff, 3, 0xc0, 0x21, 1}, LinkType::Ppp), DropReason::NotIp); // LCP
+  EXPECT_EQ(run({}, LinkType::Ppp), DropReason::BadTunnelHeader);
   EXPECT_EQ(run(ip, static_cast<LinkType>(147)), DropReason::UnknownLink);
   EXPECT_EQ(run(Bytes{0x50}, LinkType::Raw), DropReason::NotIp);
   EXPECT_EQ(run({}, LinkType::Raw), DropReason::IpTooShort);
@@ -173,6 +177,16 @@ TEST_F(DecodeTest, IcmpPortsAreThoseOfCommunityId) {
   EXPECT_EQ(out_.destination.port, 128);
   EXPECT_EQ(icmp_ports(1, 14, 0).destination, 13);
   EXPECT_EQ(icmp_ports(58, 1, 4).destination, 4);
+}
+
+TEST_F(DecodeTest, SctpHasPorts) {
+  Bytes header{0x0b, 0x59, 0x1f, 0x90};
+  header.resize(12);
+  ASSERT_EQ(run(v4_.protocol(132).payload(header).build()), std::nullopt);
+  EXPECT_EQ(out_.source.port, 2905);
+  EXPECT_EQ(out_.destination.port, 8080);
+  header.resize(11);
+  EXPECT_EQ(run(v4_.protocol(132).payload(header).build()), DropReason::TransportTooShort);
 }
 
 TEST_F(DecodeTest, ProtocolsWithoutPorts) {

@@ -14,6 +14,7 @@ namespace outguard::guest {
 enum class LinkType : std::uint16_t {
   Null = 0, ///< BSD loopback, address family in the writer's byte order
   Ethernet = 1,
+  Ppp = 9,     ///< RFC 1661, 1662
   RawBsd = 12, ///< DLT_RAW as some systems write it
   RawOpenBsd = 14,
   Raw = 101,

@@ -8,6 +8,7 @@ constexpr std::uint16_t kVxlanPort = 4789;
 constexpr std::uint16_t kOldVxlanPort = 8472; ///< Linux's own until told otherwise
 constexpr std::uint16_t kGenevePort = 6081;
 constexpr std::uint16_t kTeredoPort = 3544;
+constexpr std::uint16_t kGrePort = 4754; // RFC 8086; 4755 is within DTLS
 
 using Content = std::optional<TunnelContent>;
 
@@ -136,6 +137,8 @@ TunnelKind tunnel_of_datagram(std::uint16_t source_port, std::uint16_t destinati
     return TunnelKind::Geneve;
   case kTeredoPort:
     return TunnelKind::Teredo;
+  case kGrePort:
+    return TunnelKind::Gre;
   default:
     return source_port == kTeredoPort || is_plain_teredo(payload) ? TunnelKind::Teredo
                                                                   : TunnelKind::None;

@@ -31,6 +31,11 @@ protected:
   Bytes frame_ = inner_.build();
   Bytes ip_ = PacketBuilder(inner_).without_link().build();
   Bytes ip6_ = PacketBuilder(inner6_).without_link().build();
+  Bytes gre_ = [this] {
+    Bytes header{0, 0, 8, 0};
+    header.insert(header.end(), ip_.begin(), ip_.end());
+    return header;
+  }();
   Endpoint here_ = endpoint("192.0.2.1:0");
   Endpoint there_ = endpoint("192.0.2.2:0");
   Endpoint here6_ = endpoint("[2001:db8:1::1]:0");
@@ -61,6 +66,10 @@ TEST_F(TunnelTest, BetweenHostsBothFlowsAreSeen) {
        in_geneve(endpoint("192.0.2.1:999"), endpoint("192.0.2.2:6081"), 5, {}, 0x6558, frame_)},
       {"GENEVE with options", in_geneve(endpoint("192.0.2.1:999"), endpoint("192.0.2.2:6081"), 5,
                                         Bytes(40, 1), 0x0800, ip_)},
+      {"GRE in UDP", PacketBuilder(endpoint("192.0.2.1:999"), endpoint("192.0.2.2:4754"))
+                         .udp()
+                         .payload(gre_)
+                         .build()},
       {"Teredo", in_teredo(endpoint("192.0.2.1:999"), endpoint("192.0.2.2:3544"), ip6_, false)},
       {"Teredo's answer",
        in_teredo(endpoint("192.0.2.1:3544"), endpoint("192.0.2.2:999"), ip6_, true)},

@@ -20,6 +20,16 @@ struct Version {
   std::array<std::uint8_t, 20> salt;
   std::string_view key, nonce, header;
 };
+constexpr Version kDraft23{{0xc3, 0xee, 0xf7, 0x12, 0xc7, 0x2e, 0xbb, 0x5a, 0x11, 0xa7,
+                            0xd2, 0x43, 0x2b, 0xb4, 0x63, 0x65, 0xbe, 0xf9, 0xf5, 0x02},
+                           "tls13 quic key",
+                           "tls13 quic iv",
+                           "tls13 quic hp"};
+constexpr Version kDraft29{{0xaf, 0xbf, 0xec, 0x28, 0x99, 0x93, 0xd2, 0x4c, 0x9e, 0x97,
+                            0x86, 0xf1, 0x9c, 0x61, 0x11, 0xe0, 0x43, 0x90, 0xa8, 0x99},
+                           "tls13 quic key",
+                           "tls13 quic iv",
+                           "tls13 quic hp"};
 constexpr Version kVersion1{{0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17,
                              0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a},
                             "tls13 quic key",
@@ -30,6 +40,22 @@ constexpr Version kVersion2{{0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x8
                             "tls13 quicv2 key",
                             "tls13 quicv2 iv",
                             "tls13 quicv2 hp"};
+
+const Version *known_version(std::uint32_t version) {
+  switch (quic_protection(version)) {
+  case QuicProtection::Draft23:
+    return &kDraft23;
+  case QuicProtection::Draft29:
+    return &kDraft29;
+  case QuicProtection::Version1:
+    return &kVersion1;
+  case QuicProtection::Version2:
+    return &kVersion2;
+  case QuicProtection::None:
+    break;
+  }
+  return nullptr;
+}
 
 /// Fetched once, for as long as the program lives.
 struct Algorithms {
@@ -118,17 +144,17 @@ bool QuicOpener::expand(const Hash &secret, std::string_view label, std::span<st
 
 std::optional<QuicKeys> QuicOpener::client_keys(std::uint32_t version,
                                                 std::span<const std::uint8_t> destination_id) {
-  if (version != kQuicVersion1 && version != kQuicVersion2) {
+  const Version *known = known_version(version);
+  if (known == nullptr) {
     return std::nullopt;
   }
-  const Version &known = version == kQuicVersion1 ? kVersion1 : kVersion2;
   Hash initial{};
   Hash client{};
   QuicKeys keys;
   const bool good =
-      hmac(known.salt, destination_id, initial) && expand(initial, "tls13 client in", client) &&
-      expand(client, known.key, keys.key) && expand(client, known.nonce, keys.nonce) &&
-      expand(client, known.header, keys.header);
+      hmac(known->salt, destination_id, initial) && expand(initial, "tls13 client in", client) &&
+      expand(client, known->key, keys.key) && expand(client, known->nonce, keys.nonce) &&
+      expand(client, known->header, keys.header);
   return good ? std::optional(keys) : std::nullopt;
 }
 

@@ -79,6 +79,31 @@ TEST(QuicOpener, AppendicesOfTheStandards) {
   }
 }
 
+/// Appendix A.1 of draft-ietf-quic-tls-23 and -29; 33 and 34 protect as version 1 does.
+TEST(QuicOpener, DraftsThatWereShipped) {
+  QuicOpener opener;
+  const auto id = unhex("8394c8f03e515708");
+  const auto key = [&](std::uint32_t version) {
+    const auto keys = opener.client_keys(version, id);
+    return keys ? std::optional(keys->key) : std::nullopt;
+  };
+  using Key = decltype(QuicKeys::key);
+  const Key draft23 = array<Key>("af7fd7efebd21878ff66811248983694");
+  const Key draft29 = array<Key>("175257a31eb09dea9366d8bb79ad80ba");
+  for (const std::uint32_t version : {0xff000017U, 0xff00001cU, 0xfaceb002U, 0xfaceb00eU}) {
+    EXPECT_EQ(key(version), draft23) << version;
+  }
+  for (const std::uint32_t version : {0xff00001dU, 0xff000020U}) {
+    EXPECT_EQ(key(version), draft29) << version;
+  }
+  for (const std::uint32_t version : {0xff000021U, 0xff000022U}) {
+    EXPECT_EQ(key(version), key(kQuicVersion1)) << version;
+  }
+  for (const std::uint32_t version : {0U, 0xff000016U, 0xff000023U, 0xfaceb001U}) {
+    EXPECT_EQ(key(version), std::nullopt) << version;
+  }
+}
+
 TEST(QuicOpener, AByteThatChangedOpensNothing) {
   QuicOpener opener;
   const auto id = unhex("8394c8f03e515708");
@@ -92,7 +117,7 @@ TEST(QuicOpener, AByteThatChangedOpensNothing) {
     ASSERT_TRUE(packet) << at;
     EXPECT_FALSE(opener.open(*keys, *packet)) << at;
   }
-  EXPECT_FALSE(opener.client_keys(0xff00001d, id));
+  EXPECT_FALSE(opener.client_keys(0xff000016, id));
   EXPECT_NE(*opener.client_keys(kQuicVersion1, unhex("8394c8f03e515709")), *keys);
 }
 
@@ -115,7 +140,7 @@ TEST(QuicPacket, TypesAndLengths) {
   EXPECT_EQ(type(Bytes{0xf0} + two + empty), QuicPacketType::Handshake);
   EXPECT_EQ(type(Bytes{0xc0} + two), QuicPacketType::Retry);
   EXPECT_EQ(type(Bytes{0xc0} + number(0, 4) + ids), QuicPacketType::VersionNegotiation);
-  EXPECT_EQ(type(Bytes{0xc0} + number(0xff00001d, 4) + ids), QuicPacketType::Unknown);
+  EXPECT_EQ(type(Bytes{0xc0} + number(0xff000016, 4) + ids), QuicPacketType::Unknown);
   EXPECT_EQ(type(Bytes{0x40} + one + empty), std::nullopt);    // short header
   EXPECT_EQ(type(Bytes{0xe0} + one + Bytes{1}), std::nullopt); // a length that lies
   EXPECT_EQ(type(Bytes{0xc0} + one + Bytes{0xc0} + Bytes(7, 0xff)), std::nullopt); // token's

@@ -10,19 +10,36 @@ QuicPacketType type_of(std::uint8_t first, std::uint32_t version) {
   constexpr QuicPacketType kTypes[] = {QuicPacketType::Initial, QuicPacketType::ZeroRtt,
                                        QuicPacketType::Handshake, QuicPacketType::Retry};
   const unsigned bits = first >> 4 & 3U;
-  switch (version) {
-  case 0:
-    return QuicPacketType::VersionNegotiation;
-  case kQuicVersion1:
-    return kTypes[bits];
-  case kQuicVersion2:
+  switch (quic_protection(version)) {
+  case QuicProtection::None:
+    return version == 0 ? QuicPacketType::VersionNegotiation : QuicPacketType::Unknown;
+  case QuicProtection::Version2:
     return kTypes[(bits + 3) % 4]; // Retry is 0, Initial 1
   default:
-    return QuicPacketType::Unknown;
+    return kTypes[bits];
   }
 }
 
 } // namespace
+
+QuicProtection quic_protection(std::uint32_t version) {
+  switch (version) {
+  case kQuicVersion1:
+    return QuicProtection::Version1;
+  case kQuicVersion2:
+    return QuicProtection::Version2;
+  case 0xfaceb002: // mvfst's draft 27, and an experiment on it
+  case 0xfaceb00e:
+    return QuicProtection::Draft23;
+  default:
+    break;
+  }
+  const std::uint32_t draft = version - 0xff000000;
+  return draft >= 23 && draft <= 28   ? QuicProtection::Draft23
+         : draft >= 29 && draft <= 32 ? QuicProtection::Draft29
+         : draft == 33 || draft == 34 ? QuicProtection::Version1
+                                      : QuicProtection::None;
+}
 
 std::optional<std::uint64_t> quic_integer(ByteCursor &cursor) {
   const auto first = cursor.u8();
@@ -53,7 +70,7 @@ std::optional<QuicPacket> next_quic_packet(ByteCursor &datagram) {
     return std::nullopt;
   }
   QuicPacket packet{type_of(*first, *version), *version, *id, bytes, 0};
-  const bool known = *version == kQuicVersion1 || *version == kQuicVersion2;
+  const bool known = quic_protection(*version) != QuicProtection::None;
   if (known && (id->size() > kMostId || *other_length > kMostId)) {
     return std::nullopt;
   }

@@ -13,6 +13,11 @@ namespace outguard::guest {
 inline constexpr std::uint32_t kQuicVersion1 = 0x00000001;
 inline constexpr std::uint32_t kQuicVersion2 = 0x6b3343cf;
 
+/// How a version protects its first packets: versions 1 and 2, and the drafts of 1 from 23 on,
+/// which clients have shipped (mvfst's under numbers of its own).
+enum class QuicProtection : std::uint8_t { None, Draft23, Draft29, Version1, Version2 };
+[[nodiscard]] QuicProtection quic_protection(std::uint32_t version);
+
 enum class QuicPacketType : std::uint8_t {
   Initial,
   ZeroRtt,

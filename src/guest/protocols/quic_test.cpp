@@ -118,9 +118,9 @@ TEST_F(QuicTest, UnknownVersions) {
   EXPECT_EQ(look(first(0), 1, false), QuicLook::More);
   EXPECT_EQ(look(first(0x12345678)), QuicLook::NotQuic); // anything could begin like that
   EXPECT_EQ(sink_.blind, 0);
-  EXPECT_EQ(look(first(0xff00001d), 1, false), QuicLook::More);
+  EXPECT_EQ(look(first(0xff000016), 1, false), QuicLook::More);
   EXPECT_EQ(sink_.blind, 0);
-  EXPECT_EQ(look(first(0xff00001d)), QuicLook::More);
+  EXPECT_EQ(look(first(0xff000016)), QuicLook::More);
   EXPECT_EQ(sink_.blind, kUnreadable);
   sink_.blind = 0;
   EXPECT_EQ(look(first(0x12345678), 2, true, 443), QuicLook::More);
