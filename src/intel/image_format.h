@@ -15,7 +15,7 @@ namespace outguard::intel {
 static_assert(std::endian::native == std::endian::little);
 
 inline constexpr std::array<char, 8> kImageMagic{'O', 'G', 'I', 'N', 'T', 'E', 'L', '\n'};
-inline constexpr std::uint32_t kImageVersion = 2;
+inline constexpr std::uint32_t kImageVersion = 3;
 /// A look-up ends after so many slots, whatever the image holds. Three slots in five are used, so a
 /// chain of this length does not happen to an unknown seed; the builder checks.
 inline constexpr std::uint32_t kMaxProbes = 256;
@@ -68,6 +68,7 @@ struct ImageHeader {
   PrefixLengths networks;       ///< of indicators
   PrefixLengths allowed_networks;
   std::uint64_t domain_labels = 0; ///< bit n: some domain of any role has n labels; 63: or more
+  std::uint64_t types = 0;         ///< bit n: some indicator is of IndicatorType n
   Section filter;                  ///< FilterWord
   Section slots;                   ///< Slot
   Section records;                 ///< Record

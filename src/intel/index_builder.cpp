@@ -209,6 +209,9 @@ std::size_t IndexBuilder::find_slot(std::uint64_t hash, const Record &record,
 
 void IndexBuilder::note_shape(Role role, const FeedIndicator &given, std::string_view key) {
   const auto type = given.key.type;
+  if (role == Role::Indicator) {
+    types_ |= std::uint64_t{1} << static_cast<unsigned>(type);
+  }
   if (type == IndicatorType::Network) {
     auto &lengths = role == Role::Allowed ? allowed_networks_ : networks_;
     auto &word = key.size() == 4 ? lengths.v4 : lengths.v6[given.key.prefix / 64];
@@ -325,6 +328,7 @@ Result<std::vector<std::uint8_t>> IndexBuilder::build() const {
   header.networks = networks_;
   header.allowed_networks = allowed_networks_;
   header.domain_labels = domain_labels_;
+  header.types = types_;
   header.filter = append(image, filter);
   header.slots = append(image, slots);
   header.records = append(image, records);

@@ -83,6 +83,7 @@ private:
   std::size_t networks_v4_ = 0;
   PrefixLengths networks_, allowed_networks_;
   std::uint64_t domain_labels_ = 0;
+  std::uint64_t types_ = 0;
   std::vector<std::uint64_t> url_lengths_; ///< empty while there is no prefix
 };
 

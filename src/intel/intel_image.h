@@ -92,6 +92,9 @@ public:
   [[nodiscard]] std::optional<StoredKey> key(IndicatorId id) const;
   [[nodiscard]] bool has(Role role, const StoredKey &key) const;
 
+  [[nodiscard]] bool lists(IndicatorType type) const {
+    return (header_.types >> static_cast<unsigned>(type) & 1) != 0;
+  }
   [[nodiscard]] std::uint64_t indicator_count() const { return header_.indicators; }
   [[nodiscard]] std::uint64_t removed_count() const { return header_.removed; }
   [[nodiscard]] std::uint64_t allowed_count() const { return header_.allowed; }

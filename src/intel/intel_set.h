@@ -23,6 +23,11 @@ public:
 
   [[nodiscard]] const Image &base() const { return base_; }
 
+  /// May some indicator be of this type?
+  [[nodiscard]] bool lists(IndicatorType type) const {
+    return base_->lists(type) || (delta_ != nullptr && delta_->lists(type));
+  }
+
   // As those of IntelImage; the base's matches before the delta's. Ids are good in this set only.
 
   template <class Yield>
