@@ -303,7 +303,9 @@ void VmGuard::judge(MatchSeen match) {
 std::vector<ResponseDone> VmGuard::unanswered(const Finding &finding, const std::string &why) {
   std::vector<ResponseDone> responses;
   for (const auto &wanted : finding.wanted) {
-    responses.push_back({wanted.action, ResponseStatus::Failed, why, 0});
+    const bool skipped = !wanted.withheld.empty();
+    responses.push_back({wanted.action, skipped ? ResponseStatus::Skipped : ResponseStatus::Failed,
+                         skipped ? wanted.withheld : why, 0});
   }
   return responses;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "detect/accusation.h"
 #include "detect/severity.h"
 #include "detect/signatures.h"
 
@@ -10,11 +11,12 @@ namespace outguard::detect {
 
 namespace {
 
-/// Nothing was let in, so nobody in the guest has done anything.
 std::vector<ResponseWanted> wanted_for(const MatchSeen &match, const Rule &rule) {
   auto wanted = rule.responses;
-  if (reach_of(match) == Reach::Unanswered) {
-    std::erase_if(wanted, [](const auto &want) { return want.action == ResponseAction::Kill; });
+  const auto accused = accused_by(match);
+  for (auto &want : wanted) {
+    want.withheld =
+        want.action == ResponseAction::Kill ? accused.why_not_process : accused.why_not_connection;
   }
   return wanted;
 }

@@ -173,10 +173,12 @@ struct Attribution {
   bool ancestors_cut = false;         ///< there are more, and they could not be read
   std::uint64_t sock = 0;
   bool ambiguous = false; ///< network namespaces share the tuple: `processes` holds those of each
+  bool of_carrier = false;   ///< the socket is that of the tunnel, the flow itself has none
+  bool serves_names = false; ///< name resolution, and a holder answers others' questions (port 53)
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.status, self.latency_ns, self.age_ns, self.processes, self.ancestors,
-         self.ancestors_cut, self.sock, self.ambiguous);
+         self.ancestors_cut, self.sock, self.ambiguous, self.of_carrier, self.serves_names);
   }
 };
 

@@ -32,6 +32,8 @@ const char *to_string(ResponseStatus status) {
     return "not_possible";
   case ResponseStatus::Failed:
     return "failed";
+  case ResponseStatus::Skipped:
+    return "skipped";
   }
   return "unknown";
 }

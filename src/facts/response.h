@@ -26,8 +26,10 @@ enum class ResponseStatus : std::uint8_t {
   Refused,     ///< a guard said no (protected process, budget, ...)
   NotPossible, ///< this flow, guest or host offers no way to do it
   Failed,      ///< tried, and it did not work
+  Skipped,     ///< not tried: what matched accuses somebody else, or nobody
 };
-/// "pending", "reset", "blocked", "killed", "dry_run", "refused", "not_possible", "failed".
+/// "pending", "reset", "blocked", "killed", "dry_run", "refused", "not_possible", "failed",
+/// "skipped".
 [[nodiscard]] const char *to_string(ResponseStatus status);
 
 enum class ResponseMode : std::uint8_t { Monitor, Enforce };
@@ -37,6 +39,7 @@ enum class ResponseMode : std::uint8_t { Monitor, Enforce };
 struct ResponseWanted {
   ResponseAction action = ResponseAction::Reset;
   std::chrono::seconds ttl{0}; ///< of a block; 0 for actions that end by themselves
+  std::string withheld = {};   ///< why it is not done after all; empty: do it
 
   auto operator<=>(const ResponseWanted &) const = default;
 };

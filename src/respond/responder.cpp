@@ -56,7 +56,7 @@ struct Responder::Job {
   [[nodiscard]] const ResponseWanted *wanted(ResponseAction action) const {
     const auto found = std::find_if(finding.wanted.begin(), finding.wanted.end(),
                                     [&](const auto &want) { return want.action == action; });
-    return found == finding.wanted.end() ? nullptr : &*found;
+    return found == finding.wanted.end() || !found->withheld.empty() ? nullptr : &*found;
   }
 
   /// Since the packet that completed the match.
@@ -284,6 +284,11 @@ struct Responder::Job {
   }
 
   void run() {
+    for (const auto &want : finding.wanted) {
+      if (!want.withheld.empty()) {
+        finish(want.action, {ResponseStatus::Skipped, want.withheld});
+      }
+    }
     if (const auto *want = wanted(ResponseAction::BlockFlow)) {
       finish(ResponseAction::BlockFlow, block(want->ttl));
     }

@@ -81,6 +81,21 @@ TEST_F(ResponderTest, ContainsFirstThenMarksThenResetsThenProves) {
   EXPECT_GE(done.at(2).latency_us, done.at(0).latency_us);
 }
 
+TEST_F(ResponderTest, WhatIsWithheldIsSkippedWithItsReasonAndTouchesNothing) {
+  for (auto &want : finding_.wanted) {
+    want.withheld = "not him";
+  }
+  const auto done = respond();
+  EXPECT_THAT(done, ElementsAre(is(ResponseAction::Kill, ResponseStatus::Skipped),
+                                is(ResponseAction::Reset, ResponseStatus::Skipped),
+                                is(ResponseAction::BlockFlow, ResponseStatus::Skipped)));
+  EXPECT_EQ(done.at(0).reason, "not him");
+  EXPECT_THAT(network_.calls, IsEmpty());
+  finding_.wanted[0].withheld.clear();
+  EXPECT_THAT(respond(), Contains(is(ResponseAction::Kill, ResponseStatus::Killed)));
+  EXPECT_THAT(network_.calls, ElementsAre("plan", "wake"));
+}
+
 TEST_F(ResponderTest, TheRemoteEndIsResetWhereItStoodBeforeTheBlock) {
   finding_.wanted = {{ResponseAction::BlockFlow, 60s}, {ResponseAction::Reset, {}}};
   (void)respond();

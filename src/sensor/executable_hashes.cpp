@@ -9,10 +9,16 @@ constexpr std::size_t kMostKnown = 256;
 
 } // namespace
 
-void ExecutableHashes::tell(const MatchSeen &match, const FileHash &hash) {
-  outlet_.publish(
-      ExecutableHashed{match.flow.flow_id, match.attribution.processes.front().identity, hash});
-  sink_.on_executable_hashed(match, hash);
+/// Of a flow that nothing else was reported of, a hash is told only if it makes an alert.
+void ExecutableHashes::tell(Cause cause, const MatchSeen &match, const FileHash &hash) {
+  const ExecutableHashed hashed{match.flow.flow_id, match.attribution.processes.front().identity,
+                                hash};
+  if (cause == Cause::Alert) {
+    outlet_.publish(hashed);
+  }
+  if (sink_.on_executable_hashed(match, hash) == FileVerdict::Listed && cause == Cause::Flow) {
+    outlet_.publish(hashed);
+  }
 }
 
 void ExecutableHashes::want(const MatchSeen &match) {
@@ -25,48 +31,59 @@ void ExecutableHashes::want(const MatchSeen &match) {
   if (is_of_hash) {
     return; // told already: it came of it
   }
+  begin(Cause::Alert, match);
+}
+
+void ExecutableHashes::begin(Cause cause, const MatchSeen &match) {
   guest::LinuxGuest *guest = view_.guest();
   if (guest == nullptr || queue_.size() == kMostWaiting) {
-    return tell(match, {});
+    return tell(cause, match, {});
   }
-  const auto file = guest->executable(named.front().identity);
+  const auto file = guest->executable(match.attribution.processes.front().identity);
   if (!file) {
-    return tell(match, {});
+    return tell(cause, match, {});
   }
   if (const auto known = known_.find(*file); known != known_.end()) {
-    return tell(match, known->second);
+    return tell(cause, match, known->second);
   }
-  queue_.push_back({match, guest->hasher(*file, kMostBytes)});
+  queue_.push_back({cause, match, guest->hasher(*file, kMostBytes)});
 }
 
 void ExecutableHashes::work() {
+  if (!queue_.empty()) {
+    return step();
+  }
+  if (const auto match = sink_.take_unhashed()) {
+    begin(Cause::Flow, *match);
+  }
+}
+
+void ExecutableHashes::step() {
   guest::LinuxGuest *guest = view_.guest();
-  if (queue_.empty()) {
-    return;
-  }
   Job &job = queue_.front();
-  if (guest == nullptr) {
-    tell(job.match, {});
-  } else if (known_.contains(job.hasher.file())) { // another process's, hashed meanwhile
-    tell(job.match, known_.at(job.hasher.file()));
-  } else if (guest->step(job.hasher)) {
-    return;
-  } else {
-    const FileHash &hash = job.hasher.result();
-    if (hash.status == FileHash::Status::Complete) {
-      if (known_.size() == kMostKnown) {
-        known_.clear();
-      }
-      known_[job.hasher.file()] = hash;
+  FileHash hash;
+  if (guest != nullptr) {
+    if (const auto known = known_.find(job.hasher.file()); known != known_.end()) {
+      hash = known->second; // another process's, hashed meanwhile
+    } else if (guest->step(job.hasher)) {
+      return;
+    } else {
+      hash = job.hasher.result();
     }
-    tell(job.match, hash);
   }
+  if (hash.status == FileHash::Status::Complete) {
+    if (known_.size() >= kMostKnown) {
+      known_.clear();
+    }
+    known_[job.hasher.file()] = hash;
+  }
+  tell(job.cause, job.match, hash);
   queue_.pop_front();
 }
 
 void ExecutableHashes::forget() {
   for (const Job &job : queue_) {
-    tell(job.match, {});
+    tell(job.cause, job.match, {});
   }
   queue_.clear();
   known_.clear();

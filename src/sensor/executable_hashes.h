@@ -1,7 +1,8 @@
 #pragma once
-// Hashes the executables of processes that alerts name, a slice at a time between the packets,
-// publishes each result, and has it looked up. A file that was hashed already and has not changed
-// is not read again. One thread; owns neither guest nor outlet.
+// Hashes the executables of processes that alerts name and, where intelligence lists files, of
+// those that flows belong to: a slice at a time between the packets. Publishes each result of an
+// alert, and has it looked up. A file that was hashed already and has not changed is not read
+// again. One thread; owns neither guest nor outlet.
 
 #include <deque>
 #include <map>
@@ -25,18 +26,22 @@ public:
   /// Of the process that a match names first. Looks its file up now, since the process may soon be
   /// ended; the file's pages stay.
   void want(const MatchSeen &match);
-  [[nodiscard]] bool has_work() const { return !queue_.empty(); }
+  [[nodiscard]] bool has_work() const { return !queue_.empty() || sink_.has_unhashed(); }
   /// At most one slice, a few milliseconds.
   void work();
   /// The guest is about to be another one.
   void forget();
 
 private:
+  enum class Cause : std::uint8_t { Alert, Flow };
   struct Job {
+    Cause cause = Cause::Alert;
     MatchSeen match; ///< at most 64 of them, each fits into an event
     guest::FileHasher hasher;
   };
-  void tell(const MatchSeen &match, const FileHash &hash);
+  void begin(Cause cause, const MatchSeen &match);
+  void step();
+  void tell(Cause cause, const MatchSeen &match, const FileHash &hash);
 
   GuestView &view_;
   Outlet &outlet_;

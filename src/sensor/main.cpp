@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "facts/messages.h"
-#include "guest/linux/sha256.h"
+#include "guest/linux/file_digests.h"
 #include "guest/protocols/digest.h"
 #include "guest/protocols/quic_opener.h"
 #include "sensor/intel_service.h"
@@ -23,7 +23,7 @@ int main(int argc, char **argv) {
   }
   if (guards) {
     static_cast<void>(sensor::ask_for_short_slices()); // without them it is only slower at times
-    guest::Sha256::prepare(); // may open files, which nothing can once the sandbox is entered
+    guest::FileDigests::prepare(); // may open files, which nothing can once the sandbox is entered
     guest::prepare_digests();
     guest::QuicOpener::prepare();
   }

@@ -95,6 +95,14 @@ std::optional<IndicatorType> fingerprint_type(ObservableKind kind) {
   }
 }
 
+std::string hex(std::span<const std::uint8_t> octets) {
+  std::string digits;
+  for (const auto octet : octets) {
+    digits += {kHexDigits[octet >> 4], kHexDigits[octet & 15]};
+  }
+  return digits;
+}
+
 bool names_a_process(const Attribution &attribution) {
   return !attribution.processes.empty();
 }
@@ -108,6 +116,7 @@ MatchSink::MatchSink(GuestView &view, Outlet &outlet)
 void MatchSink::use(std::shared_ptr<const intel::IntelSet> intel) {
   intel_ = std::move(intel);
   reported_.forget_numbers();
+  unhashed_.forget();
 }
 
 Attribution MatchSink::ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
@@ -136,6 +145,7 @@ Attribution MatchSink::ask_owner(const guest::PacketPipeline &pipeline, const gu
     const auto latency = attribution.latency_ns;
     attribution = note->attribution;
     attribution.latency_ns = latency;
+    attribution.of_carrier = true;
   }
   return attribution;
 }
@@ -194,6 +204,7 @@ void MatchSink::on_flow_started(guest::Flow &flow) {
   if (intel_ == nullptr) {
     return;
   }
+  note_file(flow);
   settle(flow.last_packet_ns);
   if (!began_outside(flow)) {
     return match_remote(*pipeline_, flow, Answer::Given);
@@ -317,30 +328,72 @@ void MatchSink::tell_beacon(const guest::Flow &flow, Listed listed) {
   }
 }
 
-void MatchSink::on_executable_hashed(const MatchSeen &of, const FileHash &hash) {
-  if (intel_ == nullptr || hash.status != FileHash::Status::Complete) {
+bool MatchSink::lists_files() const {
+  return intel_ != nullptr &&
+         (intel_->lists(IndicatorType::FileSha256) || intel_->lists(IndicatorType::FileSha1) ||
+          intel_->lists(IndicatorType::FileMd5));
+}
+
+void MatchSink::note_file(const guest::Flow &flow) {
+  if (!lists_files()) {
     return;
   }
-  std::string digest;
-  for (const auto octet : hash.sha256) {
-    digest += {kHexDigits[octet >> 4], kHexDigits[octet & 15]};
+  const FlowNote *note = notes_.find(flow.user);
+  if (note == nullptr || !names_a_process(note->attribution) || note->attribution.of_carrier ||
+      !unhashed_.wants(note->attribution.processes.front(), monotonic_now())) {
+    return;
   }
-  const auto now = of.flow.last_packet_ns / kNanoseconds;
-  intel_->match_fingerprint(IndicatorType::FileSha256, digest, now,
-                            [&](intel::IndicatorId indicator) {
-                              auto match = listed(*intel_, indicator);
-                              if (!match || !first_of_hash(of.flow, match->indicator.value)) {
-                                return;
-                              }
-                              match->indicator.observed = ObservableKind::ExecutableHash;
-                              match->indicator.observed_value = GuestText(digest);
-                              match->flow = of.flow;
-                              match->attribution = of.attribution;
-                              match->beacon = of.beacon;
-                              match->match_latency_ns = since_ns(now_ns(), of.flow.last_packet_ns);
-                              ++counts_.matches;
-                              outlet_.publish(std::move(*match));
-                            });
+  MatchSeen match;
+  match.flow = describe(*pipeline_, flow);
+  match.attribution = note->attribution;
+  fit_into_event(match.attribution);
+  if (!unhashed_.add(std::move(match))) {
+    ++counts_.files_passed_by;
+  }
+}
+
+std::optional<MatchSeen> MatchSink::listed_file(const FileHash &hash, std::int64_t now) const {
+  std::optional<MatchSeen> match;
+  const auto look = [&](IndicatorType type, std::span<const std::uint8_t> digest) {
+    const auto text = hex(digest);
+    intel_->match_fingerprint(type, text, now, [&](intel::IndicatorId indicator) {
+      if (!match && (match = listed(*intel_, indicator))) {
+        match->indicator.observed = ObservableKind::ExecutableHash;
+        match->indicator.observed_value = GuestText(text);
+      }
+    });
+  };
+  look(IndicatorType::FileSha256, hash.sha256);
+  if (hash.sha1) {
+    look(IndicatorType::FileSha1, *hash.sha1);
+  }
+  if (hash.md5) {
+    look(IndicatorType::FileMd5, *hash.md5);
+  }
+  return match;
+}
+
+FileVerdict MatchSink::on_executable_hashed(const MatchSeen &of, const FileHash &hash) {
+  if (!lists_files() || of.attribution.processes.empty()) {
+    return FileVerdict::Unknown;
+  }
+  ++counts_.files_looked_at;
+  const bool is_hashed = hash.status == FileHash::Status::Complete;
+  auto match = is_hashed ? listed_file(hash, of.flow.last_packet_ns / kNanoseconds) : std::nullopt;
+  const auto verdict = match       ? FileVerdict::Listed
+                       : is_hashed ? FileVerdict::NotListed
+                                   : FileVerdict::Unknown;
+  counts_.files_unknown += is_hashed ? 0 : 1;
+  unhashed_.settle(of.attribution.processes.front(), verdict, monotonic_now());
+  if (match && first_of_hash(of.flow, match->indicator.value)) {
+    match->flow = of.flow;
+    match->attribution = of.attribution;
+    match->beacon = of.beacon;
+    match->match_latency_ns = since_ns(now_ns(), of.flow.last_packet_ns);
+    ++counts_.matches;
+    outlet_.publish(std::move(*match));
+  }
+  return verdict;
 }
 
 /// A flow that several indicators match has its process's executable hashed for each of them.
@@ -426,6 +479,8 @@ void MatchSink::publish(const guest::PacketPipeline &pipeline, const guest::Flow
   guest::LinuxGuest *guest = view_.guest();
   if (guest != nullptr && names_a_process(match.attribution)) {
     guest->bring_up_to_date(match.attribution); // as what it runs will be hashed
+    match.attribution.serves_names = NameServers::is_name_resolution(match.flow) &&
+                                     name_servers_.hold(match.attribution, *guest, monotonic_now());
   }
   fit_into_event(match.attribution);
   match.match_latency_ns = since_ns(now_ns(), flow.last_packet_ns);

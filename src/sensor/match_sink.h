@@ -20,9 +20,11 @@
 #include "sensor/flow_notes.h"
 #include "sensor/guest_view.h"
 #include "sensor/knock_table.h"
+#include "sensor/name_servers.h"
 #include "sensor/opening_notes.h"
 #include "sensor/outlet.h"
 #include "sensor/reported_flows.h"
+#include "sensor/unhashed_flows.h"
 
 namespace outguard::sensor {
 
@@ -39,6 +41,9 @@ public:
     std::uint64_t allowed = 0;         ///< not reported: an allowlist covers what was observed
     std::uint64_t knocks = 0;          ///< flows from listed remote ends that nobody answered
     std::uint64_t knocks_early = 0;    ///< of those, counted before they had ended: too many waited
+    std::uint64_t files_looked_at = 0; ///< of flows' processes, where intelligence lists files
+    std::uint64_t files_unknown = 0;   ///< of those, not hashed: too large, not all in memory
+    std::uint64_t files_passed_by = 0; ///< not looked at: too many flows waited for that
   };
 
   static constexpr std::size_t kMostWaiting = 1024; ///< flows from outside, for the guest's answer
@@ -67,8 +72,13 @@ public:
   void settle(std::int64_t now_ns);
   /// No packets come any more: what is left of the knocks is told.
   void finish() { knocks_.end_all(); }
-  /// The hash of the executable of the process that `of` names first, which may be listed too.
-  void on_executable_hashed(const MatchSeen &of, const FileHash &hash);
+  /// A flow whose process's executable is to be hashed, as files are listed: `on_executable_hashed`
+  /// gets it back.
+  [[nodiscard]] std::optional<MatchSeen> take_unhashed() { return unhashed_.take(); }
+  [[nodiscard]] bool has_unhashed() const { return !unhashed_.empty(); }
+  /// The hash of the executable of the process that `of` names first. Listed: reported as a match
+  /// of that flow, if it was not.
+  FileVerdict on_executable_hashed(const MatchSeen &of, const FileHash &hash);
 
   void on_flow_started(guest::Flow &flow) override;
   void on_observable(guest::Flow &flow, const guest::Observable &observable) override;
@@ -95,6 +105,11 @@ private:
   /// The flow as it stands, with what only the sink knows.
   [[nodiscard]] FlowSeen describe(const guest::PacketPipeline &pipeline, const guest::Flow &flow);
   void tell_beacon(const guest::Flow &flow, Listed listed);
+  /// Keeps the flow for `take_unhashed` if its process may run a listed file.
+  void note_file(const guest::Flow &flow);
+  [[nodiscard]] bool lists_files() const;
+  /// By the first of its digests that is listed.
+  [[nodiscard]] std::optional<MatchSeen> listed_file(const FileHash &hash, std::int64_t now) const;
   [[nodiscard]] bool first_of_hash(const FlowSeen &flow, const GuestText &digest);
 
   GuestView &view_;
@@ -106,6 +121,8 @@ private:
   ReportedFlows reported_;
   ContactWatch contacts_;
   KnockTable knocks_;
+  NameServers name_servers_;
+  UnhashedFlows unhashed_;
   /// Flows stay where they are until they end.
   std::map<ReportedFlows::Key, const guest::Flow *> waiting_;
   std::int64_t settled_ns_ = 0;

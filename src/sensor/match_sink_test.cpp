@@ -272,6 +272,35 @@ TEST_F(MatchSinkTest, AListedExecutableIsAMatchOfItsFlow) {
   EXPECT_EQ(outlet_.matches.size(), 2U);
 }
 
+TEST_F(MatchSinkTest, AFileIsListedByAnyOfItsDigestsAndToldOnce) {
+  FileHash hash;
+  hash.status = FileHash::Status::Complete;
+  hash.sha1.emplace().fill(0x11);
+  hash.md5.emplace().fill(0x55);
+  const std::string sha1(40, '1'), md5(32, '5');
+  MatchSeen of;
+  of.flow.last_packet_ns = kStart;
+  of.attribution.processes.resize(1);
+  EXPECT_EQ(sink_.on_executable_hashed(of, hash), FileVerdict::Unknown) << "no file is listed";
+  EXPECT_EQ(sink_.counts().files_looked_at, 0U);
+  use(md5 + "\n");
+  EXPECT_EQ(sink_.on_executable_hashed(of, hash), FileVerdict::Listed);
+  use(sha1 + "\n" + md5 + "\n");
+  of.flow.flow_id = 2;
+  EXPECT_EQ(sink_.on_executable_hashed(of, hash), FileVerdict::Listed);
+  ASSERT_EQ(outlet_.matches.size(), 2U);
+  EXPECT_EQ(outlet_.matches[0].indicator.type, IndicatorType::FileMd5);
+  EXPECT_EQ(outlet_.matches[0].indicator.observed_value.raw(), md5);
+  EXPECT_EQ(outlet_.matches[1].indicator.type, IndicatorType::FileSha1);
+  hash.sha1.reset();
+  hash.md5.reset();
+  EXPECT_EQ(sink_.on_executable_hashed(of, hash), FileVerdict::NotListed);
+  hash.status = FileHash::Status::TooLarge;
+  EXPECT_EQ(sink_.on_executable_hashed(of, hash), FileVerdict::Unknown);
+  EXPECT_EQ(sink_.counts().files_unknown, 1U);
+  EXPECT_EQ(outlet_.matches.size(), 2U);
+}
+
 TEST_F(MatchSinkTest, AResolverOverHttpsIsBlindness) {
   TcpTalk talk(kGuest, guest::endpoint("45.9.20.7:80"));
   use("dns.google\n");

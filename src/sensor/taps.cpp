@@ -197,6 +197,9 @@ CountersSeen Taps::count() const {
                  {"matches_allowed", matched.allowed},
                  {"knocks", matched.knocks},
                  {"knocks_early", matched.knocks_early},
+                 {"files_looked_at", matched.files_looked_at},
+                 {"files_unknown", matched.files_unknown},
+                 {"files_passed_by", matched.files_passed_by},
                  {"contacts", sink_.contacts().contacts},
                  {"contacts_forgotten", sink_.contacts().evicted},
                  {"beacons", sink_.contacts().findings}};

@@ -23,7 +23,7 @@ FileHasher::FileHasher(const PageCacheReader &pages, const CachedFile &file,
 void FileHasher::start() {
   result_ = {};
   result_.file_bytes = file_.bytes;
-  sha256_.emplace();
+  digests_.emplace();
   at_ = 0;
   ++attempts_;
   if (file_.bytes > most_bytes_) {
@@ -57,11 +57,11 @@ bool FileHasher::step(KernelReader &reader) {
     if ((*resident)[page]) {
       result_.resident_bytes += std::min(kPageBytes, bytes - page * kPageBytes);
     } else {
-      sha256_.reset();
+      digests_.reset();
     }
   }
-  if (sha256_) {
-    sha256_->add(std::span(slice_).first(bytes));
+  if (digests_) {
+    digests_->add(std::span(slice_).first(bytes));
   }
   at_ += bytes;
   return true;
@@ -80,12 +80,16 @@ void FileHasher::finish(KernelReader &reader) {
     file_ = *now;
     return start();
   }
-  if (!sha256_) {
+  if (!digests_) {
     return end(FileHash::Status::Partial);
   }
-  const auto digest = sha256_->finish();
-  result_.sha256 = digest.value_or(Sha256::Digest{});
-  end(digest ? FileHash::Status::Complete : FileHash::Status::Unreadable);
+  const auto digests = digests_->finish();
+  if (digests) {
+    result_.sha256 = digests->sha256;
+    result_.sha1 = digests->sha1;
+    result_.md5 = digests->md5;
+  }
+  end(digests ? FileHash::Status::Complete : FileHash::Status::Unreadable);
 }
 
 } // namespace outguard::guest

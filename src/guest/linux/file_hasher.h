@@ -1,5 +1,5 @@
 #pragma once
-// SHA-256 of one file out of the guest's page cache, a slice at a time so that whoever else must
+// Digests of one file out of the guest's page cache, a slice at a time so that whoever else must
 // run does. The file is looked at again at the end: when it was written meanwhile, or somebody is
 // writing to it before or after, all is read once more. Borrows the PageCacheReader. One thread.
 
@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "facts/process_detail.h"
+#include "guest/linux/file_digests.h"
 #include "guest/linux/page_cache_reader.h"
-#include "guest/linux/sha256.h"
 
 namespace outguard::guest {
 
@@ -32,7 +32,7 @@ private:
   CachedFile file_;
   std::uint64_t most_bytes_;
   FileHash result_;
-  std::optional<Sha256> sha256_; ///< none: a page was missing, so there will be no hash
+  std::optional<FileDigests> digests_; ///< none: a page was missing, so there will be no hash
   std::vector<std::uint8_t> slice_;
   std::uint64_t at_ = 0; ///< bytes done
   int attempts_ = 0;

@@ -39,10 +39,10 @@ struct PageCacheTest : testing::Test {
     EXPECT_EQ(seen.file_bytes, image.bytes().size());
     EXPECT_EQ(seen.resident_bytes, image.bytes().size() - missing_pages * 4096);
   }
-  static Sha256::Digest digest_of(const std::vector<std::uint8_t> &bytes) {
-    Sha256 sha;
-    sha.add(bytes);
-    return sha.finish().value();
+  static std::array<std::uint8_t, 32> digest_of(const std::vector<std::uint8_t> &bytes) {
+    FileDigests digests;
+    digests.add(bytes);
+    return digests.finish().value().sha256;
   }
 
   PageCacheImage image;
@@ -51,14 +51,21 @@ struct PageCacheTest : testing::Test {
   PageCacheReader pages;
 };
 
-TEST_F(PageCacheTest, KnowsTheStandardsExample) {
-  const std::string abc = "abc"; // FIPS 180-4
-  Sha256 sha;
-  sha.add({reinterpret_cast<const std::uint8_t *>(abc.data()), 3});
-  const auto digest = sha.finish().value();
-  EXPECT_EQ(digest[0], 0xba);
-  EXPECT_EQ(digest[1], 0x78);
-  EXPECT_EQ(digest[31], 0xad);
+TEST_F(PageCacheTest, KnowsTheStandardsExamples) {
+  const std::string abc = "abc"; // FIPS 180-4, RFC 1321
+  FileDigests digests;
+  for (const char &letter : abc) {
+    digests.add({reinterpret_cast<const std::uint8_t *>(&letter), 1});
+  }
+  const auto known = digests.finish().value();
+  EXPECT_EQ(known.sha256[0], 0xba);
+  EXPECT_EQ(known.sha256[1], 0x78);
+  EXPECT_EQ(known.sha256[31], 0xad);
+  ASSERT_TRUE(known.sha1 && known.md5);
+  EXPECT_EQ((*known.sha1)[0], 0xa9);
+  EXPECT_EQ((*known.sha1)[19], 0x9d);
+  EXPECT_EQ((*known.md5)[0], 0x90);
+  EXPECT_EQ((*known.md5)[15], 0x72);
 }
 
 TEST_F(PageCacheTest, OnePageHangsFromTheHeadItself) {
