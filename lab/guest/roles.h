@@ -36,5 +36,6 @@ std::vector<Role> planting_roles();
 std::vector<Role> identity_roles();
 std::vector<Role> program_roles();
 std::vector<Role> storm_roles();
+std::vector<Role> payload_roles();
 
 } // namespace lab

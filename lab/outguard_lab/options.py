@@ -27,7 +27,7 @@ class GuestOptions:
     most_ram: int = 0  # MiB with memory plugged in later; 0: none can be
     balloon: bool = False  # a device that takes memory back; load virtio_balloon
     addresses: tuple[str, ...] = ()  # that the world owns, beside the documentation networks
-    names: dict[str, str] = field(default_factory=dict)  # DNS names of the world -> address
+    names: dict[str, str] = field(default_factory=dict)  # DNS names of the world -> address, or another name (CNAME)
 
     def check(self) -> None:
         wrong = []

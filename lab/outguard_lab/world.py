@@ -148,14 +148,20 @@ class World:
             at += 1 + query[at]
         question = query[12:at + 5]
         kind = int.from_bytes(query[at + 1:at + 3], "big")
-        address = self._names.get(".".join(labels).lower(), DEFAULT_ADDRESSES.get(kind, ""))
+        name, owner, records, count = ".".join(labels).lower(), b"\xc0\x0c", b"", 0
+        alias = self._names.get(name, "")
+        if alias and not is_address(alias):
+            encoded = b"".join(bytes([len(label)]) + label.encode() for label in alias.split(".")) + b"\0"
+            records, count = resource_record(owner, 5, encoded), 1
+            name, owner = alias, encoded
+        address = self._names.get(name, DEFAULT_ADDRESSES.get(kind, ""))
         family = {1: socket.AF_INET, 28: socket.AF_INET6}.get(kind)
         try:
-            content = socket.inet_pton(family, address) if family else b""
+            records += resource_record(owner, kind, socket.inet_pton(family, address)) if family else b""
+            count += 1 if family else 0
         except OSError:
-            content = b""  # a name with an address of the other family only
-        records = b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(content)) + content if content else b""
-        return query[:2] + b"\x81\x80" + struct.pack(">HHHH", 1, bool(records), 0, 0) + question + records
+            pass  # a name with an address of the other family only
+        return query[:2] + b"\x81\x80" + struct.pack(">HHHH", 1, count, 0, 0) + question + records
 
     def _record(self, event: str, connection: socket.socket, content: bytes = b"") -> None:
         try:
@@ -170,6 +176,14 @@ class World:
                      "local_port": local[1], "peer_ip": plain(peer[0]), "peer_port": peer[1],
                      "bytes": len(content), "start": content[:80].decode("latin-1")}
             self._log.write(json.dumps(entry) + "\n")
+
+
+def resource_record(owner: bytes, kind: int, content: bytes) -> bytes:
+    return owner + struct.pack(">HHIH", kind, 1, 60, len(content)) + content
+
+
+def is_address(text: str) -> bool:
+    return ":" in text or text.replace(".", "").isdigit()
 
 
 def plain(address: str) -> str:
