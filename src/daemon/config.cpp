@@ -1,133 +1,15 @@
 #include "daemon/config.h"
 
-#include <algorithm>
-#include <charconv>
 #include <filesystem>
-#include <functional>
-#include <map>
-#include <set>
 
-#include <yaml-cpp/yaml.h>
+#include "daemon/intel_section.h"
+#include "daemon/yaml_reader.h"
 
 namespace outguard::daemon {
 
 namespace {
 
 constexpr std::chrono::seconds kDefaultBlock{3600};
-
-/// Leaves this file as an Error: yaml-cpp throws, and no exception leaves the folder.
-struct ConfigProblem {
-  YAML::Mark mark;
-  std::string what;
-};
-
-[[noreturn]] void reject(const YAML::Node &node, std::string what) {
-  throw ConfigProblem{node.Mark(), std::move(what)};
-}
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j < row.size(); ++j) {
-    row[j] = j;
-  }
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0]++;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const auto substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({substituted, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
-}
-
-template <class Names> std::string did_you_mean(const std::string &word, const Names &names) {
-  std::string best;
-  std::size_t least = 3; // further away is no typing error
-  for (const auto &name : names) {
-    const auto distance = edit_distance(word, name);
-    if (distance < least) {
-      least = distance;
-      best = name;
-    }
-  }
-  return best.empty() ? "" : "; did you mean '" + best + "'?";
-}
-
-using Handler = std::function<void(const YAML::Node &)>;
-using Handlers = std::map<std::string, Handler>;
-
-/// Reads a mapping: every key must have a handler and stand once.
-void read_mapping(const YAML::Node &node, const Handlers &handlers) {
-  if (!node.IsMap()) {
-    reject(node, "expected a mapping of keys");
-  }
-  std::vector<std::string> known;
-  for (const auto &[name, handler] : handlers) {
-    known.push_back(name);
-  }
-  std::set<std::string> seen;
-  for (const auto &entry : node) {
-    const auto key = entry.first.as<std::string>();
-    const auto handler = handlers.find(key);
-    if (handler == handlers.end()) {
-      reject(entry.first, "unknown key '" + key + "'" + did_you_mean(key, known));
-    }
-    if (!seen.insert(key).second) {
-      reject(entry.first, "key '" + key + "' stands twice");
-    }
-    handler->second(entry.second);
-  }
-}
-
-void read_list(const YAML::Node &node, const Handler &handler) {
-  if (!node.IsSequence()) {
-    reject(node, "expected a list");
-  }
-  for (const auto &item : node) {
-    handler(item);
-  }
-}
-
-std::string read_text(const YAML::Node &node) {
-  if (!node.IsScalar() || node.Scalar().empty()) {
-    reject(node, "expected a text");
-  }
-  return node.Scalar();
-}
-
-template <class Number> Number read_number(const YAML::Node &node, Number least, Number most) {
-  Number value{};
-  const auto text = read_text(node);
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < least || value > most) {
-    reject(node, "expected a number from " + std::to_string(least) + " to " + std::to_string(most));
-  }
-  return value;
-}
-
-bool read_bool(const YAML::Node &node) {
-  const auto text = read_text(node);
-  if (text != "true" && text != "false") {
-    reject(node, "expected true or false");
-  }
-  return text == "true";
-}
-
-/// One word of a closed list, by the names that to_string() gives.
-template <class Enum> Enum read_word(const YAML::Node &node, std::initializer_list<Enum> values) {
-  const auto text = read_text(node);
-  std::vector<std::string> names;
-  std::string all;
-  for (const Enum value : values) {
-    if (text == to_string(value)) {
-      return value;
-    }
-    names.emplace_back(to_string(value));
-    all += (all.empty() ? "" : ", ") + names.back();
-  }
-  reject(node, "expected one of " + all + did_you_mean(text, names));
-}
 
 ResponseAction read_action(const YAML::Node &node) {
   return read_word(node, {ResponseAction::Reset, ResponseAction::BlockFlow, ResponseAction::Kill});
@@ -141,12 +23,7 @@ ResponseWanted read_response(const YAML::Node &node) {
     wanted.action = read_action(node);
   } else {
     read_mapping(node, {{"action", [&](const auto &value) { wanted.action = read_action(value); }},
-                        {"ttl", [&](const auto &value) {
-                           ttl = parse_duration(read_text(value));
-                           if (!ttl) {
-                             reject(value, "expected a duration such as 90s, 10m, 1h or 2d");
-                           }
-                         }}});
+                        {"ttl", [&](const auto &value) { ttl = read_duration(value); }}});
   }
   if (wanted.action == ResponseAction::BlockFlow) {
     wanted.ttl = ttl.value_or(kDefaultBlock);
@@ -220,28 +97,13 @@ public:
         read_list(value, [&](const auto &item) { into.push_back(read_text(item)); });
       };
     };
-    const auto guards = [&](FeedRole role) {
-      return [this, role](const YAML::Node &value) {
-        read_list(value, [&](const auto &item) {
-          launch::FeedChoice choice;
-          choice.path = path_of(item);
-          choice.role = role;
-          config_.intel.push_back(std::move(choice));
-        });
-      };
-    };
     read_mapping(
         root,
         {{"mode",
           [&](const auto &value) {
             mode_ = read_word(value, {ResponseMode::Monitor, ResponseMode::Enforce});
           }},
-         {"intel",
-          [&](const auto &value) {
-            read_list(value, [&](const auto &item) { config_.intel.push_back(read_feed(item)); });
-          }},
-         {"warninglists", guards(FeedRole::WarningList)},
-         {"allowlists", guards(FeedRole::Allowlist)},
+         {"intel", [&](const auto &value) { config_.intel = read_intel(value, folder_); }},
          {"eve_file", [&](const auto &value) { config_.eve_file = path_of(value); }},
          {"symbols",
           [&](const auto &value) {
@@ -273,22 +135,6 @@ private:
     return (folder_ / read_text(node)).lexically_normal().string();
   }
 
-  [[nodiscard]] launch::FeedChoice read_feed(const YAML::Node &node) const {
-    launch::FeedChoice feed;
-    if (node.IsScalar()) {
-      feed.path = path_of(node);
-    } else {
-      read_mapping(node, {{"path", [&](const auto &value) { feed.path = path_of(value); }},
-                          {"format", [&](const auto &value) { feed.format = read_text(value); }},
-                          {"allow_reserved",
-                           [&](const auto &value) { feed.allow_reserved = read_bool(value); }}});
-    }
-    if (feed.path.empty()) {
-      reject(node, "a feed needs a path");
-    }
-    return feed;
-  }
-
   Config finish(const YAML::Node &root) {
     if (!rules_) {
       config_.policy = default_policy(mode_);
@@ -315,28 +161,6 @@ std::string place(const std::string &path, const YAML::Mark &mark) {
 }
 
 } // namespace
-
-std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
-  constexpr std::uint32_t kMost = 1'000'000;
-  std::uint32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  if (error != std::errc{} || value > kMost || unit.size() != 1) {
-    return std::nullopt;
-  }
-  switch (unit[0]) {
-  case 's':
-    return std::chrono::seconds(value);
-  case 'm':
-    return std::chrono::minutes(value);
-  case 'h':
-    return std::chrono::hours(value);
-  case 'd':
-    return std::chrono::hours(24) * value;
-  default:
-    return std::nullopt;
-  }
-}
 
 detect::Policy default_policy(ResponseMode mode) {
   detect::Rule rule;

@@ -7,15 +7,15 @@
 #include <vector>
 
 #include "base/result.h"
+#include "daemon/intel_config.h"
 #include "detect/policy.h"
-#include "launch/intel_compiler_process.h"
 #include "respond/guard.h"
 
 namespace outguard::daemon {
 
 struct Config {
   detect::Policy policy;
-  std::vector<launch::FeedChoice> intel;
+  IntelConfig intel;
   std::string eve_file = "/var/log/outguard/eve.json";
   std::string symbols;          ///< an ISF file, or a folder of them by release; empty: none
   std::vector<std::string> vms; ///< names or UUIDs to guard; empty: all

@@ -66,7 +66,7 @@ int run(int argc, char **argv) {
     return 0;
   }
   for (const auto &feed : feeds) {
-    config.intel.push_back({feed, allow_reserved, ""});
+    config.intel.files.push_back({feed, allow_reserved, ""});
   }
   config.vms.insert(config.vms.end(), vms.begin(), vms.end());
   if (!eve_file.empty()) {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/intel_keeper.h"
 #include "facts/guest_text.h"
 #include "hypervisor/vm_finder.h"
 #include "hypervisor/vm_watch.h"
@@ -24,13 +25,14 @@ namespace {
 
 constexpr std::chrono::milliseconds kLook{1000};
 
-/// Readable once somebody asks the program to end. The signals must be blocked before any thread
-/// starts.
-Result<Fd> wait_for_end() {
+/// Readable once somebody asks the program to end or to reload. The signals must be blocked before
+/// any thread starts.
+Result<Fd> hear_signals() {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
+  for (const int one : {SIGINT, SIGTERM, SIGHUP}) {
+    sigaddset(&signals, one);
+  }
   if (::pthread_sigmask(SIG_BLOCK, &signals, nullptr) != 0) {
     return fail_errno("pthread_sigmask");
   }
@@ -50,35 +52,20 @@ void allow_many_files() {
   }
 }
 
-bool was_asked(const Fd &end) {
+enum class Asked { Nothing, Reload, End };
+
+Asked what_is_asked(const Fd &signals) {
   signalfd_siginfo info{};
-  return ::read(end.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info);
+  if (::read(signals.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info)) {
+    return Asked::Nothing;
+  }
+  return info.ssi_signo == SIGHUP ? Asked::Reload : Asked::End;
 }
 
-Result<Fd> load_intel(const Config &config) {
-  if (config.intel.empty()) {
-    log::warning("no intelligence is configured: VMs are watched and nothing is matched");
-    return Fd();
+void reopen(store::EveWriter &eve) {
+  if (const auto reopened = eve.reopen(); !reopened) {
+    log::error("EVE file: " + reopened.error().message);
   }
-  auto compiled = launch::compile_intel(config.intel);
-  if (!compiled) {
-    return tl::unexpected(compiled.error());
-  }
-  for (const auto &feed : compiled->feeds) {
-    const auto name = GuestText(feed.name).printable();
-    if (!feed.problem.empty()) {
-      log::error(name + ": " + feed.problem);
-    } else if (feed.rejected != 0) {
-      log::warning(fmt::format("{}: {} of {} lines rejected (see outguard intel check)", name,
-                               feed.rejected, feed.rejected + feed.accepted));
-    }
-  }
-  if (!compiled->good()) {
-    return fail(ErrorCode::InvalidInput, "no usable intelligence: " + compiled->totals.problem);
-  }
-  log::info(fmt::format("{} indicators from {} files", compiled->totals.indicators,
-                        compiled->feeds.size()));
-  return std::move(compiled->image);
 }
 
 respond::GuardPolicy guard_policy(const Config &config) {
@@ -118,13 +105,14 @@ void tell_unknown(const Config &config) {
 Result<void> supervise(const Config &config, Show show) {
   std::signal(SIGPIPE, SIG_IGN); // `outguard run | head` must not end the guards
   allow_many_files();
-  const auto end = wait_for_end();
-  if (!end) {
-    return tl::unexpected(end.error());
+  const auto signals = hear_signals();
+  if (!signals) {
+    return tl::unexpected(signals.error());
   }
-  auto intel = load_intel(config);
-  if (!intel) {
-    return tl::unexpected(intel.error());
+  IntelBoard intel;
+  IntelKeeper keeper(config.intel, intel);
+  if (const auto started = keeper.start(); !started) {
+    return started;
   }
   std::error_code ignored; // what is wrong with the folder shows when the file is opened
   std::filesystem::create_directories(std::filesystem::path(config.eve_file).parent_path(),
@@ -148,14 +136,19 @@ Result<void> supervise(const Config &config, Show show) {
     static_cast<void>(std::fputc('\n', stdout));
     static_cast<void>(std::fflush(stdout));
   };
-  const Shared shared{config, *intel, **eve, print, guard, guard_lock};
+  const Shared shared{config, intel, **eve, print, guard, guard_lock};
 
   log::info(fmt::format("guarding this host's VMs, mode {}", to_string(config.policy.mode())));
   tell_unknown(config);
   hypervisor::VmWatch watch;
   std::map<pid_t, std::unique_ptr<VmGuard>> guards;
-  while (!was_asked(*end)) {
-    const auto changes = watch.next(kLook, end->get());
+  for (auto asked = Asked::Nothing; asked != Asked::End; asked = what_is_asked(*signals)) {
+    if (asked == Asked::Reload) {
+      log::info("SIGHUP: intelligence is compiled anew, the EVE file opened anew");
+      keeper.reload();
+      reopen(**eve);
+    }
+    const auto changes = watch.next(kLook, signals->get());
     if (!changes) { // the guards go on; the next look may work
       log::error("cannot look for VMs: " + changes.error().message);
       std::this_thread::sleep_for(kLook);

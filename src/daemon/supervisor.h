@@ -13,8 +13,9 @@ namespace outguard::daemon {
 
 enum class Show { Lines, Json };
 
-/// Blocks until SIGINT or SIGTERM. Feeds are compiled first; no usable indicator at all is an
-/// error. Enforcement that was put in place stays, with its expiry.
+/// Blocks until SIGINT or SIGTERM; SIGHUP reloads intelligence. Feeds are compiled first; no usable
+/// indicator in files that were named is an error. Enforcement that was put in place stays, with
+/// its expiry.
 [[nodiscard]] Result<void> supervise(const Config &config, Show show);
 
 } // namespace outguard::daemon

@@ -53,7 +53,7 @@ private:
 VmGuard::VmGuard(hypervisor::VmFound vm, const Shared &shared)
     : vm_(std::move(vm)), name_(GuestText(vm_.name.empty() ? vm_.key() : vm_.name).printable()),
       shared_(shared), detector_(shared.config.policy), responder_(shared.guard, shared.guard_lock),
-      identity_(vm_.identity()) {
+      intel_(shared.intel, name_), identity_(vm_.identity()) {
   responding_ = std::thread([this] { respond_to_findings(); });
   watching_ = std::thread([this] { watch(); });
 }
@@ -112,6 +112,7 @@ void VmGuard::watch() {
     if (start_sensor()) {
       take_events();
     }
+    intel_.end();
     {
       const std::lock_guard lock(mutex_);
       sensor_.reset();
@@ -140,11 +141,9 @@ bool VmGuard::start_sensor() {
     sensor_ = sensor;
     hashes_.clear(); // flows are numbered anew
   }
-  if (shared_.intel) {
-    if (const auto used = launch::use_intel(*sensor, shared_.intel); !used) {
-      log::error(name_ + ": the sensor has no intelligence: " + used.error().message);
-      return false; // a guard that matches nothing would look like one
-    }
+  if (const auto given = intel_.begin(sensor); !given) {
+    log::error(name_ + ": the sensor has no intelligence: " + given.error().message);
+    return false; // a guard that matches nothing would look like one
   }
   // Memory before packets: the first packet seen can then be attributed.
   attach_memory();
@@ -275,6 +274,12 @@ void VmGuard::tell_losses() {
                  " since the sensor started, of " + std::to_string(counters->seen) + " packets");
   }
   lost_ = lost;
+  std::string dropped;
+  for (const auto &count : counters->dropped) {
+    dropped += " " + count.name + "=" + std::to_string(count.value);
+  }
+  log::debug(name_ + ": packets seen=" + std::to_string(counters->seen) +
+             " processed=" + std::to_string(counters->processed) + dropped);
 }
 
 void VmGuard::judge(MatchSeen match) {

@@ -17,7 +17,9 @@
 #include "base/fd.h"
 #include "daemon/attach_timing.h"
 #include "daemon/config.h"
+#include "daemon/intel_board.h"
 #include "daemon/log_pace.h"
+#include "daemon/sensor_intel.h"
 #include "detect/detector.h"
 #include "hypervisor/vm_found.h"
 #include "launch/attach.h"
@@ -31,7 +33,7 @@ namespace outguard::daemon {
 /// What all guards use. Outlives them; each member is safe from any thread, or guarded as it says.
 struct Shared {
   const Config &config;
-  const Fd &intel; ///< sealed image, read only; may be empty: nothing is matched
+  IntelBoard &intel;
   store::EveWriter &eve;
   std::function<void(const Finding &, const std::vector<ResponseDone> &)> show; ///< the terminal
   respond::Guard &guard; ///< under guard_lock
@@ -92,6 +94,7 @@ private:
   respond::Responder responder_;
   std::uint64_t lost_ = 0; ///< told already; watching thread only
   PendingDoubt doubt_;     ///< watching thread only
+  SensorIntel intel_;      ///< has a thread of its own
   std::map<std::string, std::unique_ptr<respond::TapActions>> taps_; ///< responding thread only
 
   /// A finding whose responses are done, waiting to be recorded.

@@ -63,10 +63,11 @@ struct ReplayCapture {
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.name); }
 };
 
-/// Descriptor: a compiled intelligence image, sealed. Replaces the one in use and its delta.
+/// Descriptors: a compiled intelligence image, sealed, and perhaps the delta that stands beside it.
+/// Replaces what is in use, between two packets; without any, nothing is matched any more.
 struct UseIntel {
-  bool is_delta = false; ///< stands beside the image in use instead, in place of an earlier delta
-  bool verify = true;    ///< read all of it, against its checksum; false: somebody did already
+  bool is_delta = false; ///< one, to stand beside the image in use, in place of an earlier delta
+  bool verify = true;    ///< read all of it, against its checksum; false: somebody read the image
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.is_delta, self.verify);

@@ -108,4 +108,23 @@ Result<void> use_intel(SensorProcess &sensor, const Fd &image) {
   return hand_over(sensor, UseIntel{}, {image.get()});
 }
 
+Result<void> use_verified_intel(SensorProcess &sensor, const Fd *image, const Fd *delta) {
+  std::vector<int> fds;
+  for (const Fd *one : {image, delta}) {
+    if (one != nullptr) {
+      fds.push_back(one->get());
+    }
+  }
+  return hand_over(sensor, UseIntel{false, false}, fds);
+}
+
+Result<void> use_delta(SensorProcess &sensor, const Fd &delta) {
+  return hand_over(sensor, UseIntel{true, true}, {delta.get()});
+}
+
+Result<void> verify_intel(const Fd &image) {
+  auto reader = SensorProcess::start(SensorRole::Guard);
+  return reader ? use_intel(*reader, image) : tl::unexpected(reader.error());
+}
+
 } // namespace outguard::launch

@@ -33,6 +33,17 @@ attach_live(SensorProcess &sensor, const hypervisor::VmFound &vm, const SymbolFi
                                                  const SymbolFiles &symbols = {});
 [[nodiscard]] Result<void> open_tap(SensorProcess &sensor, const hypervisor::VmFound &vm,
                                     const hypervisor::TapFound &tap);
+/// The sensor reads all of the image against its checksum first, and keeps what it had if it is
+/// damaged.
 [[nodiscard]] Result<void> use_intel(SensorProcess &sensor, const Fd &image);
+/// Both at once, between two packets, in place of whatever it had. `image` was verified before; the
+/// delta is verified now. Either may be null: nothing then stands in its place.
+[[nodiscard]] Result<void> use_verified_intel(SensorProcess &sensor, const Fd *image,
+                                              const Fd *delta);
+/// Beside the image in use, in place of an earlier delta.
+[[nodiscard]] Result<void> use_delta(SensorProcess &sensor, const Fd &delta);
+/// Lets a sandboxed process of its own, which ends with that, read all of the image: no sensor that
+/// hears packets stands still for it.
+[[nodiscard]] Result<void> verify_intel(const Fd &image);
 
 } // namespace outguard::launch

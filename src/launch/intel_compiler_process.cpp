@@ -33,7 +33,7 @@ Result<std::vector<FeedReport>> add_feed(SensorProcess &compiler, const std::str
   }
   const int raw = file.get();
   AddFeed request;
-  request.name = path;
+  request.name = choice.name.empty() ? path : choice.name;
   request.allow_reserved = choice.allow_reserved;
   request.format = choice.format;
   request.role = choice.role;
@@ -47,13 +47,13 @@ Result<std::vector<FeedReport>> add_feed(SensorProcess &compiler, const std::str
   return fail(ErrorCode::InvalidInput, "the compiler did not answer with feed reports");
 }
 
-Result<Fd> compile(SensorProcess &compiler, IntelReport &totals) {
+Result<Fd> compile(SensorProcess &compiler, const CompileIntel &kind, IntelReport &totals) {
   Fd image(::memfd_create("outguard-intel", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!image) {
     return fail_errno("memfd_create");
   }
   const int raw = image.get();
-  auto report = compiler.call(CompileIntel{}, {&raw, 1}, kFeedWait);
+  auto report = compiler.call(kind, {&raw, 1}, kFeedWait);
   if (!report) {
     return tl::unexpected(report.error());
   }
@@ -103,7 +103,10 @@ Result<std::vector<std::string>> expand(const FeedChoice &choice) {
   return files;
 }
 
-Result<CompiledIntel> compile_intel(const std::vector<FeedChoice> &choices) {
+namespace {
+
+Result<CompiledIntel> compile_all(const std::vector<FeedChoice> &choices,
+                                  const CompileIntel &kind) {
   auto compiler = SensorProcess::start(SensorRole::CompileIntel);
   if (!compiler) {
     return tl::unexpected(compiler.error());
@@ -128,12 +131,22 @@ Result<CompiledIntel> compile_intel(const std::vector<FeedChoice> &choices) {
       std::move(feeds->begin(), feeds->end(), std::back_inserter(compiled.feeds));
     }
   }
-  auto image = compile(*compiler, compiled.totals);
+  auto image = compile(*compiler, kind, compiled.totals);
   if (!image) {
     return tl::unexpected(image.error());
   }
   compiled.image = std::move(*image);
   return compiled;
+}
+
+} // namespace
+
+Result<CompiledIntel> compile_intel(const std::vector<FeedChoice> &choices) {
+  return compile_all(choices, CompileIntel{});
+}
+
+Result<CompiledIntel> compile_delta(const std::vector<FeedChoice> &choices) {
+  return compile_all(choices, CompileIntel{true});
 }
 
 } // namespace outguard::launch

@@ -19,6 +19,7 @@ struct FeedChoice {
   std::string format;                   ///< "stix", "csv", ...; empty: detected
   FeedRole role = FeedRole::Indicators; ///< a folder of warninglists is searched for *.json, also
                                         ///< below it
+  std::string name = {};                ///< of the source, instead of the path
 };
 
 struct CompiledIntel {
@@ -31,6 +32,8 @@ struct CompiledIntel {
 
 /// An error only when the compiling itself did not work; bad feeds are in the reports.
 [[nodiscard]] Result<CompiledIntel> compile_intel(const std::vector<FeedChoice> &choices);
+/// One to stand beside an image in use; may hold removals alone.
+[[nodiscard]] Result<CompiledIntel> compile_delta(const std::vector<FeedChoice> &choices);
 
 /// The files a choice stands for, sorted; hidden files are left out. An error names what is wrong.
 [[nodiscard]] Result<std::vector<std::string>> expand(const FeedChoice &choice);

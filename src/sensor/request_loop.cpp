@@ -1,6 +1,7 @@
 #include "sensor/request_loop.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <span>
 #include <utility>
@@ -30,6 +31,22 @@ struct MappedImage {
   MappedFile file;
   intel::IntelImage image;
 };
+
+Result<intel::IntelSet::Image> open_image(const Fd &fd, bool verify) {
+  auto file = MappedFile::open(fd);
+  if (!file) {
+    return tl::unexpected(file.error());
+  }
+  auto image = intel::IntelImage::open(file->bytes());
+  if (!image) {
+    return tl::unexpected(image.error());
+  }
+  if (const auto verified = verify ? image->verify() : Result<void>(); !verified) {
+    return tl::unexpected(verified.error());
+  }
+  const auto owner = std::make_shared<MappedImage>(MappedImage{std::move(*file), *image});
+  return intel::IntelSet::Image(owner, &owner->image);
+}
 
 /// As respond/sensor_link.h wants it: NotFound and Unsupported end the matter, the rest is worth a
 /// try.
@@ -277,28 +294,28 @@ void RequestLoop::answer(std::uint32_t id, const CheckFate &request, Fds &) {
 // ---- Intelligence --------------------------------------------------------------------
 
 void RequestLoop::answer(std::uint32_t id, const UseIntel &request, Fds &fds) {
-  if (fds.size() != 1) {
-    return send(id, Failed{"UseIntel needs one descriptor"});
+  if (request.is_delta ? fds.size() != 1 : fds.size() > 2) {
+    return send(id, Failed{"UseIntel needs an image, a delta, or both"});
   }
-  auto file = MappedFile::open(fds[0]);
-  if (!file) {
-    return send(id, Failed{file.error().message});
+  if (request.is_delta && intel_ == nullptr) {
+    return send(id, Failed{"no intelligence is loaded that a delta could change"});
   }
-  auto image = intel::IntelImage::open(file->bytes());
-  if (!image) {
-    return send(id, Failed{image.error().message});
+  std::array<intel::IntelSet::Image, 2> images; // of the base and its delta
+  if (request.is_delta) {
+    images[0] = intel_->base();
   }
-  if (const auto verified = request.verify ? image->verify() : Result<void>(); !verified) {
-    return send(id, Failed{verified.error().message});
+  for (std::size_t at = request.is_delta ? 1 : 0; auto &fd : fds) {
+    const bool is_delta = at == 1;
+    auto opened = open_image(fd, request.verify || is_delta);
+    if (!opened) {
+      return send(id, Failed{opened.error().message});
+    }
+    if (!is_delta && (*opened)->indicator_count() == 0) {
+      return send(id, Failed{"the intelligence image holds no indicator"});
+    }
+    images[at++] = std::move(*opened);
   }
-  if (request.is_delta ? intel_ == nullptr : image->indicator_count() == 0) {
-    return send(id, Failed{request.is_delta ? "no intelligence is loaded that a delta could change"
-                                            : "the intelligence image holds no indicator"});
-  }
-  const auto owner = std::make_shared<MappedImage>(MappedImage{std::move(*file), *image});
-  const intel::IntelSet::Image mapped(owner, &owner->image);
-  intel_ = request.is_delta ? std::make_shared<intel::IntelSet>(intel_->base(), mapped)
-                            : std::make_shared<intel::IntelSet>(mapped);
+  intel_ = images[0] ? std::make_shared<intel::IntelSet>(images[0], images[1]) : nullptr;
   sink_.use(intel_);
   send(id, Done{});
 }

@@ -1,0 +1,91 @@
+#include "daemon/intel_changes.h"
+
+#include <filesystem>
+#include <vector>
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+
+namespace outguard::daemon {
+
+namespace {
+
+constexpr std::size_t kMostRejectsTold = 4; ///< lines, a file
+
+bool has_bytes(const std::string &path) {
+  struct stat facts {};
+  return ::stat(path.c_str(), &facts) == 0 && facts.st_size > 0;
+}
+
+/// Comments and blank lines alone: the compiler calls that a problem of a feed, here it is none.
+bool says_nothing(const FeedReport &feed) {
+  return feed.accepted + feed.duplicates + feed.rejected + feed.ignored == 0 && feed.comments != 0;
+}
+
+void tell_rejects(const FeedReport &feed) {
+  for (std::size_t i = 0; i < feed.lines.size() && i < kMostRejectsTold; ++i) {
+    const auto &line = feed.lines[i];
+    log::warning(
+        fmt::format("{}:{}: {}: {}", feed.name, line.line, line.reason, line.text.printable()));
+  }
+  if (feed.rejected > kMostRejectsTold) {
+    log::warning(fmt::format("{}: {} lines rejected in all", feed.name, feed.rejected));
+  }
+}
+
+} // namespace
+
+IntelChanges::IntelChanges(std::string folder)
+    : folder_(std::move(folder)), files_{folder_ + "/added", folder_ + "/removed"} {
+  std::error_code problem;
+  std::filesystem::create_directories(folder_, problem);
+  if (problem) {
+    log::warning(fmt::format("{}: {}; single adds and removes are not possible", folder_,
+                             problem.message()));
+  }
+}
+
+std::optional<IntelChanges::Compiled> IntelChanges::compile() const {
+  std::vector<launch::FeedChoice> choices;
+  for (const auto &file : files_) {
+    if (has_bytes(file)) {
+      launch::FeedChoice choice;
+      choice.path = file;
+      choice.format = "list";
+      // Named by hand, one by one: an address of one's own network is meant.
+      choice.allow_reserved = true;
+      choice.role = file == files_[0] ? FeedRole::Indicators : FeedRole::Removals;
+      choices.push_back(std::move(choice));
+    }
+  }
+  Compiled changes;
+  if (choices.empty()) {
+    return changes;
+  }
+  auto compiled = launch::compile_delta(choices);
+  if (!compiled) {
+    log::error(folder_ + ": not compiled, what was in force stays: " + compiled.error().message);
+    return std::nullopt;
+  }
+  for (const auto &feed : compiled->feeds) {
+    tell_rejects(feed);
+    if (!feed.problem.empty() && !says_nothing(feed)) {
+      log::error(feed.name + ": " + feed.problem + "; what was in force stays");
+      return std::nullopt;
+    }
+    (feed.name == files_[0] ? changes.added : changes.removed) += feed.accepted;
+  }
+  if (changes.added + changes.removed == 0) {
+    return changes;
+  }
+  if (!compiled->good()) {
+    log::error(folder_ + ": " + compiled->totals.problem + "; what was in force stays");
+    return std::nullopt;
+  }
+  changes.delta = std::make_shared<const Fd>(std::move(compiled->image));
+  return changes;
+}
+
+} // namespace outguard::daemon

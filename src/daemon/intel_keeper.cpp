@@ -1,0 +1,231 @@
+#include "daemon/intel_keeper.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <set>
+
+#include <fmt/format.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/settling.h"
+
+namespace outguard::daemon {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kMoving{100};      ///< between looks at what may be being written
+constexpr milliseconds kIdle{5000};       ///< between looks that nothing asked for
+constexpr milliseconds kPace{2};          ///< the least between two looks, however busy a folder is
+constexpr std::chrono::hours kLongest{1}; ///< a change that is noticed later is not timed
+
+/// When it changed, by this host's steady clock.
+MonotonicTime since(std::optional<WallTime> changed) {
+  const auto now = monotonic_now();
+  const auto age = changed ? wall_now() - *changed : std::chrono::nanoseconds(0);
+  return age.count() > 0 && age < kLongest ? now - age : now;
+}
+
+std::string parent_of(const std::string &path) {
+  const auto parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+} // namespace
+
+IntelKeeper::IntelKeeper(const IntelConfig &config, IntelBoard &board)
+    : config_(config), board_(board), changes_(config.changes), loader_(config.most_lost_percent),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  for (const auto &feed : config_.feeds) {
+    if (auto copy = launch::FeedCache(config_.cache).find(feed.source.url, feed.source.kind)) {
+      copies_[feed.name] = std::move(copy->path);
+    }
+  }
+}
+
+IntelKeeper::~IntelKeeper() {
+  feeds_.reset();
+  watching_.request_stop();
+  loading_.request_stop();
+  wake();
+}
+
+Result<void> IntelKeeper::start() {
+  const Seen seen{look(), signature_of(changes_.files())};
+  if (choices().empty()) {
+    log::warning(config_.feeds.empty()
+                     ? "no intelligence is configured: nothing but single adds is matched"
+                     : "no feed was ever fetched: nothing is matched before the first has come");
+  } else if (!load(IntelLoader::Asked::ByChange) && config_.feeds.empty()) {
+    return fail(ErrorCode::InvalidInput, "no usable intelligence; the lines above say why");
+  }
+  update_changes();
+  loading_ = std::jthread([this](const std::stop_token &stop) { load_on_demand(stop); });
+  watching_ = std::jthread([this, seen](const std::stop_token &stop) { watch(stop, seen); });
+  if (!config_.feeds.empty()) {
+    std::vector<launch::FeedSource> sources;
+    for (const auto &feed : config_.feeds) {
+      sources.push_back(feed.source);
+    }
+    feeds_ = std::make_unique<launch::FeedKeeper>(
+        std::move(sources), config_.cache,
+        [this](const auto &source, const auto &outcome) { note_fetched(source, outcome); });
+  }
+  return {};
+}
+
+void IntelKeeper::reload() {
+  want(IntelLoader::Asked::ByUser);
+}
+
+void IntelKeeper::wake() const {
+  const std::uint64_t one = 1;
+  if (::write(wake_.get(), &one, sizeof one) < 0) {
+    return; // it is readable already
+  }
+}
+
+// ---- What there is
+
+std::vector<launch::FeedChoice> IntelKeeper::choices() const {
+  auto all = config_.files;
+  const std::lock_guard lock(mutex_);
+  for (const auto &feed : config_.feeds) {
+    if (const auto copy = copies_.find(feed.name); copy != copies_.end()) {
+      all.push_back(
+          {copy->second, feed.allow_reserved, feed.format, FeedRole::Indicators, feed.name});
+    }
+  }
+  return all;
+}
+
+std::uint64_t IntelKeeper::look() const {
+  std::vector<std::string> files;
+  for (const auto &choice : choices()) {
+    auto some = launch::expand(choice).value_or(std::vector<std::string>());
+    std::move(some.begin(), some.end(), std::back_inserter(files));
+  }
+  return signature_of(files);
+}
+
+std::vector<std::string> IntelKeeper::folders() const {
+  std::set<std::string> all; // of files and copies, of folders themselves, and of what is in those
+  for (const auto &choice : choices()) {
+    all.insert(parent_of(choice.path));
+    all.insert(choice.path); // a file is not watched, its folder is
+    for (const auto &file : launch::expand(choice).value_or(std::vector<std::string>())) {
+      all.insert(parent_of(file));
+    }
+  }
+  std::vector<std::string> list{changes_.folder()}; // first: the kernel may have too few watches
+  list.insert(list.end(), all.begin(), all.end());
+  return list;
+}
+
+// ---- Watching
+
+void IntelKeeper::watch(const std::stop_token &stop, Seen seen) {
+  Settling settling(seen.files);
+  watch_.watch(folders());
+  auto next_look = monotonic_now();
+  while (!stop.stop_requested()) {
+    if (const auto now = signature_of(changes_.files()); now != seen.changes) {
+      seen.changes = now;
+      update_changes();
+    }
+    const auto now = monotonic_now();
+    const bool looks = now >= next_look;
+    if (looks) {
+      next_look = now + kMoving;
+      watch_.watch(folders());
+      if (settling.look(look(), now)) {
+        want(IntelLoader::Asked::ByChange);
+      }
+    }
+    watch_.wait(wake_.get(), !looks || settling.is_moving() ? kMoving : kIdle);
+    std::this_thread::sleep_for(kPace);
+  }
+}
+
+void IntelKeeper::update_changes() {
+  const auto &[added, removed] = changes_.files();
+  const std::array places{added, removed, changes_.folder()}; // the folder: one was deleted
+  const auto began = since(last_change(places));
+  auto compiled = changes_.compile();
+  if (!compiled || (!compiled->delta && !has_delta_)) {
+    return;
+  }
+  has_delta_ = compiled->delta != nullptr;
+  board_.publish_delta(
+      std::move(compiled->delta), compiled->added != 0,
+      {fmt::format("delta in force: {} added, {} removed", compiled->added, compiled->removed),
+       began});
+}
+
+void IntelKeeper::note_fetched(const launch::FeedSource &source,
+                               const Result<launch::RefreshedFeed> &outcome) {
+  const auto feed =
+      std::find_if(config_.feeds.begin(), config_.feeds.end(), [&](const IntelFeed &one) {
+        return one.source.url == source.url && one.source.kind == source.kind;
+      });
+  if (feed == config_.feeds.end()) {
+    return;
+  }
+  const auto &answer = outcome ? outcome->fetched.answer : FeedFetched();
+  if (!outcome || answer.status == FetchStatus::Failed) {
+    log::warning(fmt::format("feed {}: not fetched, its last good copy stays: {}", feed->name,
+                             outcome ? answer.reason : outcome.error().message));
+    return;
+  }
+  log::info(
+      fmt::format("feed {}: {}, {} bytes", feed->name, to_string(answer.status), answer.bytes));
+  {
+    const std::lock_guard lock(mutex_);
+    copies_[feed->name] = outcome->path;
+  }
+  wake();
+}
+
+// ---- Loading
+
+void IntelKeeper::want(IntelLoader::Asked asked) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (wanted_ != IntelLoader::Asked::ByUser) {
+      wanted_ = asked;
+    }
+  }
+  wanted_changed_.notify_all();
+}
+
+void IntelKeeper::load_on_demand(const std::stop_token &stop) {
+  while (true) {
+    std::unique_lock lock(mutex_);
+    if (!wanted_changed_.wait(lock, stop, [this] { return wanted_.has_value(); })) {
+      return;
+    }
+    const auto asked = *std::exchange(wanted_, std::nullopt);
+    lock.unlock();
+    static_cast<void>(load(asked));
+  }
+}
+
+bool IntelKeeper::load(IntelLoader::Asked asked) {
+  const auto began = monotonic_now();
+  auto loaded = loader_.load(choices(), asked);
+  if (!loaded) {
+    return false;
+  }
+  board_.publish_image(
+      std::move(loaded->image),
+      {fmt::format("intelligence in force: {} indicators from {} source{}", loaded->indicators,
+                   loaded->sources, loaded->sources == 1 ? "" : "s"),
+       began});
+  return true;
+}
+
+} // namespace outguard::daemon

@@ -1,0 +1,79 @@
+#pragma once
+// Keeps the intelligence in force up to date while guards run: compiles it anew when a file or
+// folder changes, a feed was fetched anew, or the user asks; and single adds and removes at once,
+// beside it. Publishes to the IntelBoard; guards never wait for it. Owned by the supervisor.
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/fd.h"
+#include "daemon/file_watch.h"
+#include "daemon/intel_board.h"
+#include "daemon/intel_changes.h"
+#include "daemon/intel_config.h"
+#include "daemon/intel_loader.h"
+#include "launch/feed_keeper.h"
+
+namespace outguard::daemon {
+
+class IntelKeeper {
+public:
+  IntelKeeper(const IntelConfig &config, IntelBoard &board);
+  ~IntelKeeper();
+  IntelKeeper(const IntelKeeper &) = delete;
+  IntelKeeper &operator=(const IntelKeeper &) = delete;
+
+  /// Compiles what there is, publishes it, and follows its changes from then on. An error when
+  /// files were named and no indicator is usable.
+  [[nodiscard]] Result<void> start();
+
+  /// SIGHUP: compiles anew, and accepts what was refused for its losses if they are the same still.
+  /// Returns at once; any thread.
+  void reload();
+
+private:
+  // The watching thread: looks for what changed; compiles the delta itself.
+  struct Seen {
+    std::uint64_t files, changes; ///< signatures, of what was taken
+  };
+  void watch(const std::stop_token &stop, Seen seen);
+  void update_changes();
+  // The loading thread.
+  void want(IntelLoader::Asked asked);
+  void load_on_demand(const std::stop_token &stop);
+  [[nodiscard]] bool load(IntelLoader::Asked asked);
+  // The thread of the FeedKeeper.
+  void note_fetched(const launch::FeedSource &source, const Result<launch::RefreshedFeed> &outcome);
+
+  /// Everything there is to compile now: files, and the copies of feeds.
+  [[nodiscard]] std::vector<launch::FeedChoice> choices() const;
+  [[nodiscard]] std::uint64_t look() const;
+  [[nodiscard]] std::vector<std::string> folders() const;
+  void wake() const;
+
+  const IntelConfig &config_;
+  IntelBoard &board_;
+  IntelChanges changes_;
+  bool has_delta_ = false;
+  IntelLoader loader_; ///< one thread at a time: start(), then the loading one
+  FileWatch watch_;    ///< likewise the watching one
+  const Fd wake_;      ///< eventfd, of the watching thread
+
+  mutable std::mutex mutex_; ///< guards the next three
+  std::condition_variable_any wanted_changed_;
+  std::optional<IntelLoader::Asked> wanted_;
+  std::map<std::string, std::string> copies_; ///< of feeds, by name: there is one
+
+  // Last: they end before what they use, and fetching ends first.
+  std::jthread loading_;
+  std::jthread watching_;
+  std::unique_ptr<launch::FeedKeeper> feeds_;
+};
+
+} // namespace outguard::daemon

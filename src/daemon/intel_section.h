@@ -1,0 +1,15 @@
+#pragma once
+// The `intel` section of the configuration: a list of files, or a mapping of all there is. Throws
+// ConfigProblem (yaml_reader.h).
+
+#include <filesystem>
+
+#include "daemon/intel_config.h"
+#include "daemon/yaml_reader.h"
+
+namespace outguard::daemon {
+
+/// Relative paths start at `folder`.
+[[nodiscard]] IntelConfig read_intel(const YAML::Node &node, const std::filesystem::path &folder);
+
+} // namespace outguard::daemon

@@ -1,0 +1,123 @@
+#include "daemon/yaml_reader.h"
+
+#include <algorithm>
+#include <set>
+
+#include "daemon/config.h"
+
+namespace outguard::daemon {
+
+namespace {
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j < row.size(); ++j) {
+    row[j] = j;
+  }
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0]++;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const auto substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({substituted, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+} // namespace
+
+[[noreturn]] void reject(const YAML::Node &node, std::string what) {
+  throw ConfigProblem{node.Mark(), std::move(what)};
+}
+
+std::string did_you_mean(const std::string &word, const std::vector<std::string> &names) {
+  std::string best;
+  std::size_t least = 3; // further away is no typing error
+  for (const auto &name : names) {
+    const auto distance = edit_distance(word, name);
+    if (distance < least) {
+      least = distance;
+      best = name;
+    }
+  }
+  return best.empty() ? "" : "; did you mean '" + best + "'?";
+}
+
+void read_mapping(const YAML::Node &node, const Handlers &handlers) {
+  if (!node.IsMap()) {
+    reject(node, "expected a mapping of keys");
+  }
+  std::vector<std::string> known;
+  for (const auto &[name, handler] : handlers) {
+    known.push_back(name);
+  }
+  std::set<std::string> seen;
+  for (const auto &entry : node) {
+    const auto key = entry.first.as<std::string>();
+    const auto handler = handlers.find(key);
+    if (handler == handlers.end()) {
+      reject(entry.first, "unknown key '" + key + "'" + did_you_mean(key, known));
+    }
+    if (!seen.insert(key).second) {
+      reject(entry.first, "key '" + key + "' stands twice");
+    }
+    handler->second(entry.second);
+  }
+}
+
+void read_list(const YAML::Node &node, const Handler &handler) {
+  if (!node.IsSequence()) {
+    reject(node, "expected a list");
+  }
+  for (const auto &item : node) {
+    handler(item);
+  }
+}
+
+std::string read_text(const YAML::Node &node) {
+  if (!node.IsScalar() || node.Scalar().empty()) {
+    reject(node, "expected a text");
+  }
+  return node.Scalar();
+}
+
+bool read_bool(const YAML::Node &node) {
+  const auto text = read_text(node);
+  if (text != "true" && text != "false") {
+    reject(node, "expected true or false");
+  }
+  return text == "true";
+}
+
+std::chrono::seconds read_duration(const YAML::Node &node) {
+  const auto duration = parse_duration(read_text(node));
+  if (!duration) {
+    reject(node, "expected a duration such as 90s, 10m, 1h or 2d");
+  }
+  return *duration;
+}
+
+std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
+  constexpr std::uint32_t kMost = 1'000'000;
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (error != std::errc{} || value > kMost || unit.size() != 1) {
+    return std::nullopt;
+  }
+  switch (unit[0]) {
+  case 's':
+    return std::chrono::seconds(value);
+  case 'm':
+    return std::chrono::minutes(value);
+  case 'h':
+    return std::chrono::hours(value);
+  case 'd':
+    return std::chrono::hours(24) * value;
+  default:
+    return std::nullopt;
+  }
+}
+
+} // namespace outguard::daemon
