@@ -17,6 +17,10 @@ constexpr std::uint64_t kDatagramLooks = 8;
 constexpr std::uint64_t kQuicLooks = 32;
 /// Packets decoded ahead, so that the table's cache lines are on their way when they are needed.
 constexpr std::size_t kAhead = 8;
+/// What one packet may show, in bytes of text and a part for each observable: each is looked up,
+/// and thousands fit a segment. Some 400 requests with name, URL and user agent.
+constexpr std::size_t kMostShown = std::size_t{128} * 1024;
+constexpr std::size_t kShownEach = 64;
 
 } // namespace
 
@@ -25,8 +29,16 @@ class PacketPipeline::FlowSink final : public ObservableSink {
 public:
   FlowSink(PacketPipeline &pipeline, Flow &flow) : pipeline_(pipeline), flow_(flow) {}
   void observe(const Observable &observable) override {
+    if (full_) {
+      return;
+    }
     ++pipeline_.observables_;
     pipeline_.sink_.on_observable(flow_, observable);
+    shown_ += observable.text.size() + kShownEach;
+    if (shown_ > kMostShown) {
+      full_ = true;
+      ++pipeline_.overfull_;
+    }
   }
   void note_blindness(Blindness why) override {
     flow_.blind = static_cast<std::uint8_t>(flow_.blind | static_cast<std::uint8_t>(why));
@@ -35,6 +47,7 @@ public:
 private:
   PacketPipeline &pipeline_;
   Flow &flow_;
+  std::size_t shown_ = 0;
 };
 
 PacketPipeline::PacketPipeline(PipelineConfig config, PipelineSink &sink)
@@ -224,8 +237,8 @@ void PacketPipeline::share_memory(std::size_t taps) {
 }
 
 PipelineCounters PacketPipeline::counters() const {
-  return {packets_,    inside_, flows_.counters(), streams_.counters(), fragments_.counters(),
-          observables_};
+  return {packets_,     inside_,  flows_.counters(), streams_.counters(), fragments_.counters(),
+          observables_, overfull_};
 }
 
 FlowSeen PacketPipeline::describe(const Flow &flow) const {

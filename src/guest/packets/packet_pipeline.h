@@ -86,6 +86,7 @@ private:
   PacketCounters inside_;
   SourceCounters source_seen_;
   std::uint64_t observables_ = 0;
+  std::uint64_t overfull_ = 0;
   Inspector inspector_;
   FlowTable flows_;
   StreamAssembler streams_;

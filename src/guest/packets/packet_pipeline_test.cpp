@@ -187,6 +187,29 @@ TEST_F(StreamTest, CutSegmentLeavesAGapAtOnce) {
   EXPECT_EQ(streams().gaps, 1U);
 }
 
+TEST_F(StreamTest, OnePacketShowsNoMoreThanIsTakenFromOne) {
+  std::string hosts = "GET / HTTP/1.1\r\n";
+  std::string requests;
+  for (int i = 0; i < 1500; ++i) { // a packet has 64 KiB at most
+    hosts += "Host: a\r\nHost:b\r\n";
+    requests += "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: b\r\n\r\n";
+  }
+  feed(talk_.from_client(bytes_of(hosts + "\r\n")));
+  const auto shown = pipeline().counters().observables;
+  EXPECT_GT(shown, 1000U);
+  EXPECT_LT(shown, 2048U); // 128 KiB, 64 bytes each
+  EXPECT_EQ(pipeline().counters().overfull, 1U);
+
+  feed(talk_.from_client(bytes_of(requests)));
+  EXPECT_LT(pipeline().counters().observables, 2 * 2048U);
+  EXPECT_EQ(pipeline().counters().overfull, 2U);
+
+  sink_.observed.clear();
+  feed(talk_.from_client(http_request("c2.example", "/")));
+  EXPECT_THAT(sink_.observed, Contains("http-host name c2.example"));
+  EXPECT_EQ(pipeline().counters().overfull, 2U);
+}
+
 TEST_F(StreamTest, TotalMemoryIsCapped) {
   pipeline_.reset();
   fed_ = 0;

@@ -51,6 +51,7 @@ PipelineCounters &PipelineCounters::operator+=(const PipelineCounters &other) {
   add(streams, other.streams);
   add(fragments, other.fragments);
   observables += other.observables;
+  overfull += other.overfull;
   return *this;
 }
 

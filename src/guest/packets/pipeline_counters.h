@@ -18,6 +18,7 @@ struct PipelineCounters {
   StreamCounters streams;
   FragmentCounters fragments;
   std::uint64_t observables = 0;
+  std::uint64_t overfull = 0; ///< packets that showed more than is taken from one
 
   PipelineCounters &operator+=(const PipelineCounters &other);
 };

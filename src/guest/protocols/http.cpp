@@ -130,7 +130,7 @@ private:
 
   void header(std::string_view line) {
     const auto colon = line.find(':');
-    if (colon == std::string_view::npos) {
+    if (colon == std::string_view::npos || sink_.is_full()) {
       return;
     }
     const auto name = trimmed(line.substr(0, colon));

@@ -255,6 +255,10 @@ StreamProgress Inspector::stream(StreamState &state, std::span<const std::uint8_
                                  const StreamEnds &ends, ObservableSink &sink) {
   std::size_t done = 0;
   while (done < bytes.size()) {
+    if (sink.is_full()) {
+      state.lose_place();
+      return {bytes.size(), 0, false};
+    }
     const auto rest = bytes.subspan(done);
     const auto [look, protocol] = recognize(state, rest, ends, sink);
     switch (look.outcome) {

@@ -33,6 +33,12 @@ public:
   virtual void observe(const Observable &observable) = 0;
   /// Something of this flow cannot be read from outside, whatever a parser does.
   virtual void note_blindness(Blindness why) = 0;
+  /// The packet at hand has shown all that is taken from one: parsers of streams pass over its
+  /// rest.
+  [[nodiscard]] bool is_full() const { return full_; }
+
+protected:
+  bool full_ = false;
 };
 
 } // namespace outguard::guest

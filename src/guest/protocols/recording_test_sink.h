@@ -16,7 +16,11 @@ namespace outguard::guest {
 
 class RecordingSink final : public ObservableSink {
 public:
-  void observe(const Observable &observable) override { seen.push_back(described(observable)); }
+  static constexpr std::size_t kMost = 2048; ///< about what a packet may show
+  void observe(const Observable &observable) override {
+    seen.push_back(described(observable));
+    full_ = seen.size() >= kMost;
+  }
   void note_blindness(Blindness why) override { blind |= static_cast<std::uint8_t>(why); }
   std::vector<std::string> seen;
   std::uint8_t blind = 0;
