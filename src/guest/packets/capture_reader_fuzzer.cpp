@@ -2,8 +2,21 @@
 
 #include "guest/packets/capture_reader.h"
 #include "guest/testing/message_builder.h"
+#include "guest/testing/scan_clock.h"
 
 using namespace outguard::guest;
+
+namespace {
+ScanClock &the_clock() {
+  static ScanClock clock;
+  return clock;
+}
+} // namespace
+
+std::map<std::string, std::uint64_t> take_scan_times();
+std::map<std::string, std::uint64_t> take_scan_times() {
+  return the_clock().take();
+}
 
 std::vector<std::vector<std::uint8_t>> fuzzer_seeds();
 std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
@@ -16,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   CaptureReader reader;
   std::span<const std::uint8_t> rest(data, size);
   for (;;) {
-    const auto step = reader.next(rest);
+    const auto step = the_clock().time("block", [&] { return reader.next(rest); });
     if (step.outcome == CaptureReader::Outcome::NeedMore ||
         step.outcome == CaptureReader::Outcome::Broken) {
       if ((step.outcome == CaptureReader::Outcome::Broken) != (step.reason != nullptr)) {

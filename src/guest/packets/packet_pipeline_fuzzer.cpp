@@ -1,12 +1,15 @@
 // A sequence of packets: each a control byte, a length of two bytes, and that many bytes. The
 // control byte says whether they are a frame, or the payload of a TCP segment whose sequence number
 // two more bytes give, or of a datagram, or a part of one or of what a tunnel carries; so that the
-// fuzzer reaches reassembly without guessing headers.
+// fuzzer reaches reassembly without guessing headers. The first control byte also says whether the
+// limits are those of the product, or so low that a few packets reach them.
 #include <cstdlib>
 
 #include "guest/bytes/byte_cursor.h"
 #include "guest/packets/packet_pipeline.h"
+#include "guest/protocols/tls_test_builder.h"
 #include "guest/testing/message_builder.h"
+#include "guest/testing/scan_clock.h"
 #include "guest/testing/wrapping_builder.h"
 
 using namespace outguard::guest;
@@ -15,6 +18,12 @@ namespace {
 
 enum class Control : std::uint8_t { Frame, Client, Server, Datagram, Expire, Part, Part6, Tunnel };
 constexpr std::uint8_t kControls = 8;
+constexpr std::uint8_t kRealLimits = 0x80;
+
+ScanClock &the_clock() {
+  static ScanClock clock;
+  return clock;
+}
 
 class CheckingSink final : public PipelineSink {
 public:
@@ -44,6 +53,38 @@ void add_packet(Bytes &seed, Control control, std::uint16_t sequence, const Byte
   seed.push_back(static_cast<std::uint8_t>(sequence >> 8));
   seed.push_back(static_cast<std::uint8_t>(sequence));
   seed.insert(seed.end(), bytes.begin(), bytes.end());
+}
+
+/// What a peer does who wants the same bytes to be looked at again and again.
+Bytes in_small_pieces(const Bytes &bytes, std::size_t piece) {
+  Bytes seed;
+  for (std::size_t at = 0; at < bytes.size(); at += piece) {
+    const auto end = std::min(at + piece, bytes.size());
+    add_packet(seed, Control::Client, static_cast<std::uint16_t>(at),
+               {bytes.begin() + static_cast<std::ptrdiff_t>(at),
+                bytes.begin() + static_cast<std::ptrdiff_t>(end)});
+  }
+  seed[0] |= kRealLimits;
+  return seed;
+}
+
+/// As many parts as may wait, the last first.
+Bytes in_reverse(Control control, std::size_t parts, std::uint16_t step, std::uint16_t flags) {
+  Bytes seed;
+  for (std::size_t part = parts; part > 0; --part) {
+    add_packet(seed, control, static_cast<std::uint16_t>(part * step | flags), Bytes(8, 7));
+  }
+  seed[0] |= kRealLimits;
+  return seed;
+}
+
+PipelineConfig low_limits() {
+  PipelineConfig config;
+  config.flows.max_flows = 8;
+  config.streams = {
+      .buffer_bytes = 512, .waiting_bytes = 400, .waiting_segments = 4, .total_bytes = 2000};
+  config.fragments = {.packets = 4, .packets_of_pair = 2, .parts = 6, .total_bytes = 2000};
+  return config;
 }
 
 bool balanced(const PacketCounters &counters) {
@@ -99,16 +140,31 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
     add_packet(tunnels, Control::Tunnel, 0x0800, {wrapped.begin() + 14, wrapped.end()});
   }
   add_packet(tunnels, Control::Tunnel, 0x6558, ip);
-  return {ordered, shuffled, others, parts, tunnels};
+  const auto large_hello = client_hello({.server_name = "a.example", .key_share = 9000});
+  const auto head =
+      bytes_of("GET /" + std::string(8000, 'x') + " HTTP/1.1\r\nHost: a.example\r\n\r\n");
+  return {ordered,
+          shuffled,
+          others,
+          parts,
+          tunnels,
+          in_small_pieces(large_hello, 50),
+          in_small_pieces(head, 50),
+          in_small_pieces(bytes_of("EHLO a\r\nMAIL FROM:<" + std::string(4000, 'x')), 20),
+          in_small_pieces(in_records(server_messages({Bytes(9000, 5)}), 100), 50),
+          in_small_pieces(over_tcp(Bytes(12000, 1)), 50),
+          in_reverse(Control::Client, 40, 900, 0),
+          in_reverse(Control::Part, 128, 1, 0x100)};
+}
+
+std::map<std::string, std::uint64_t> take_scan_times();
+std::map<std::string, std::uint64_t> take_scan_times() {
+  return the_clock().take();
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-  PipelineConfig config;
-  config.flows.max_flows = 8;
+  auto config = size > 0 && (data[0] & kRealLimits) != 0 ? PipelineConfig{} : low_limits();
   config.flows.seed = HashSeed{1, 2};
-  config.streams = {
-      .buffer_bytes = 512, .waiting_bytes = 400, .waiting_segments = 4, .total_bytes = 2000};
-  config.fragments = {.packets = 4, .packets_of_pair = 2, .parts = 6, .total_bytes = 2000};
   std::uint64_t fed = 0;
   CheckingSink sink;
   PacketPipeline pipeline(config, sink);
@@ -160,7 +216,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
       bytes = in_gre(client, server, 0, *sequence, bytes);
       break;
     case Control::Expire:
-      pipeline.expire(view.timestamp_ns += 5'000'000'000);
+      view.timestamp_ns += 5'000'000'000;
+      the_clock().time("expire", [&] { return pipeline.expire(view.timestamp_ns), 0; });
       break;
     case Control::Frame:
       break;
@@ -168,7 +225,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     view.bytes = bytes;
     view.original_length = static_cast<std::uint32_t>(bytes.size());
     view.timestamp_ns += 1'000'000;
-    pipeline.process({&view, 1});
+    the_clock().time("packet", [&] { return pipeline.process({&view, 1}), 0; });
     check(pipeline.counters(), config, ++fed);
   }
   pipeline.finish();

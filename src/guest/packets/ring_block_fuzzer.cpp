@@ -2,8 +2,21 @@
 
 #include "guest/packets/ring_block.h"
 #include "guest/packets/ring_test_builder.h"
+#include "guest/testing/scan_clock.h"
 
 using namespace outguard::guest;
+
+namespace {
+ScanClock &the_clock() {
+  static ScanClock clock;
+  return clock;
+}
+} // namespace
+
+std::map<std::string, std::uint64_t> take_scan_times();
+std::map<std::string, std::uint64_t> take_scan_times() {
+  return the_clock().take();
+}
 
 std::vector<std::vector<std::uint8_t>> fuzzer_seeds();
 std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
@@ -16,7 +29,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   const Bytes memory(data, data + size);
   RingBlock block(memory);
   std::size_t count = 0;
-  for (PacketView view; block.next(view); ++count) {
+  const auto next = [&block](PacketView &view) {
+    return the_clock().time("packet", [&] { return block.next(view); });
+  };
+  for (PacketView view; next(view); ++count) {
     const bool inside = view.bytes.empty() ||
                         (view.bytes.data() >= memory.data() &&
                          view.bytes.data() + view.bytes.size() <= memory.data() + memory.size());

@@ -6,6 +6,7 @@
 #include "guest/protocols/quic.h"
 #include "guest/protocols/quic_test_builder.h"
 #include "guest/protocols/recording_test_sink.h"
+#include "guest/testing/scan_clock.h"
 
 using namespace outguard::guest;
 
@@ -14,6 +15,11 @@ namespace {
 constexpr std::uint8_t kSealed = 0x80;
 constexpr std::uint8_t kVersion2 = 0x40;
 constexpr std::uint8_t kServer = 0x20;
+
+ScanClock &the_clock() {
+  static ScanClock clock;
+  return clock;
+}
 
 void add(Bytes &seed, std::uint8_t control, const Bytes &bytes) {
   seed = std::move(seed) + Bytes{control} + counted(bytes, 2);
@@ -37,6 +43,11 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   return {whole, scattered, plain};
 }
 
+std::map<std::string, std::uint64_t> take_scan_times();
+std::map<std::string, std::uint64_t> take_scan_times() {
+  return the_clock().take();
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
   static HelloScratch scratch;
   QuicInspector inspector;
@@ -55,8 +66,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
           bytes);
     }
     RecordingSink sink;
-    const auto look = inspector.look({bytes, 1U + (*control & 3U), (*control & kServer) == 0, 443},
-                                     scratch, sink);
+    const auto look = the_clock().time("datagram", [&, from = *control] {
+      return inspector.look({bytes, 1U + (from & 3U), (from & kServer) == 0, 443}, scratch, sink);
+    });
     if (look != QuicLook::Done && !sink.seen.empty()) {
       std::abort();
     }

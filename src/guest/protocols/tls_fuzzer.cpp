@@ -6,6 +6,7 @@
 #include "guest/protocols/tls.h"
 #include "guest/protocols/tls_test_builder.h"
 #include "guest/testing/message_builder.h"
+#include "guest/testing/scan_clock.h"
 
 using namespace outguard::guest;
 
@@ -25,6 +26,11 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
 
 namespace {
 
+ScanClock &the_clock() {
+  static ScanClock clock;
+  return clock;
+}
+
 /// As the assembler does it, but for its limits.
 std::vector<std::string> seen_of(std::span<const std::uint8_t> bytes, std::size_t piece) {
   static TlsScratch scratch;
@@ -33,7 +39,9 @@ std::vector<std::string> seen_of(std::span<const std::uint8_t> bytes, std::size_
   std::size_t begin = 0;
   std::size_t end = std::min(piece, bytes.size());
   while (begin < end) {
-    const auto result = look_at_tls(state, bytes.subspan(begin, end - begin), 443, scratch, sink);
+    const auto here = bytes.subspan(begin, end - begin);
+    const auto result =
+        the_clock().time("look", [&] { return look_at_tls(state, here, 443, scratch, sink); });
     if (result.look == TlsLook::Done || result.look == TlsLook::NotTls) {
       break;
     }
@@ -54,6 +62,11 @@ std::vector<std::string> seen_of(std::span<const std::uint8_t> bytes, std::size_
 }
 
 } // namespace
+
+std::map<std::string, std::uint64_t> take_scan_times();
+std::map<std::string, std::uint64_t> take_scan_times() {
+  return the_clock().take();
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
   if (size < 2) {
