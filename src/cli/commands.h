@@ -45,6 +45,23 @@ Exit intel_check(const Common &common, const IntelOptions &options);
 Exit intel_compile(const Common &common, const IntelOptions &options, const std::string &output);
 Exit intel_lookup(const Common &common, const IntelOptions &options, const std::string &value);
 
+struct ExplainOptions {
+  std::vector<std::string> words; ///< a value; or protocol, local and remote end; or an EVE line
+  std::string eve_file;           ///< then the word is a flow_id in it
+};
+Exit intel_explain(const Common &common, const IntelOptions &options, const ExplainOptions &asked);
+Exit intel_stats(const Common &common, const IntelOptions &options);
+
+struct ChangeOptions {
+  std::vector<std::string> values;
+  std::string folder = "/var/lib/outguard/intel"; ///< that the supervisor watches
+  bool allow_reserved = false;
+  std::vector<std::string> warninglists;
+};
+Exit intel_add(const ChangeOptions &options);
+Exit intel_remove(const ChangeOptions &options);
+Exit intel_changes(const Common &common, const ChangeOptions &options);
+
 struct FetchOptions {
   std::string url, kind = "file";
   std::string key_file, key_variable, ca_file, proxy;
@@ -60,6 +77,7 @@ struct ReplayOptions {
   std::string capture;
   std::string memory; ///< a target; empty: no attribution
   IntelOptions intel;
+  std::string eve_file; ///< empty: with -o json to stdout, else nowhere
 };
 Exit replay(const Common &common, const ReplayOptions &options);
 

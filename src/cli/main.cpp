@@ -21,6 +21,8 @@ struct Arguments {
   IntelOptions intel;
   FetchOptions fetch;
   ReplayOptions replay;
+  ExplainOptions explain;
+  ChangeOptions change;
   std::vector<std::string> passed_on;
 };
 
@@ -80,7 +82,10 @@ private:
         ->required();
   }
   void add_feeds(CLI::App *command, IntelOptions &into, const std::string &name) {
-    command->add_option(name, into.paths, "feeds or folders of feeds")->required();
+    command
+        ->add_option(name, into.paths,
+                     "feeds or folders of feeds; or one image of `intel compile`, alone")
+        ->required();
     command->add_option("--feed-format", into.format,
                         "list, csv, stix, misp, zeek, rpz, ...; else it is detected");
     command->add_flag("--allow-reserved", into.allow_reserved,
@@ -137,12 +142,54 @@ private:
                        [&a] { return intel_lookup(a.common, a.intel, a.value); });
     lookup->add_option("VALUE", a.value, "address, address:port, name or URL")->required();
     add_feeds(lookup, a.intel, "--intel");
+    add_explain(intel);
+    add_feeds(add(intel, "stats", "what lists, or an image, hold: types, sources, confidence",
+                  [&a] { return intel_stats(a.common, a.intel); }),
+              a.intel, "PATH");
+    add_changes(intel);
     add_fetch(intel);
     auto *offline = add(&app_, "replay", "the same pipeline over a capture",
                         [&a] { return replay(a.common, a.replay); });
     offline->add_option("--pcap", a.replay.capture, "pcap or pcapng file")->required();
     offline->add_option("--memory", a.replay.memory, "a target that tells whose flows they are");
+    offline->add_option("--eve", a.replay.eve_file, "file to append EVE lines to");
     add_feeds(offline, a.replay.intel, "--intel");
+  }
+
+  void add_explain(CLI::App *intel) {
+    auto &a = args_;
+    auto *explain = add(intel, "explain", "why a value or a flow matches, or why not",
+                        [&a] { return intel_explain(a.common, a.intel, a.explain); });
+    explain
+        ->add_option("WHAT", a.explain.words,
+                     "address, address:port, name, URL, fingerprint or hash; or tcp|udp LOCAL "
+                     "REMOTE; or an EVE line; or, with --eve, a flow_id")
+        ->required()
+        ->expected(1, 3);
+    explain->add_option("--eve", a.explain.eve_file, "EVE file with the flow")
+        ->check(CLI::ExistingFile);
+    add_feeds(explain, a.intel, "--intel");
+  }
+
+  void add_changes(CLI::App *intel) {
+    auto &a = args_;
+    auto *put = add(intel, "add", "single indicators, for a running supervisor, at once",
+                    [&a] { return intel_add(a.change); });
+    auto *take = add(intel, "remove", "takes indicators back, whoever lists them",
+                     [&a] { return intel_remove(a.change); });
+    auto *list = add(intel, "changes", "what was added and removed",
+                     [&a] { return intel_changes(a.common, a.change); });
+    for (auto *command : {put, take}) {
+      command->add_option("VALUE", a.change.values, "as in a plain list")->required();
+      command->add_flag("--allow-reserved", a.change.allow_reserved,
+                        "accept private and documentation addresses");
+      command->add_option("--warninglists", a.change.warninglists,
+                          "MISP warninglists that the values are checked against");
+    }
+    for (auto *command : {put, take, list}) {
+      command->add_option("--changes", a.change.folder, "folder that the supervisor watches")
+          ->capture_default_str();
+    }
   }
 
   void add_fetch(CLI::App *intel) {

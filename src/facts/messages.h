@@ -14,6 +14,7 @@
 #include "facts/flow_seen.h"
 #include "facts/indicator_explained.h"
 #include "facts/intel_report.h"
+#include "facts/intel_stats.h"
 #include "facts/kernel_seen.h"
 #include "facts/match_counts.h"
 #include "facts/memory_layout.h"
@@ -102,6 +103,21 @@ struct CompileIntel {
   }
 };
 
+/// For a compiler: what would become of an indicator that a list gives so? Nothing is kept.
+/// Answered by a ValueJudged.
+struct JudgeValue {
+  std::string value;
+  bool allow_reserved = false;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.value, self.allow_reserved);
+  }
+};
+
+/// What the intelligence in use holds, without its delta. Answered by IntelStats.
+struct DescribeIntel {
+  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+};
+
 struct ListProcesses {
   bool cross_views = false; ///< compare all views of the kernel, and say what is hidden
   bool scan = false;        ///< one view more: all of RAM, for what has a task's shape
@@ -174,9 +190,10 @@ struct GetCounters {
   template <class Self, class Wire> static void fields(Self &, Wire &) {}
 };
 
-using Request = std::variant<AttachMemory, OpenTap, ReplayCapture, UseIntel, AddFeed, CompileIntel,
-                             ListProcesses, ListSockets, DescribeProcess, FindOwner, PlanKill,
-                             CheckFate, LocateFlow, LookUp, CheckKernel, GetCounters>;
+using Request =
+    std::variant<AttachMemory, OpenTap, ReplayCapture, UseIntel, AddFeed, CompileIntel,
+                 ListProcesses, ListSockets, DescribeProcess, FindOwner, PlanKill, CheckFate,
+                 LocateFlow, LookUp, CheckKernel, GetCounters, JudgeValue, DescribeIntel>;
 
 // ---- Reports: sensor -> privileged side
 // ----------------------------------------------------------
@@ -323,6 +340,18 @@ struct LookedUp {
   }
 };
 
+struct ValueJudged {
+  IndicatorType type = IndicatorType::Address;
+  GuestText canonical;          ///< as the index has it; empty when it is no indicator at all
+  std::string refusal;          ///< why it would not be taken; empty: it would
+  bool by_guard = false;        ///< refused for what it means, not for its form
+  std::vector<GuestText> flags; ///< taken, with these tags
+
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.type, self.canonical, self.refusal, self.by_guard, self.flags);
+  }
+};
+
 struct PlanMade {
   WritePlan plan;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.plan); }
@@ -351,11 +380,30 @@ struct CountersSeen {
   }
 };
 
+/// Sent with id 0 now and then while a capture is replayed.
+struct ReplayProgress {
+  std::uint64_t bytes = 0; ///< of the file, read so far
+  std::uint64_t packets = 0;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.bytes, self.packets);
+  }
+};
+
+struct StageTime {
+  std::string stage;
+  std::uint64_t ns = 0;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.stage, self.ns);
+  }
+};
+
 struct ReplayDone {
   CountersSeen counters;
   std::string problem; ///< empty, or why the file ended early, with the offset
+  std::uint64_t elapsed_ns = 0;
+  std::vector<StageTime> stages; ///< their sum is elapsed_ns; how: guest/packets/stage_clock.h
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.counters, self.problem);
+    wire(self.counters, self.problem, self.elapsed_ns, self.stages);
   }
 };
 
@@ -363,7 +411,8 @@ using Report =
     std::variant<Failed, Done, GuestStateSeen, ProcessRows, ProcessDetailed, MapRows, SocketRows,
                  OtherSocketRows, OwnerFound, PlanMade, FateSeen, FlowLocated, LookedUp,
                  CountersSeen, ReplayDone, FeedReports, IntelReport, SandboxSeen, MatchSeen,
-                 KernelChecked, DoubtRaised, ScanProgress, ExecutableHashed, MatchedFlowEnded>;
+                 KernelChecked, DoubtRaised, ScanProgress, ExecutableHashed, MatchedFlowEnded,
+                 ValueJudged, IntelStats, ReplayProgress>;
 
 // ---- Wire form
 // ------------------------------------------------------------------------------------

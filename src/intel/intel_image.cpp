@@ -90,10 +90,6 @@ IntelImage::IntelImage(std::span<const std::uint8_t> bytes, const ImageHeader &h
 
 // ---- Parts of the image -----------------------------------------------------------------
 
-template <class T> std::optional<T> IntelImage::element(Section section, std::uint64_t i) const {
-  return i < section.count ? std::optional(element_unchecked<T>(section, i)) : std::nullopt;
-}
-
 std::string_view IntelImage::key_bytes(const Record &record) const {
   if (record.key_bytes <= sizeof record.key) {
     return {reinterpret_cast<const char *>(&record.key), record.key_bytes};

@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "facts/indicator_explained.h"
+#include "facts/intel_stats.h"
 #include "intel/domain_name.h"
 #include "intel/image_format.h"
 #include "intel/indicator_key.h"
@@ -92,6 +93,9 @@ public:
   [[nodiscard]] std::optional<StoredKey> key(IndicatorId id) const;
   [[nodiscard]] bool has(Role role, const StoredKey &key) const;
 
+  /// Counts all of it, as it stands at `now`: as long as it takes to read every record.
+  [[nodiscard]] IntelStats stats(Seconds now) const;
+
   [[nodiscard]] bool lists(IndicatorType type) const {
     return (header_.types >> static_cast<unsigned>(type) & 1) != 0;
   }
@@ -111,7 +115,9 @@ private:
 
   IntelImage(std::span<const std::uint8_t> bytes, const ImageHeader &header);
 
-  template <class T> [[nodiscard]] std::optional<T> element(Section section, std::uint64_t i) const;
+  template <class T> [[nodiscard]] std::optional<T> element(Section section, std::uint64_t i) const {
+    return i < section.count ? std::optional(element_unchecked<T>(section, i)) : std::nullopt;
+  }
   /// Of an element that is there.
   template <class T> [[nodiscard]] T element_unchecked(Section section, std::uint64_t i) const {
     T value;
@@ -121,6 +127,7 @@ private:
   /// Into the record itself or the arena; empty where the record lies.
   [[nodiscard]] std::string_view key_bytes(const Record &record) const;
   [[nodiscard]] GuestText text(std::uint32_t offset) const;
+  [[nodiscard]] std::vector<bool> flagged_abouts() const;
   [[nodiscard]] GuestText source_name(const Record &record) const;
   [[nodiscard]] std::optional<About> about(const Record &record) const;
   [[nodiscard]] std::optional<Record> indicator(IndicatorId id) const;

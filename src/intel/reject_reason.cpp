@@ -98,4 +98,23 @@ const char *to_string(RejectReason reason) {
   return "unknown";
 }
 
+bool is_guard(RejectReason reason) {
+  switch (reason) {
+  case RejectReason::TooBroad:
+  case RejectReason::ReservedRange:
+  case RejectReason::PrivateRange:
+  case RejectReason::DocumentationRange:
+  case RejectReason::SpecialUseName:
+  case RejectReason::EmptyDataHash:
+  case RejectReason::PathTooShort:
+  case RejectReason::PublicSuffix:
+  case RejectReason::RootServer:
+  case RejectReason::PublicResolver:
+  case RejectReason::OnWarningList:
+    return true;
+  default:
+    return false;
+  }
+}
+
 } // namespace outguard::intel

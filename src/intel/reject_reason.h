@@ -57,6 +57,8 @@ enum class RejectReason : std::uint8_t {
 inline constexpr std::size_t kRejectReasons = static_cast<std::size_t>(RejectReason::IndexFull) + 1;
 
 [[nodiscard]] const char *to_string(RejectReason reason);
+/// True: the value is sound, and refused for what it means. False: it is no such value.
+[[nodiscard]] bool is_guard(RejectReason reason);
 
 template <class T> using Parsed = tl::expected<T, RejectReason>;
 [[nodiscard]] inline tl::unexpected<RejectReason> reject(RejectReason reason) {

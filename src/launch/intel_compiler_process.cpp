@@ -72,6 +72,22 @@ Result<Fd> compile(SensorProcess &compiler, const CompileIntel &kind, IntelRepor
   return image;
 }
 
+Result<std::vector<ValueJudged>> judge(SensorProcess &compiler, const ValuesToJudge &asked) {
+  std::vector<ValueJudged> all;
+  for (const auto &value : asked.values) {
+    auto report = compiler.call(JudgeValue{value, asked.allow_reserved}, {}, kFeedWait);
+    if (!report) {
+      return tl::unexpected(report.error());
+    }
+    auto *judged = std::get_if<ValueJudged>(&*report);
+    if (judged == nullptr) {
+      return fail(ErrorCode::InvalidInput, "the compiler did not say what it makes of a value");
+    }
+    all.push_back(std::move(*judged));
+  }
+  return all;
+}
+
 } // namespace
 
 Result<std::vector<std::string>> expand(const FeedChoice &choice) {
@@ -106,7 +122,7 @@ Result<std::vector<std::string>> expand(const FeedChoice &choice) {
 namespace {
 
 Result<CompiledIntel> compile_all(const std::vector<FeedChoice> &choices,
-                                  const CompileIntel &kind) {
+                                  const ValuesToJudge &asked, const CompileIntel &kind) {
   auto compiler = SensorProcess::start(SensorRole::CompileIntel);
   if (!compiler) {
     return tl::unexpected(compiler.error());
@@ -131,6 +147,11 @@ Result<CompiledIntel> compile_all(const std::vector<FeedChoice> &choices,
       std::move(feeds->begin(), feeds->end(), std::back_inserter(compiled.feeds));
     }
   }
+  auto judged = judge(*compiler, asked);
+  if (!judged) {
+    return tl::unexpected(judged.error());
+  }
+  compiled.judged = std::move(*judged);
   auto image = compile(*compiler, kind, compiled.totals);
   if (!image) {
     return tl::unexpected(image.error());
@@ -141,12 +162,13 @@ Result<CompiledIntel> compile_all(const std::vector<FeedChoice> &choices,
 
 } // namespace
 
-Result<CompiledIntel> compile_intel(const std::vector<FeedChoice> &choices) {
-  return compile_all(choices, CompileIntel{});
+Result<CompiledIntel> compile_intel(const std::vector<FeedChoice> &choices,
+                                    const ValuesToJudge &asked) {
+  return compile_all(choices, asked, CompileIntel{});
 }
 
 Result<CompiledIntel> compile_delta(const std::vector<FeedChoice> &choices) {
-  return compile_all(choices, CompileIntel{true});
+  return compile_all(choices, {}, CompileIntel{true});
 }
 
 } // namespace outguard::launch

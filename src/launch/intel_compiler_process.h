@@ -22,16 +22,26 @@ struct FeedChoice {
   std::string name = {};                ///< of the source, instead of the path
 };
 
+/// What to ask the compiler about, beside the feeds: would a list's line with this value be taken?
+struct ValuesToJudge {
+  std::vector<std::string> values;
+  bool allow_reserved = false;
+};
+
 struct CompiledIntel {
   Fd image;                      ///< sealed against any change; empty when there is no indicator
   std::vector<FeedReport> feeds; ///< one a file, or a file of an archive; one that could not be
                                  ///< opened is one with a problem
   IntelReport totals;
+  std::vector<ValueJudged> judged; ///< as ValuesToJudge::values, by the feeds' warninglists
   [[nodiscard]] bool good() const { return static_cast<bool>(image); }
 };
 
 /// An error only when the compiling itself did not work; bad feeds are in the reports.
-[[nodiscard]] Result<CompiledIntel> compile_intel(const std::vector<FeedChoice> &choices);
+/// A file may be an image that was compiled before, alone: the sandboxed process sees what it is,
+/// so that nobody with privilege reads a byte of it.
+[[nodiscard]] Result<CompiledIntel> compile_intel(const std::vector<FeedChoice> &choices,
+                                                  const ValuesToJudge &asked = {});
 /// One to stand beside an image in use; may hold removals alone.
 [[nodiscard]] Result<CompiledIntel> compile_delta(const std::vector<FeedChoice> &choices);
 

@@ -10,7 +10,9 @@
 #include "intel/feeds/feed_reader.h"
 #include "intel/guards/allowlist_parser.h"
 #include "intel/guards/indicator_guards.h"
+#include "intel/indicator_value.h"
 #include "intel/intel_compiler.h"
+#include "intel/intel_image.h"
 
 namespace outguard::sensor {
 
@@ -111,10 +113,14 @@ public:
     if (fds.size() != 1) {
       return Failed{"AddFeed needs one descriptor"};
     }
-    const auto bytes = read_whole(fds[0].get());
+    auto bytes = read_whole(fds[0].get());
     if (!bytes) {
       return refused(request, errno == EFBIG ? "larger than 1 GiB" : "could not be read");
     }
+    if (is_image(*bytes)) {
+      return single(take_image(request, std::move(*bytes)));
+    }
+    any_feed_ = true;
     if (request.role == FeedRole::WarningList) {
       const std::string_view text(reinterpret_cast<const char *>(bytes->data()), bytes->size());
       return single(guards_.add_warning_list(request.name, text));
@@ -141,12 +147,42 @@ public:
     if (fds.size() != 1) {
       return Failed{"CompileIntel needs one descriptor"};
     }
-    using Kind = intel::IntelCompiler::ImageKind;
-    auto compiled = compiler_.compile(request.is_delta ? Kind::Delta : Kind::Whole);
+    auto compiled = image_.empty() && !image_refused_ ? compile(request) : given_image(request);
     if (compiled.report.problem.empty() && !write_whole(fds[0].get(), compiled.image)) {
       compiled.report.problem = "the image could not be written";
     }
     return compiled.report;
+  }
+
+  [[nodiscard]] Report answer(const JudgeValue &request, const std::vector<Fd> &) {
+    const auto policy =
+        request.allow_reserved ? intel::ReservedPolicy::Allow : intel::ReservedPolicy::Refuse;
+    ValueJudged judged;
+    const auto refuse = [&](intel::RejectReason reason, std::string_view guard) {
+      judged.refusal = to_string(reason);
+      judged.refusal += guard.empty() ? "" : ": " + printable(std::string(guard));
+      judged.by_guard = is_guard(reason);
+    };
+    // Parsed as if reserved ranges were allowed, so that the canonical form is known of those too.
+    const auto sound = intel::parse_indicator(request.value, intel::ReservedPolicy::Allow);
+    if (sound) {
+      judged.type = sound->key.type;
+      judged.canonical = GuestText(
+          intel::key_text(sound->key.type, sound->key.prefix, sound->key.bytes).value_or(""));
+    }
+    const auto indicator = intel::parse_indicator(request.value, policy);
+    if (!indicator) {
+      refuse(indicator.error(), {});
+      return judged;
+    }
+    const auto verdict = guards_.judge(*indicator);
+    if (verdict.refusal) {
+      refuse(*verdict.refusal, verdict.guard);
+    }
+    for (const auto flag : verdict.flags) {
+      judged.flags.emplace_back(std::string(flag));
+    }
+    return judged;
   }
 
   template <class Other> [[nodiscard]] Report answer(const Other &, const std::vector<Fd> &) {
@@ -154,6 +190,55 @@ public:
   }
 
 private:
+  using Compiled = intel::IntelCompiler::Compiled;
+
+  static bool is_image(std::span<const std::uint8_t> bytes) {
+    return bytes.size() >= intel::kImageMagic.size() &&
+           std::equal(intel::kImageMagic.begin(), intel::kImageMagic.end(), bytes.begin());
+  }
+
+  /// One that was compiled before: it stands for all feeds, as it holds them already. Read whole
+  /// here, against its checksum, so that a damaged one is refused before anybody uses it.
+  FeedReport take_image(const AddFeed &request, std::vector<std::uint8_t> bytes) {
+    FeedReport report;
+    report.name = request.name;
+    report.format = "compiled image";
+    const auto image = intel::IntelImage::open(bytes);
+    const auto sound = image ? image->verify() : tl::unexpected(image.error());
+    if (request.role != FeedRole::Indicators) {
+      report.problem = "a compiled image; it can only be the indicators";
+    } else if (!sound) {
+      report.problem = sound.error().message;
+    } else if (!image_.empty()) {
+      report.problem = "a second compiled image; one is used, alone";
+    } else {
+      report.accepted = image->indicator_count();
+      image_ = std::move(bytes);
+    }
+    image_refused_ = image_refused_ || !report.problem.empty();
+    return report;
+  }
+
+  Compiled compile(const CompileIntel &request) {
+    using Kind = intel::IntelCompiler::ImageKind;
+    return compiler_.compile(request.is_delta ? Kind::Delta : Kind::Whole);
+  }
+
+  Compiled given_image(const CompileIntel &request) {
+    Compiled compiled;
+    if (image_refused_) {
+      compiled.report.problem = "a compiled image was refused";
+    } else if (any_feed_ || request.is_delta) {
+      compiled.report.problem = "a compiled image is given alone: it holds its lists, warninglists "
+                                "and allowlists already";
+    } else if (const auto image = intel::IntelImage::open(image_)) {
+      compiled.report.indicators = image->indicator_count();
+      compiled.report.image_bytes = image_.size();
+      compiled.image = std::move(image_);
+    }
+    return compiled;
+  }
+
   static FeedReports single(FeedReport report) {
     FeedReports reports{{std::move(report)}};
     fit(reports);
@@ -176,6 +261,9 @@ private:
     return single(intel::parse_allowlist(request.name, bytes, now.count(), *sink));
   }
 
+  std::vector<std::uint8_t> image_; ///< given, not compiled
+  bool image_refused_ = false;      ///< what is left must not pass for all that was asked for
+  bool any_feed_ = false;
   intel::IndicatorGuards guards_;
   intel::IntelCompiler compiler_{intel::random_seed(), &guards_};
 };

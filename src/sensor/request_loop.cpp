@@ -345,6 +345,17 @@ void RequestLoop::answer(std::uint32_t id, const LookUp &request, Fds &) {
   send(id, std::move(answer));
 }
 
+void RequestLoop::answer(std::uint32_t id, const DescribeIntel &, Fds &) {
+  if (intel_ == nullptr) {
+    return send(id, Failed{"no intelligence is loaded"});
+  }
+  send(id, intel_->base()->stats(wall_now().time_since_epoch() / std::chrono::seconds(1)));
+}
+
+void RequestLoop::answer(std::uint32_t id, const JudgeValue &, Fds &) {
+  send(id, Failed{"this process guards a VM; feeds are compiled elsewhere"});
+}
+
 void RequestLoop::answer(std::uint32_t id, const AddFeed &, Fds &) {
   send(id, Failed{"this process guards a VM; feeds are compiled elsewhere"});
 }

@@ -47,6 +47,8 @@ private:
   void answer(std::uint32_t id, const LookUp &request, Fds &fds);
   void answer(std::uint32_t id, const CheckKernel &request, Fds &fds);
   void answer(std::uint32_t id, const GetCounters &request, Fds &fds);
+  void answer(std::uint32_t id, const JudgeValue &request, Fds &fds); // refused
+  void answer(std::uint32_t id, const DescribeIntel &request, Fds &fds);
   template <class Rows, class Row>
   void send_rows(std::uint32_t id, std::vector<Row> rows, const guest::Completeness &completeness);
   void add_own(CountersSeen &counters) const;

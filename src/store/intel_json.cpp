@@ -1,6 +1,6 @@
 #include "store/intel_json.h"
 
-#include "store/json_value.h"
+#include "store/hit_object.h"
 
 namespace outguard::store {
 
@@ -40,12 +40,6 @@ std::string intel_json(const IntelReport &totals) {
                {"problem", text_or_null(totals.problem)}});
 }
 
-namespace {
-
-Json time_or_null(std::int64_t seconds) {
-  return seconds == 0 ? Json() : Json(seconds);
-}
-
 Json hit_object(const IndicatorHit &hit) {
   Json tags = Json::array();
   for (const auto &tag : hit.tags) {
@@ -68,29 +62,39 @@ Json hit_object(const IndicatorHit &hit) {
           {"looked_up", hit.observed_value.printable()}};
 }
 
-} // namespace
-
 std::string hit_json(const IndicatorHit &hit) {
   return line(hit_object(hit));
 }
 
-std::string explained_json(const IndicatorExplained &explained) {
-  Json object = hit_object(explained.hit);
-  object["state"] = to_string(explained.state);
-  Json sources = Json::array();
-  for (const auto &source : explained.sources) {
-    sources.push_back(text(source));
-  }
-  object["sources"] = std::move(sources);
-  return line(object);
+std::string change_json(const std::string &change, const std::string &value,
+                        const std::string &note) {
+  return line({{"change", change}, {"value", text(value)}, {"note", text_or_null(note)}});
 }
 
-std::string allowed_json(const AllowEntry &entry) {
-  return line({{"allowed_by", entry.value.printable()},
-               {"comment", text_or_null(entry.comment)},
-               {"source", entry.source.printable()},
-               {"line", entry.line},
-               {"valid_until", time_or_null(entry.valid_until)}});
+std::string stats_json(const IntelStats &stats) {
+  Json types = Json::object();
+  for (const auto &type : stats.types) {
+    types[to_string(type.type)] = type.count;
+  }
+  Json sources = Json::array();
+  for (const auto &source : stats.sources) {
+    sources.push_back({{"source", text(source.source)},
+                       {"listed", source.listed},
+                       {"alone", source.alone},
+                       {"expired", source.expired}});
+  }
+  return line({{"indicators", stats.indicators},
+               {"mentions", stats.mentions},
+               {"allowed", stats.allowed},
+               {"image_bytes", stats.image_bytes},
+               {"expired", stats.expired},
+               {"not_yet_valid", stats.not_yet_valid},
+               {"with_end", stats.with_end},
+               {"flagged", stats.flagged},
+               {"types", std::move(types)},
+               {"confidence", stats.confidence},
+               {"sources", std::move(sources)},
+               {"sources_left_out", stats.sources_left_out}});
 }
 
 } // namespace outguard::store

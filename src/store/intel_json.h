@@ -4,16 +4,17 @@
 #include <string>
 
 #include "facts/flow_seen.h"
-#include "facts/indicator_explained.h"
 #include "facts/intel_report.h"
+#include "facts/intel_stats.h"
 
 namespace outguard::store {
 
 [[nodiscard]] std::string feed_json(const FeedReport &feed);
 [[nodiscard]] std::string intel_json(const IntelReport &totals);
 [[nodiscard]] std::string hit_json(const IndicatorHit &hit);
-/// hit_json() with `state` and `sources`.
-[[nodiscard]] std::string explained_json(const IndicatorExplained &explained);
-[[nodiscard]] std::string allowed_json(const AllowEntry &entry);
+[[nodiscard]] std::string stats_json(const IntelStats &stats);
+/// `change`: "added" or "removed".
+[[nodiscard]] std::string change_json(const std::string &change, const std::string &value,
+                                      const std::string &note);
 
 } // namespace outguard::store
