@@ -52,6 +52,26 @@ int by_table(const IndicatorHit &hit) {
   return kTable[static_cast<std::size_t>(weight_of(hit.type))][column];
 }
 
+/// RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291.
+bool is_inside(const IpAddress &given) {
+  const auto address = given.unmapped();
+  const auto first = address.bytes[0], second = address.bytes[1];
+  if (address.family == IpFamily::V6) {
+    return (first & 0xfe) == 0xfc || (first == 0xfe && (second & 0xc0) == 0x80);
+  }
+  return first == 10 || (first == 172 && (second & 0xf0) == 16) ||
+         (first == 192 && second == 168) || (first == 100 && (second & 0xc0) == 64) ||
+         (first == 169 && second == 254);
+}
+
+/// What many innocent ones have in common says nothing of a talk that stays inside. A network was
+/// listed on purpose: no feed's private one is taken unasked.
+bool is_noise_inside(const MatchSeen &match) {
+  const auto type = match.indicator.type;
+  return weight_of(type) == Weight::Shared && type != IndicatorType::Network &&
+         is_inside(match.flow.tuple.local.address) && is_inside(match.flow.tuple.remote.address);
+}
+
 /// The source knows its indicator; it moves the table's word by a step and does not replace it.
 int step_of_source(std::uint8_t severity) {
   return severity == 1 ? -1 : severity == 3 ? 1 : 0;
@@ -68,7 +88,7 @@ Reach reach_of(const MatchSeen &match) {
 
 Severity severity_of(const MatchSeen &match) {
   const Reach reach = reach_of(match);
-  if (match.basis == MatchBasis::Beacon || reach == Reach::Unanswered) {
+  if (match.basis == MatchBasis::Beacon || reach == Reach::Unanswered || is_noise_inside(match)) {
     return Severity::Low;
   }
   const int level = by_table(match.indicator) + step_of_source(match.indicator.severity) +

@@ -62,6 +62,28 @@ TEST(Severity, WhatBeganOutsideIsMilder) {
   EXPECT_EQ(row(IndicatorType::Endpoint, 1, Reach::Unanswered), "LLL");
 }
 
+TEST(Severity, AFingerprintBetweenPrivateEndsIsLow) {
+  const auto of = [](IndicatorType type, const char *local, const char *remote) {
+    auto seen = match(type, 90);
+    seen.flow.tuple = {
+        6, {IpAddress::parse(local).value(), 40000}, {IpAddress::parse(remote).value(), 443}};
+    return severity_of(seen);
+  };
+  for (const auto &[local, remote] :
+       {std::pair("10.0.0.2", "192.168.7.1"), std::pair("172.31.0.2", "100.64.0.9"),
+        std::pair("fd00::2", "fe80::1"), std::pair("169.254.1.1", "::ffff:10.1.2.3")}) {
+    EXPECT_EQ(of(IndicatorType::Ja3, local, remote), Severity::Low) << remote;
+    EXPECT_EQ(of(IndicatorType::UrlPath, local, remote), Severity::Low) << remote;
+    EXPECT_EQ(of(IndicatorType::Network, local, remote), Severity::Medium) << "listed on purpose";
+    EXPECT_EQ(of(IndicatorType::Domain, local, remote), Severity::High) << "asked of a resolver";
+  }
+  for (const char *remote :
+       {"11.0.0.1", "172.32.0.1", "100.128.0.1", "192.169.0.1", "2001:db8::1"}) {
+    EXPECT_EQ(of(IndicatorType::Ja3, "10.0.0.2", remote), Severity::Medium) << remote;
+  }
+  EXPECT_EQ(of(IndicatorType::Ja3, "203.0.113.5", "10.0.0.2"), Severity::Medium);
+}
+
 TEST(Severity, ABeaconIsLow) {
   MatchSeen seen;
   seen.basis = MatchBasis::Beacon;

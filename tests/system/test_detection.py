@@ -221,7 +221,8 @@ class Detection(unittest.TestCase):
         self.assertTrue(all(talk[pid].count > 0 for pid in honest), "honest ones talked meanwhile")
 
     def response_of(self, supervisor, pid, value):
-        alert = supervisor.wait_for_alert(lambda alert: of_value(value)(alert) and alert["process"]["pid"] == pid)
+        alert = supervisor.wait_for_alert(
+            lambda alert: of_value(value)(alert) and alert["process"] and alert["process"]["pid"] == pid)
         return statuses(alert), {done["reason"] for done in alert["response"] if done["status"] == "skipped"}
 
     def test_who_answers_others_questions_is_not_ended(self):
@@ -271,6 +272,37 @@ class Detection(unittest.TestCase):
         for pid in (answered, mailer, holder):
             self.assertTrue(guest.alive(pid))
             self.wait_for_talk(guest, pid, guest.talk()[pid].count)
+
+    def test_who_knocks_is_told_once_and_ends_nobody(self):
+        """A listed address tries closed ports: one alert. It reaches a server: an alert, and the server lives on.
+        What is listed is the remote end: the guest's own address, listed too, is none."""
+        guest = self.lab.guest(kernel="6.1-cloud")
+        server = guest.run("tcp-listener", "0.0.0.0:8022").pid
+        supervisor = self.supervise(guest, [("ip-dst", "203.0.113.66"), ("ip-dst", "10.77.0.2"), ("ip-dst", "10.77.0.1")],
+                                    "--enforce")
+        for port in (21, 23, 2323, 3389, 5900):
+            self.knock(guest, port)
+        alert = supervisor.wait_for_alert(lambda alert: alert["alert"]["signature_id"] == 9100010)
+        self.assertEqual(alert["alert"]["severity"], 3)
+        self.assertIsNone(alert["process"])
+        self.assertEqual(statuses(alert)["kill"], "skipped")
+        self.knock(guest, 8022)
+        done, _ = self.response_of(supervisor, server, "203.0.113.66")
+        self.assertEqual(done["kill"], "refused")
+        self.assertTrue(guest.alive(server))
+        # Two private ends: only who goes to the listed one is told of.
+        inside = guest.run("udp-client", "10.77.0.1:5555", 0.3).pid
+        done, _ = self.response_of(supervisor, inside, "10.77.0.1")
+        self.assertEqual((done["block_flow"], done["kill"]), ("blocked", "killed"))
+        told = [alert for alert in supervisor.alerts() if alert["event_type"] == "alert"]
+        self.assertEqual(len([alert for alert in told if alert["alert"]["signature_id"] == 9100010]), 1)
+        self.assertFalse([alert for alert in told if indicator(alert)["value"] == "10.77.0.2"])
+
+    def knock(self, guest, port):
+        """One connection from the listed address to the guest, closed at once."""
+        program = ("import socket,sys\ntry: s = socket.create_connection(('10.77.0.2', int(sys.argv[1])), 2, "
+                   "('203.0.113.66', 0)); s.send(b'x'); s.recv(1)\nexcept OSError: pass")
+        subprocess.run(["ip", "netns", "exec", guest.world, sys.executable, "-c", program, str(port)], check=True)
 
     def test_a_beacon_is_its_own_finding(self):
         """Contacts like a clock raise a finding with a score; irregular ones, of the same size, do not."""
