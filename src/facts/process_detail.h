@@ -49,14 +49,14 @@ struct FileHash {
   };
   Status status = Status::Unreadable;
   std::array<std::uint8_t, 32> sha256{}; ///< meaningful when Complete
-  /// nullopt: not Complete, or not offered by the host's OpenSSL.
-  std::optional<std::array<std::uint8_t, 20>> sha1;
-  std::optional<std::array<std::uint8_t, 16>> md5;
   std::uint64_t file_bytes = 0;
   std::uint64_t resident_bytes = 0;
+  /// nullopt: not Complete, or not offered by the host's OpenSSL.
+  std::optional<std::array<std::uint8_t, 20>> sha1 = {};
+  std::optional<std::array<std::uint8_t, 16>> md5 = {};
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.status, self.sha256, self.sha1, self.md5, self.file_bytes, self.resident_bytes);
+    wire(self.status, self.sha256, self.file_bytes, self.resident_bytes, self.sha1, self.md5);
   }
 };
 [[nodiscard]] const char *to_string(FileHash::Status status);

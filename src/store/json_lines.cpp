@@ -192,7 +192,8 @@ std::string eve_alert(const Finding &finding, std::span<const ResponseDone> resp
   alert["attribution"] = {{"status", to_string(match.attribution.status)},
                           {"latency_us", microseconds(match.attribution.latency_ns)},
                           {"age_us", microseconds(match.attribution.age_ns)},
-                          {"ambiguous", match.attribution.ambiguous}};
+                          {"ambiguous", match.attribution.ambiguous},
+                          {"of_carrier", match.attribution.of_carrier}};
   alert["response"] = response_list(responses);
   return line(alert);
 }

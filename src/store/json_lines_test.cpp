@@ -109,7 +109,8 @@ TEST(EveAlert, IsTheContractsLine) {
       "uid": 1000, "start_time": "2025-08-21T18:00:00.017359123Z", "sha256": null, "sha256_status": null, "container": "0123abcd",
       "unit": "",
       "ancestors": [{"pid": 1, "comm": "init"}], "ancestors_cut": true},
-    "attribution": {"status": "exact", "latency_us": 120, "age_us": 0, "ambiguous": false},
+    "attribution": {"status": "exact", "latency_us": 120, "age_us": 0, "ambiguous": false,
+                    "of_carrier": false},
     "response": [{"action": "block_flow", "status": "blocked", "reason": null, "latency_us": 2100},
       {"action": "kill", "status": "refused", "reason": "protected process", "latency_us": 3}]
   })");

@@ -304,6 +304,23 @@ class Detection(unittest.TestCase):
                    "('203.0.113.66', 0)); s.send(b'x'); s.recv(1)\nexcept OSError: pass")
         subprocess.run(["ip", "netns", "exec", guest.world, sys.executable, "-c", program, str(port)], check=True)
 
+    def test_a_listed_file_is_ended_whatever_it_talks_to(self):
+        """By its SHA-1; the same program under another file goes on, and so does one too large to be read."""
+        guest = self.lab.guest(kernel="6.12")
+        guest.sh("for tool in listed other; do cp /usr/bin/agent /usr/bin/$tool; echo $tool >> /usr/bin/$tool; done; "
+                 "cp /usr/bin/agent /usr/bin/large; dd if=/dev/zero bs=1M count=70 >> /usr/bin/large")
+        digests = [guest.sh(f"sha1sum /usr/bin/{tool}")[1].split()[0] for tool in ("listed", "large")]
+        supervisor = self.supervise(guest, [("sha1", digest) for digest in digests], "--enforce")
+        large = guest.run("tcp-client", "203.0.113.20:5555", 0.2, exe="/usr/bin/large").pid
+        other = guest.run("tcp-client", "203.0.113.20:5555", 0.2, exe="/usr/bin/other").pid
+        for words in (("udp-client", "203.0.113.20:5555", 0.2), ("tcp-client", "203.0.113.20:5555", 0.2)):
+            listed = guest.spawn(*words, exe="/usr/bin/listed").pid
+            done, _ = self.response_of(supervisor, listed, digests[0])
+            self.assertEqual((done["block_flow"], done["kill"]), ("blocked", "killed"))
+            self.assertFalse(guest.alive(listed))
+        self.assertTrue(guest.alive(large) and guest.alive(other))
+        self.assertFalse([alert for alert in supervisor.alerts() if indicator(alert)["value"] == digests[1]])
+
     def test_a_beacon_is_its_own_finding(self):
         """Contacts like a clock raise a finding with a score; irregular ones, of the same size, do not."""
         guest = self.lab.guest(kernel="6.1-cloud", addresses=("45.9.20.0/24",))
