@@ -172,8 +172,8 @@ struct Attribution {
   std::vector<Ancestor> ancestors;    ///< of processes[0], parent first, up to pid 1
   bool ancestors_cut = false;         ///< there are more, and they could not be read
   std::uint64_t sock = 0;
-  bool ambiguous = false; ///< network namespaces share the tuple: `processes` holds those of each
-  bool of_carrier = false;   ///< the socket is that of the tunnel, the flow itself has none
+  bool ambiguous = false;  ///< network namespaces share the tuple: `processes` holds those of each
+  bool of_carrier = false; ///< the socket is that of the tunnel, the flow itself has none
   bool serves_names = false; ///< name resolution, and a holder answers others' questions (port 53)
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
