@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Measures Outguard against its budgets on live guests and prints a table. Never a test: machines are noisy.
 
-    bench/run.py [--only attach,refresh,growth,mutants,loop,intel,packets,who,storm,races,throughput]
+    bench/run.py [--only attach,refresh,growth,mutants,loop,packets,who,storm,races,throughput,detection,
+                 intel,capture] [--share 1.0]
 
 Quote medians and ratios of one run. A peer stands beside a figure where one is installed; otherwise the line
 says so.
@@ -10,7 +11,6 @@ import argparse
 import json
 import os
 import pathlib
-import shutil
 import statistics
 import subprocess
 import sys
@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "tests" / "system"))
 
 from support import Lab, Supervisor, rows  # noqa: E402
 import attribution  # noqa: E402
+import detection  # noqa: E402
 
 
 def say(text=""):
@@ -156,20 +157,6 @@ def bench_loop():
           [[name, spread(samples)] for name, samples in figures.items() if samples])
 
 
-def bench_programs(pattern, title):
-    say(title)
-    for program in sorted(BIN.glob(pattern)):
-        done = subprocess.run([program, "--benchmark_min_time=0.2"], text=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL)
-        for line in done.stdout.splitlines():
-            say("  " + line)
-    say()
-
-
-def bench_intel():
-    bench_programs("intel_bench", "Intelligence: build and look up. Budget: 1M indicators load 0.5 s, 100 MB.")
-
-
 def bench_packets():
     """Packet path without intelligence: decode, flows, reassembly, names. Budget 0.21 us/packet mixed, 0.38 us handshake-heavy."""
     done = subprocess.run([BIN / "guest_packets_test", "--gtest_filter=PipelineSpeed.*"], text=True, check=True,
@@ -178,29 +165,30 @@ def bench_packets():
     for line in done.stdout.splitlines():
         if line.endswith("ns/packet"):
             say("  " + line)
-    say("  peer: " + ("Suricata is installed; a paired run comes with the detection benchmark" if shutil.which("suricata")
-                      else "Suricata is not installed: 2.1 and 3.8 us/packet with 1M indicators where it was measured") + "\n")
+    say("  the whole path with intelligence, beside a peer: --only detection\n")
 
 
-def bench_attribution(name):
-    """A part of attribution.py: its figures as one JSON object, then as a table."""
+def bench_part(name, part):
+    """A part of attribution.py or detection.py: its figures as one JSON object, then as a table."""
     def run():
-        figures, headings, lines = attribution.PARTS[name]()
-        say(attribution.PARTS[name].__doc__)
+        figures, headings, lines = part()
+        say(part.__doc__)
         say("  " + json.dumps({name: figures}))
         table(headings, lines)
     return run
 
 
 PARTS = {"attach": bench_attach, "refresh": bench_refresh, "growth": bench_growth,
-         "mutants": bench_mutants, "loop": bench_loop, "intel": bench_intel,
-         "packets": bench_packets, **{name: bench_attribution(name) for name in attribution.PARTS}}
+         "mutants": bench_mutants, "loop": bench_loop, "packets": bench_packets,
+         **{name: bench_part(name, part) for name, part in {**attribution.PARTS, **detection.PARTS}.items()}}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--share", type=float, default=1.0, help="of the traffic of detection and capture: 0.1 is a tenth")
     options = parser.parse_args()
+    detection.SHARE = options.share
     if os.geteuid() != 0:
         sys.exit("bench: needs root: guests have taps and namespaces")
     say(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}\n")
