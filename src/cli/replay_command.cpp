@@ -153,7 +153,8 @@ Exit end_replay(const Common &common, const std::string &capture, ReplayOutput &
     print_summary(*end);
   }
   if (!end->problem.empty()) {
-    complain(capture + ": " + end->problem + "; what came before was processed");
+    const bool any = end->counters.seen != 0;
+    complain(capture + ": " + end->problem + (any ? "; what came before was processed" : ""));
     return Exit::Failed;
   }
   const bool lost = count_of(end->counters, "reports_lost") != 0 || output.lost_lines();

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <thread>
 
+#include <sys/stat.h>
+
 #include "base/clock.h"
 #include "guest/memory/cpu_registers.h"
 #include "guest/memory/dump_file_memory.h"
@@ -84,6 +86,10 @@ tl::expected<void, guest::GuestTrouble> GuestView::open(const AttachMemory &requ
   }
   std::vector<guest::CpuRegisters> registers;
   if (request.kind == MemoryKind::DumpFile) {
+    struct stat status {};
+    if (!fds.empty() && ::fstat(fds[0].get(), &status) == 0) {
+      dumped_ = WallTime(std::chrono::seconds(status.st_mtim.tv_sec));
+    }
     auto dump = guest::DumpFileMemory::open(fds.empty() ? Fd() : std::move(fds[0]));
     if (!dump) {
       return trouble(dump.error());
@@ -142,6 +148,10 @@ tl::expected<void, guest::GuestTrouble> GuestView::open(const AttachMemory &requ
     state_.kernel.clock = guest_->pulse().beat == first_beat ? "standing" : "moving";
   }
   return {};
+}
+
+WallTime GuestView::memory_time() const {
+  return is_live_ ? wall_now() : dumped_;
 }
 
 bool GuestView::is_run_by(const std::string &registers) {

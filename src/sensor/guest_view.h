@@ -21,6 +21,8 @@ public:
                                const guest::ScanProgress &progress = {});
 
   [[nodiscard]] const GuestStateSeen &state() const { return state_; }
+  /// When what guest() reads was so: now; of a dump, when its file was written last.
+  [[nodiscard]] WallTime memory_time() const;
   /// nullptr unless the state is Ready.
   [[nodiscard]] guest::LinuxGuest *guest() { return guest_ ? &*guest_ : nullptr; }
   /// Registers read just now: false when the CPUs run another kernel, or none yet. The state is
@@ -40,6 +42,7 @@ private:
   std::optional<guest::LinuxGuest> guest_;
   GuestStateSeen state_;
   bool is_live_ = false; ///< a dump's clock stands for ever
+  WallTime dumped_{};
   KernelWatch watch_;
   MonotonicTime next_look_{};
 };

@@ -119,8 +119,13 @@ void MatchSink::use(std::shared_ptr<const intel::IntelSet> intel) {
   unhashed_.forget();
 }
 
+std::uint64_t MatchSink::late_ns(std::int64_t packet_ns) const {
+  return clock_ != nullptr ? 0 : since_ns(now_ns(), packet_ns);
+}
+
 Attribution MatchSink::ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
                                  std::int64_t began_ns) {
+  const guest::StageScope scope(clock_, guest::Stage::Attribution);
   Attribution attribution;
   guest::LinuxGuest *guest = view_.guest();
   if (guest == nullptr) {
@@ -129,7 +134,15 @@ Attribution MatchSink::ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
     attribution = guest->attribute(tuple, WallTime{std::chrono::nanoseconds(packet_ns)},
                                    WallTime{std::chrono::nanoseconds(began_ns)});
   }
-  attribution.latency_ns = since_ns(now_ns(), packet_ns);
+  attribution.latency_ns = late_ns(packet_ns);
+  if (clock_ != nullptr && names_a_process(attribution)) {
+    // Whoever has these addresses and ports when memory is read need not be who had them then.
+    if (attribution.status == AttributionStatus::Exact) {
+      attribution.status = AttributionStatus::Cached;
+    }
+    const auto read_ns = view_.memory_time().time_since_epoch().count();
+    attribution.age_ns = since_ns(std::max(read_ns, packet_ns), std::min(read_ns, packet_ns));
+  }
   return attribution;
 }
 
@@ -389,7 +402,7 @@ FileVerdict MatchSink::on_executable_hashed(const MatchSeen &of, const FileHash 
     match->flow = of.flow;
     match->attribution = of.attribution;
     match->beacon = of.beacon;
-    match->match_latency_ns = since_ns(now_ns(), of.flow.last_packet_ns);
+    match->match_latency_ns = late_ns(of.flow.last_packet_ns);
     ++counts_.matches;
     outlet_.publish(std::move(*match));
   }
@@ -483,7 +496,7 @@ void MatchSink::publish(const guest::PacketPipeline &pipeline, const guest::Flow
                                      name_servers_.hold(match.attribution, *guest, monotonic_now());
   }
   fit_into_event(match.attribution);
-  match.match_latency_ns = since_ns(now_ns(), flow.last_packet_ns);
+  match.match_latency_ns = late_ns(flow.last_packet_ns);
   ++counts_.matches;
   outlet_.publish(std::move(match));
 }

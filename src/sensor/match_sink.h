@@ -52,6 +52,8 @@ public:
 
   /// The pipeline whose flows come here; needed to describe them.
   void attach(guest::PacketPipeline &pipeline) { pipeline_ = &pipeline; }
+  /// A replay, until called without: the memory is of another time than the packets, and says so.
+  void replay_with(guest::StageClock *clock) { clock_ = clock; }
   /// What matches from now on. No reader takes a lock: the pointer is swapped between packets.
   void use(std::shared_ptr<const intel::IntelSet> intel);
   [[nodiscard]] const Counts &counts() const { return counts_; }
@@ -85,6 +87,8 @@ public:
   void on_flow_ended(const guest::Flow &flow, guest::FlowEnd reason) override;
 
 private:
+  /// From a packet's time to now; 0 in a replay, where nothing is late.
+  [[nodiscard]] std::uint64_t late_ns(std::int64_t packet_ns) const;
   [[nodiscard]] Attribution ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
                                       std::int64_t began_ns);
   /// Of the flow's own socket; where the guest has none, as it only carries the flow in a tunnel or
@@ -126,6 +130,7 @@ private:
   /// Flows stay where they are until they end.
   std::map<ReportedFlows::Key, const guest::Flow *> waiting_;
   std::int64_t settled_ns_ = 0;
+  guest::StageClock *clock_ = nullptr; ///< in a replay only
   using HashTold = std::tuple<std::string /*interface*/, std::uint64_t /*flow*/, GuestText>;
   std::deque<HashTold> hashes_told_;
   Counts counts_;

@@ -107,12 +107,13 @@ bool RequestLoop::answer_requests() {
 
 void RequestLoop::send(std::uint32_t id, Report report) {
   const auto bytes = encode(ReportEnvelope{id, std::move(report)});
-  if (!control_.send(bytes, {}, replaying_ ? kReplaySendWait : kSendWait)) {
+  if (!control_.send(bytes, {}, clock_ != nullptr ? kReplaySendWait : kSendWait)) {
     ++reports_lost_; // a broken socket ends the loop at the next receive
   }
 }
 
 void RequestLoop::publish(Report report) {
+  const guest::StageScope scope(clock_, guest::Stage::Report);
   send(0, report);
   if (const auto *match = std::get_if<MatchSeen>(&report)) {
     hashes_.want(*match); // after the match: nobody waits for a hash before responding
@@ -137,9 +138,19 @@ void RequestLoop::answer(std::uint32_t id, const ReplayCapture &request, Fds &fd
   if (fds.size() != 1) {
     return send(id, Failed{"ReplayCapture needs one descriptor"});
   }
-  replaying_ = true;
-  ReplayDone done = taps_.replay(request.name, std::move(fds[0]));
-  replaying_ = false;
+  constexpr std::chrono::milliseconds kBetween{100};
+  const auto start = monotonic_now();
+  auto next = start + kBetween;
+  guest::StageClock clock;
+  clock_ = &clock;
+  ReplayDone done = taps_.replay(request.name, std::move(fds[0]), clock,
+                                 [&](std::uint64_t bytes, std::uint64_t packets) {
+                                   if (const auto now = monotonic_now(); now >= next) {
+                                     next = now + kBetween;
+                                     publish(ReplayProgress{bytes, packets});
+                                   }
+                                 });
+  clock_ = nullptr;
   add_own(done.counters);
   send(id, std::move(done));
 }

@@ -60,7 +60,7 @@ private:
   ExecutableHashes hashes_{view_, *this, sink_};
   Taps taps_{sink_};
   std::shared_ptr<const intel::IntelSet> intel_;
-  bool replaying_ = false;
+  guest::StageClock *clock_ = nullptr; ///< in a replay only
   std::uint64_t reports_lost_ = 0; ///< the supervisor did not read them in time
 };
 

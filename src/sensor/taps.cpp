@@ -131,12 +131,16 @@ void Taps::expire_flows() {
   }
 }
 
-ReplayDone Taps::replay(std::string name, Fd capture) {
+ReplayDone Taps::replay(std::string name, Fd capture, guest::StageClock &clock,
+                        const Progress &progress) {
   guest::PcapFileSource source(std::move(capture));
   guest::PacketPipeline &pipeline = *add(std::move(name)).pipeline;
   sink_.attach(pipeline);
+  sink_.replay_with(&clock);
+  pipeline.time_with(&clock);
   std::int64_t expired_ns = 0; // by the capture's own clock, which may jump either way
   for (auto count = pipeline.pump(source); count && *count != 0; count = pipeline.pump(source)) {
+    progress(source.bytes_read(), source.counters().handed_out);
     const std::int64_t now = pipeline.last_packet_ns();
     if (now < expired_ns || now - expired_ns >= std::chrono::nanoseconds(kTick).count()) {
       pipeline.expire(now);
@@ -149,7 +153,13 @@ ReplayDone Taps::replay(std::string name, Fd capture) {
   }
   pipeline.finish();
   sink_.finish();
+  sink_.replay_with(nullptr);
   done.counters = this->count();
+  const auto times = clock.spent();
+  for (std::size_t stage = 0; stage < guest::kStages; ++stage) {
+    done.stages.push_back({guest::to_string(static_cast<guest::Stage>(stage)), times[stage]});
+    done.elapsed_ns += times[stage];
+  }
   taps_.pop_back();
   share_memory();
   return done;
@@ -191,6 +201,7 @@ CountersSeen Taps::count() const {
                  {"openings_used", matched.openings_used},
                  {"openings_unused", matched.openings_unused},
                  {"observables", sum.observables},
+                 {"packets_overfull", sum.overfull},
                  {"matches", matched.matches},
                  {"matches_repeated", matched.repeats},
                  {"matches_unreported", matched.unreported},
@@ -203,20 +214,29 @@ CountersSeen Taps::count() const {
                  {"contacts", sink_.contacts().contacts},
                  {"contacts_forgotten", sink_.contacts().evicted},
                  {"beacons", sink_.contacts().findings}};
-  total.other.insert(total.other.end(), {{"fragments_waiting", sum.fragments.waiting},
-                                         {"fragments_joined", sum.fragments.joined},
-                                         {"fragments_bytes_held", sum.fragments.bytes_held},
-                                         {"streams_live", sum.streams.live},
-                                         {"streams_bytes_held", sum.streams.bytes_held},
-                                         {"streams_segments_waited", sum.streams.segments_waited},
-                                         {"streams_repeated", sum.streams.repeated},
-                                         {"streams_gaps", sum.streams.gaps},
-                                         {"streams_bytes_missed", sum.streams.bytes_missed},
-                                         {"streams_resyncs", sum.streams.resyncs},
-                                         {"streams_evicted", sum.streams.evicted},
-                                         {"streams_gave_up", sum.streams.gave_up},
-                                         {"tunnelled_seen", sum.inside.seen},
-                                         {"tunnelled_processed", sum.inside.processed}});
+  total.other.insert(total.other.end(),
+                     {{"fragments_waiting", sum.fragments.waiting},
+                      {"fragments_joined", sum.fragments.joined},
+                      {"fragments_bytes_held", sum.fragments.bytes_held},
+                      {"streams_live", sum.streams.live},
+                      {"streams_bytes_held", sum.streams.bytes_held},
+                      {"streams_segments_waited", sum.streams.segments_waited},
+                      {"streams_repeated", sum.streams.repeated},
+                      {"streams_gaps", sum.streams.gaps},
+                      {"streams_bytes_missed", sum.streams.bytes_missed},
+                      {"streams_resyncs", sum.streams.resyncs},
+                      {"streams_evicted", sum.streams.evicted},
+                      {"streams_gave_up", sum.streams.gave_up},
+                      {"quic_hellos", sum.protocols.quic_hellos},
+                      {"quic_unknown_versions", sum.protocols.quic_unknown_versions},
+                      {"quic_unopened", sum.protocols.quic_unopened},
+                      {"quic_evicted", sum.protocols.quic_evicted},
+                      {"quic_gave_up", sum.protocols.quic_gave_up},
+                      {"http2_refused", sum.protocols.http2_refused},
+                      {"certificates_lost", sum.protocols.certificates_lost},
+                      {"certificate_names_untold", sum.protocols.certificate_names_untold},
+                      {"tunnelled_seen", sum.inside.seen},
+                      {"tunnelled_processed", sum.inside.processed}});
   add_drops(total.other, "tunnelled_dropped_", sum.inside);
   return total;
 }

@@ -4,6 +4,7 @@
 // rings.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -38,7 +39,9 @@ public:
   void pump();
   void expire_flows();
   /// A capture from beginning to end, as one more tap while it lasts.
-  [[nodiscard]] ReplayDone replay(std::string name, Fd capture);
+  using Progress = std::function<void(std::uint64_t bytes, std::uint64_t packets)>;
+  [[nodiscard]] ReplayDone replay(std::string name, Fd capture, guest::StageClock &clock,
+                                  const Progress &progress);
 
   /// Where a reported flow's TCP stands now; nullopt: not known any more, or not TCP.
   [[nodiscard]] std::optional<TcpPosition> locate(const std::string &interface,

@@ -30,6 +30,7 @@ public:
   FlowSink(PacketPipeline &pipeline, Flow &flow) : pipeline_(pipeline), flow_(flow) {}
   void observe(const Observable &observable) override {
     if (full_) {
+    const StageScope scope(pipeline_.clock_, Stage::Match);
       return;
     }
     ++pipeline_.observables_;
@@ -48,6 +49,14 @@ private:
   PacketPipeline &pipeline_;
   Flow &flow_;
   std::size_t shown_ = 0;
+Result<std::span<const PacketView>> PacketPipeline::next_batch(PacketSource &source) {
+  if (clock_ != nullptr) {
+    clock_->next_batch();
+  }
+  const StageScope scope(clock_, Stage::Read);
+  return source.next();
+}
+
 };
 
 PacketPipeline::PacketPipeline(PipelineConfig config, PipelineSink &sink)
@@ -58,13 +67,14 @@ PacketPipeline::PacketPipeline(PipelineConfig config, PipelineSink &sink)
 PacketPipeline::~PacketPipeline() = default;
 
 Result<std::size_t> PacketPipeline::pump(PacketSource &source) {
-  const auto batch = source.next();
+  const auto batch = next_batch(source);
   count_lost(source.counters());
   if (!batch) {
     return tl::unexpected(batch.error());
   }
   process(*batch);
   return batch->size();
+  const StageScope scope(clock_, Stage::Packets);
 }
 
 void PacketPipeline::count_lost(const SourceCounters &now) {
@@ -108,11 +118,13 @@ void PacketPipeline::process(std::span<const PacketView> packets) {
     }
   }
 }
+    const StageScope scope(clock_, Stage::Match);
 
 PacketCounters &PacketPipeline::account_of(const DecodedPacket &packet) {
   return packet.carrier.place == 0 ? packets_ : inside_;
 }
 
+  const StageScope scope(clock_, Stage::Protocols);
 void PacketPipeline::process_decoded(const DecodedPacket &packet, std::uint32_t hash) {
   account_of(packet).process(packet.frames);
   const auto [flow, direction, started, reference] = flows_.update(packet, hash);
@@ -237,8 +249,24 @@ void PacketPipeline::share_memory(std::size_t taps) {
 }
 
 PipelineCounters PacketPipeline::counters() const {
-  return {packets_,     inside_,  flows_.counters(), streams_.counters(), fragments_.counters(),
-          observables_, overfull_};
+  PipelineCounters all;
+  all.packets = packets_;
+  all.inside = inside_;
+  all.flows = flows_.counters();
+  all.streams = streams_.counters();
+  all.fragments = fragments_.counters();
+  const auto &quic = inspector_.quic_counts();
+  all.protocols = {quic.hellos,
+                   quic.unknown_versions,
+                   quic.unopened,
+                   quic.evicted,
+                   quic.gave_up,
+                   inspector_.http2_refused(),
+                   inspector_.certificates_lost(),
+                   inspector_.certificate_names_untold()};
+  all.observables = observables_;
+  all.overfull = overfull_;
+  return all;
 }
 
 FlowSeen PacketPipeline::describe(const Flow &flow) const {

@@ -16,6 +16,7 @@
 #include "guest/packets/fragment_assembler.h"
 #include "guest/packets/packet_source.h"
 #include "guest/packets/pipeline_counters.h"
+#include "guest/packets/stage_clock.h"
 #include "guest/packets/stream_assembler.h"
 #include "guest/protocols/observable.h"
 
@@ -61,6 +62,8 @@ public:
   [[nodiscard]] std::int64_t last_packet_ns() const { return last_packet_ns_; }
   /// What streams and fragments may hold, when other taps of the VM hold some too.
   void share_memory(std::size_t taps);
+  /// Times what it does from now on; must live as long. None: nothing is timed.
+  void time_with(StageClock *clock) { clock_ = clock; }
   /// Ends every flow, as the destructor does not.
   void finish();
 
@@ -72,6 +75,7 @@ public:
 private:
   class FlowSink;
   [[nodiscard]] PacketCounters &account_of(const DecodedPacket &packet);
+  [[nodiscard]] Result<std::span<const PacketView>> next_batch(PacketSource &source);
   void process_decoded(const DecodedPacket &packet, std::uint32_t hash);
   [[nodiscard]] bool open_tunnel(const DecodedPacket &outer, FlowReference carrier);
   void take_fragment(const DecodedPacket &fragment);
@@ -92,6 +96,7 @@ private:
   StreamAssembler streams_;
   FragmentAssembler fragments_;
   std::int64_t last_packet_ns_ = 0;
+  StageClock *clock_ = nullptr;
 };
 
 } // namespace outguard::guest

@@ -1,21 +1,20 @@
 #include "guest/packets/pcap_file_source.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-
-#include <unistd.h>
 
 namespace outguard::guest {
 
 namespace {
 
 constexpr std::size_t kBuffer = 2U << 20;
+/// So little that what is read is still in the second cache when it is looked at.
+constexpr std::size_t kReadAtOnce = 256U << 10;
 static_assert(kBuffer / 2 > kMaxCapturedPacket);
 
 } // namespace
 
-PcapFileSource::PcapFileSource(Fd file) : PacketSource(std::move(file)), buffer_(kBuffer) {}
+PcapFileSource::PcapFileSource(Fd file) : PacketSource(std::move(file)), file_(fd_.get()), buffer_(kBuffer) {}
 
 Result<std::size_t> PcapFileSource::fill(std::span<PacketView> out) {
   if (problem_) {
@@ -68,12 +67,10 @@ Result<void> PcapFileSource::read_more() {
   std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
   end_ -= begin_;
   begin_ = 0;
-  ssize_t got = 0;
-  do {
-    got = read(fd_.get(), buffer_.data() + end_, buffer_.size() - end_);
-  } while (got < 0 && errno == EINTR);
+  const auto room = std::span(buffer_).subspan(end_);
+  const auto got = file_.read(room.first(std::min(room.size(), kReadAtOnce)));
   if (got < 0) {
-    return end_with(FaultCode::SourceGone, "reading failed");
+    return end_with(FaultCode::SourceGone, file_.problem());
   }
   at_end_ = got == 0;
   end_ += static_cast<std::size_t>(got);

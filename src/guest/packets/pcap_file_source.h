@@ -1,5 +1,5 @@
 #pragma once
-// Packets from a capture file: pcap or pcapng, told by its first bytes. Reads forward only, so a
+// Packets from a capture file: pcap or pcapng, told by its first bytes; gzip is unpacked. Reads forward only, so a
 // pipe will do. A damaged file ends with an error that names the offset; the packets before it were
 // good.
 
@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "guest/packets/capture_file.h"
 #include "guest/packets/capture_reader.h"
 #include "guest/packets/packet_source.h"
 
@@ -23,11 +24,15 @@ public:
   /// Set once next() has returned an error.
   [[nodiscard]] const std::optional<Problem> &problem() const { return problem_; }
 
+  /// Of the file, so far.
+  [[nodiscard]] std::uint64_t bytes_read() const { return file_.bytes_read(); }
+
 private:
   [[nodiscard]] Result<std::size_t> fill(std::span<PacketView> out) override;
   [[nodiscard]] Result<void> read_more();
   [[nodiscard]] tl::unexpected<Fault> end_with(FaultCode code, const char *reason);
 
+  CaptureFile file_;
   CaptureReader reader_;
   std::vector<std::uint8_t> buffer_; ///< fixed size: twice the largest record
   std::size_t begin_ = 0;            ///< unread part of the buffer

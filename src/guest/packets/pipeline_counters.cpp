@@ -42,6 +42,17 @@ void add(FragmentCounters &to, const FragmentCounters &from) {
   to.joined += from.joined;
 }
 
+void add(ProtocolCounters &to, const ProtocolCounters &from) {
+  to.quic_hellos += from.quic_hellos;
+  to.quic_unknown_versions += from.quic_unknown_versions;
+  to.quic_unopened += from.quic_unopened;
+  to.quic_evicted += from.quic_evicted;
+  to.quic_gave_up += from.quic_gave_up;
+  to.http2_refused += from.http2_refused;
+  to.certificates_lost += from.certificates_lost;
+  to.certificate_names_untold += from.certificate_names_untold;
+}
+
 } // namespace
 
 PipelineCounters &PipelineCounters::operator+=(const PipelineCounters &other) {
@@ -50,6 +61,7 @@ PipelineCounters &PipelineCounters::operator+=(const PipelineCounters &other) {
   add(flows, other.flows);
   add(streams, other.streams);
   add(fragments, other.fragments);
+  add(protocols, other.protocols);
   observables += other.observables;
   overfull += other.overfull;
   return *this;

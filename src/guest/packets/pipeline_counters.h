@@ -10,6 +10,18 @@
 
 namespace outguard::guest {
 
+/// What protocol parsers passed by.
+struct ProtocolCounters {
+  std::uint64_t quic_hellos = 0;
+  std::uint64_t quic_unknown_versions = 0;
+  std::uint64_t quic_unopened = 0;
+  std::uint64_t quic_evicted = 0;
+  std::uint64_t quic_gave_up = 0;
+  std::uint64_t http2_refused = 0;
+  std::uint64_t certificates_lost = 0;
+  std::uint64_t certificate_names_untold = 0;
+};
+
 struct PipelineCounters {
   /// What the source brought. A fragment is not counted as long as it waits for the others.
   PacketCounters packets;
@@ -17,6 +29,7 @@ struct PipelineCounters {
   FlowTableCounters flows;
   StreamCounters streams;
   FragmentCounters fragments;
+  ProtocolCounters protocols;
   std::uint64_t observables = 0;
   std::uint64_t overfull = 0; ///< packets that showed more than is taken from one
 

@@ -57,6 +57,10 @@ public:
     return quic_.look(datagram, tls_.hello, sink);
   }
 
+  [[nodiscard]] const QuicCounts &quic_counts() const { return quic_.counts(); }
+  /// As LongCertificates::lost(), TlsScratch::names_untold.
+  [[nodiscard]] std::uint64_t certificates_lost() const { return tls_.long_certificates.lost(); }
+  [[nodiscard]] std::uint64_t certificate_names_untold() const { return tls_.names_untold; }
   /// HTTP/2 connections that were not read: too many at once.
   [[nodiscard]] std::uint64_t http2_refused() const { return http2_.refused; }
 
