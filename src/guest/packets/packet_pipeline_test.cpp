@@ -210,6 +210,22 @@ TEST_F(StreamTest, OnePacketShowsNoMoreThanIsTakenFromOne) {
   EXPECT_EQ(pipeline().counters().overfull, 2U);
 }
 
+TEST_F(StreamTest, WhatStandsForMuchCostsNoMore) {
+  // Two bytes of each frame stand for 400; nothing is observed, for there is no host.
+  auto frames = bytes_of(kHttp2Preface);
+  const auto append = [&frames](const Bytes &more) {
+    frames.insert(frames.end(), more.begin(), more.end());
+  };
+  append({0, 0, 211, 1, 4, 0, 0, 0, 1, 0x40, 5, ':', 'p', 'a', 't', 'h', 0x7f, 0x4a});
+  append(Bytes(201, 'x'));
+  append({0x82});
+  for (std::uint8_t stream = 3; frames.size() < 60'000; stream += 2) {
+    append({0, 0, 2, 1, 4, 0, 0, 0, stream, 0x82, 0xbe});
+  }
+  feed(talk_.from_client(frames));
+  EXPECT_EQ(pipeline().counters().overfull, 1U);
+}
+
 TEST_F(StreamTest, TotalMemoryIsCapped) {
   pipeline_.reset();
   fed_ = 0;

@@ -76,7 +76,7 @@ constexpr std::array<HpackField, 61> kStatic{{
 
 constexpr std::uint64_t kEntryOverhead = 32; ///< RFC 7541, 4.1
 /// Of one block: a name of the table costs one byte, and its length in time.
-constexpr std::size_t kMostDecoded = 64 * 1024;
+constexpr std::size_t kMostDecoded = std::size_t{64} * 1024;
 /// Dead bytes at the front that are worth moving the rest.
 constexpr std::size_t kMostDead = 4096;
 
@@ -146,7 +146,7 @@ std::optional<HpackField> HpackReader::next() {
     if ((first & kIndexed) != 0) {
       const auto index = integer(first, 7);
       const auto field = index ? table_.at(*index) : std::nullopt;
-      return field ? field : fail();
+      return field && count(*field) ? field : fail();
     }
     if ((first & kRemembered) != 0) {
       const auto index = integer(first, 6);
@@ -225,11 +225,14 @@ std::optional<HpackField> HpackReader::literal(std::uint64_t name_index) {
   if (!text(scratch_.value)) {
     return std::nullopt;
   }
-  decoded_ += scratch_.name.size() + scratch_.value.size();
-  if (decoded_ > kMostDecoded) {
-    return std::nullopt;
-  }
-  return HpackField{scratch_.name, scratch_.value};
+  const HpackField field{scratch_.name, scratch_.value};
+  return count(field) ? std::optional(field) : std::nullopt;
+}
+
+/// False: too much for one block.
+bool HpackReader::count(const HpackField &field) {
+  decoded_ += field.name.size() + field.value.size();
+  return decoded_ <= kMostDecoded;
 }
 
 } // namespace outguard::guest

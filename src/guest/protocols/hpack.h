@@ -63,17 +63,20 @@ public:
   /// Good until the next call. nullopt: the end, or what is no HPACK: the table is useless then.
   [[nodiscard]] std::optional<HpackField> next();
   [[nodiscard]] bool failed() const { return failed_; }
+  /// Bytes of all fields so far: one byte of the block may stand for thousands.
+  [[nodiscard]] std::size_t decoded() const { return decoded_; }
 
 private:
   std::optional<HpackField> fail();
   [[nodiscard]] std::optional<std::uint64_t> integer(std::uint8_t first, unsigned prefix_bits);
   [[nodiscard]] bool text(std::string &out);
+  [[nodiscard]] bool count(const HpackField &field);
   [[nodiscard]] std::optional<HpackField> literal(std::uint64_t name_index);
 
   HpackTable &table_;
   ByteCursor cursor_;
   HpackScratch &scratch_;
-  std::size_t decoded_ = 0; ///< bytes of literals so far
+  std::size_t decoded_ = 0;
   bool failed_ = false;
 };
 

@@ -18,7 +18,9 @@ constexpr std::uint8_t kPadded = 0x8;
 constexpr std::uint8_t kPriority = 0x20;
 constexpr std::size_t kPriorityBytes = 5;
 /// Of the frames of one header block: below what a stream may hold (StreamConfig).
-constexpr std::size_t kMostBlock = 12 * 1024;
+constexpr std::size_t kMostBlock = std::size_t{12} * 1024;
+/// Copied and compared, which is cheaper than to be looked up.
+constexpr std::size_t kDecodedPerByte = 4;
 
 struct Frame {
   std::uint32_t length = 0;
@@ -161,6 +163,7 @@ bool Http2Connection::read_block(std::span<const std::uint8_t> block, std::strin
       }
     }
   }
+  sink.spend(reader.decoded() / kDecodedPerByte);
   if (!shared_.method.empty()) { // trailers have none
     observe_request(scratch, sink);
   }

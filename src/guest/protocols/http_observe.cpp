@@ -6,6 +6,7 @@ namespace outguard::guest {
 
 void observe_http_host(ObservableKind kind, std::string_view scheme, std::string_view host_and_port,
                        std::string_view path, std::string &scratch, ObservableSink &sink) {
+  sink.spend(host_and_port.size() + path.size()); // also where nothing comes of it
   const Authority authority = split_authority(host_and_port);
   scratch.clear();
   const auto form = append_host(authority.host, scratch);

@@ -25,7 +25,7 @@ protected:
   /// A new stream's bytes in two pieces, as the assembler would hand them over.
   std::vector<std::string> seen_when_cut(const Bytes &bytes, std::size_t cut) {
     state_ = {};
-    sink_.seen.clear();
+    sink_ = {};
     std::size_t at = 0;
     for (const std::size_t end : {cut, bytes.size()}) {
       if (at < end) {
@@ -184,7 +184,7 @@ TEST_F(InspectorTest, DnsAnswersOverTcpAtEveryCut) {
   const auto both = over_tcp(dns_all_answers()) + over_tcp(dns_answer("b.example", "192.0.2.9"));
   for (std::size_t cut = 1; cut < both.size(); ++cut) {
     state_ = {};
-    sink_.seen.clear();
+    sink_ = {};
     const auto first = both.begin() + static_cast<std::ptrdiff_t>(cut);
     const auto consumed = from_server(Bytes(both.begin(), first)).consumed;
     (void)from_server(Bytes(both.begin() + static_cast<std::ptrdiff_t>(consumed), both.end()));

@@ -2,6 +2,7 @@
 // What a protocol parser found that intelligence can be matched against. The text is normalized and
 // still hostile: it lives in the parser's scratch memory and is good during the call only.
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -33,12 +34,18 @@ public:
   virtual void observe(const Observable &observable) = 0;
   /// Something of this flow cannot be read from outside, whatever a parser does.
   virtual void note_blindness(Blindness why) = 0;
-  /// The packet at hand has shown all that is taken from one: parsers of streams pass over its
-  /// rest.
-  [[nodiscard]] bool is_full() const { return full_; }
+  /// Work on the packet at hand beyond reading it once, in bytes of text. An observable costs its
+  /// text and kObservableCost, for it is looked up.
+  void spend(std::size_t bytes) { spent_ += bytes; }
+  /// All that is spent on one packet: parsers of streams pass over its rest.
+  [[nodiscard]] bool is_full() const { return spent_ > kMostSpent; }
 
-protected:
-  bool full_ = false;
+  static constexpr std::size_t kObservableCost = 64;
+  /// Some 400 requests with name, URL and user agent; thousands fit a segment.
+  static constexpr std::size_t kMostSpent = std::size_t{128} * 1024;
+
+private:
+  std::size_t spent_ = 0;
 };
 
 } // namespace outguard::guest

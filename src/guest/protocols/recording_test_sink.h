@@ -16,10 +16,9 @@ namespace outguard::guest {
 
 class RecordingSink final : public ObservableSink {
 public:
-  static constexpr std::size_t kMost = 2048; ///< about what a packet may show
   void observe(const Observable &observable) override {
     seen.push_back(described(observable));
-    full_ = seen.size() >= kMost;
+    spend(observable.text.size() + kObservableCost);
   }
   void note_blindness(Blindness why) override { blind |= static_cast<std::uint8_t>(why); }
   std::vector<std::string> seen;

@@ -19,7 +19,7 @@ std::vector<std::string> seen_when_cut(std::span<const std::uint8_t> all, std::s
   RecordingSink sink;
   std::uint64_t at = 0;
   for (const std::size_t end : {cut, all.size()}) {
-    while (at < end) {
+    while (at < end && !sink.is_full()) {
       const auto bytes = all.subspan(static_cast<std::size_t>(at), end - at);
       const Look look = look_at(bytes, sink);
       if (look.outcome == Look::Outcome::NotMine || look.outcome == Look::Outcome::Done) {
