@@ -30,6 +30,11 @@ MonotonicTime since(std::optional<WallTime> changed) {
   return age.count() > 0 && age < kLongest ? now - age : now;
 }
 
+std::string time_of(const std::string &file) {
+  const auto changed = last_change(std::array{file});
+  return changed ? eve_timestamp(*changed) : "an unknown time";
+}
+
 std::string parent_of(const std::string &path) {
   const auto parent = std::filesystem::path(path).parent_path().string();
   return parent.empty() ? "." : parent;
@@ -101,6 +106,12 @@ std::vector<launch::FeedChoice> IntelKeeper::choices() const {
     }
   }
   return all;
+}
+
+std::optional<std::string> IntelKeeper::copy_of(const IntelFeed &feed) const {
+  const std::lock_guard lock(mutex_);
+  const auto copy = copies_.find(feed.name);
+  return copy == copies_.end() ? std::nullopt : std::optional(copy->second);
 }
 
 std::uint64_t IntelKeeper::look() const {
@@ -177,7 +188,10 @@ void IntelKeeper::note_fetched(const launch::FeedSource &source,
   }
   const auto &answer = outcome ? outcome->fetched.answer : FeedFetched();
   if (!outcome || answer.status == FetchStatus::Failed) {
-    log::warning(fmt::format("feed {}: not fetched, its last good copy stays: {}", feed->name,
+    const auto copy = copy_of(*feed);
+    log::warning(fmt::format("feed {}: not fetched, {}: {}", feed->name,
+                             copy ? "its last good copy stays, of " + time_of(*copy)
+                                  : "and there is no earlier copy",
                              outcome ? answer.reason : outcome.error().message));
     return;
   }

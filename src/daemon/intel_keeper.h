@@ -53,6 +53,7 @@ private:
 
   /// Everything there is to compile now: files, and the copies of feeds.
   [[nodiscard]] std::vector<launch::FeedChoice> choices() const;
+  [[nodiscard]] std::optional<std::string> copy_of(const IntelFeed &feed) const;
   [[nodiscard]] std::uint64_t look() const;
   [[nodiscard]] std::vector<std::string> folders() const;
   void wake() const;

@@ -1,8 +1,8 @@
 #pragma once
-// Guards one VM: keeps a sensor on it, judges what it reports, responds, records. Two threads of
+// Guards one VM: keeps a sensor on it, judges what it reports, responds, records. Three threads of
 // its own: one looks after the sensor and judges, one responds, so that waiting for a process to
-// end holds up no other alert. Owned by the Supervisor; shares with other guards only what Shared
-// holds.
+// end holds up no other alert, one brings new intelligence to the sensor (sensor_intel.h). Owned by
+// the Supervisor; shares with other guards only what Shared holds.
 
 #include <atomic>
 #include <condition_variable>
