@@ -1,6 +1,7 @@
 #include "guest/packets/capture_reader.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 namespace outguard::guest {
@@ -30,9 +31,9 @@ std::uint32_t swapped(std::uint32_t value) {
 }
 
 std::uint32_t little(Bytes bytes, std::size_t at) {
-  const auto one = bytes.subspan(at, 4);
-  return static_cast<std::uint32_t>(one[0]) | static_cast<std::uint32_t>(one[1]) << 8 |
-         static_cast<std::uint32_t>(one[2]) << 16 | static_cast<std::uint32_t>(one[3]) << 24;
+  std::uint32_t value = 0;
+  std::memcpy(&value, bytes.subspan(at, sizeof value).data(), sizeof value); // x86-64 only
+  return value;
 }
 
 CaptureReader::Step broken(const char *reason) {
@@ -152,13 +153,14 @@ CaptureReader::Step CaptureReader::pcap_record(Bytes bytes) const {
     return {};
   }
   const Interface &interface = interfaces_.front();
-  const auto ticks = interface.ticks_per_second;
+  const bool nanoseconds = interface.ticks_per_second == 1'000'000'000;
+  const auto fraction = std::min(u32(bytes, 4), nanoseconds ? 999'999'999U : 999'999U);
   Step step{Outcome::Packet, header + captured};
   step.packet.bytes = bytes.subspan(header, captured);
   step.packet.original_length = std::max(u32(bytes, 12), captured);
   step.packet.link = static_cast<LinkType>(interface.link);
-  step.packet.timestamp_ns = to_nanoseconds(
-      u32(bytes, 0) * ticks + std::min<std::uint64_t>(u32(bytes, 4), ticks - 1), ticks, 0);
+  step.packet.timestamp_ns = std::int64_t{u32(bytes, 0)} * 1'000'000'000 +
+                             std::int64_t{fraction} * (nanoseconds ? 1 : 1000);
   return step;
 }
 

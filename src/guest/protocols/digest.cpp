@@ -37,15 +37,17 @@ EVP_MD_CTX *shared_context(DigestKind kind) {
 
 bool append_final(EVP_MD_CTX *context, std::string &out) {
   constexpr char kDigits[] = "0123456789abcdef";
-  std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest{};
+  std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest;
   unsigned length = 0;
   if (EVP_DigestFinal_ex(context, digest.data(), &length) != 1) {
     return false;
   }
-  for (const std::uint8_t byte : std::span(digest).first(length)) {
-    out += kDigits[byte >> 4];
-    out += kDigits[byte & 0xf];
+  std::array<char, 2 * EVP_MAX_MD_SIZE> text;
+  for (std::size_t i = 0; i < length; ++i) {
+    text[2 * i] = kDigits[digest[i] >> 4];
+    text[2 * i + 1] = kDigits[digest[i] & 0xf];
   }
+  out.append(text.data(), 2 * std::size_t{length});
   return true;
 }
 

@@ -15,6 +15,10 @@ constexpr bool is_pointer(std::uint8_t length) {
 }
 
 void append_label(std::span<const std::uint8_t> label, std::string &out) {
+  const std::string_view text(reinterpret_cast<const char *>(label.data()), label.size());
+  if (text.find('.') == text.npos && append_plain(text, out)) {
+    return;
+  }
   for (const std::uint8_t byte : label) {
     if (byte == '.' || byte == '\\') {
       out += '\\';

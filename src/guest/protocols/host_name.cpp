@@ -1,5 +1,6 @@
 #include "guest/protocols/host_name.h"
 
+#include <array>
 #include <charconv>
 
 #include "base/ip_address.h"
@@ -11,14 +12,24 @@ namespace {
 constexpr std::size_t kMaxName = 253; ///< RFC 1035: 255 bytes on the wire
 constexpr std::size_t kMaxLabel = 63;
 
-bool is_digit(char c) {
+constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
 /// Underscores are not for hosts (RFC 952), but names in use have them.
-bool is_name_character(char c) {
+constexpr bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '_';
 }
+
+/// By byte: what a plain one becomes; 0: it is none.
+constexpr auto kPlain = [] {
+  std::array<char, 256> table{};
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    const char c = to_lower(static_cast<char>(i));
+    table[i] = is_name_character(c) || c == '.' ? c : '\0';
+  }
+  return table;
+}();
 
 bool is_address(std::string_view name) {
   // An address ends in a digit, or has a colon: spares the parser for nearly every name.
@@ -59,6 +70,21 @@ void append_escaped(std::uint8_t byte, std::string &out) {
   out += static_cast<char>('0' + byte % 10);
 }
 
+bool append_plain(std::string_view text, std::string &out) {
+  const std::size_t start = out.size();
+  out.resize(start + text.size());
+  char *to = out.data() + start;
+  for (const char c : text) {
+    const char plain = kPlain[static_cast<std::uint8_t>(c)];
+    if (plain == '\0') {
+      out.resize(start);
+      return false;
+    }
+    *to++ = plain;
+  }
+  return true;
+}
+
 void append_printable(std::string_view text, std::size_t most, std::string &out) {
   for (const char c : text.substr(0, most)) {
     if (c == ' ') {
@@ -80,8 +106,10 @@ std::optional<HostForm> append_host(std::string_view host, std::string &out) {
     return std::nullopt;
   }
   const std::size_t start = out.size();
-  for (const char c : host) {
-    append_escaped(static_cast<std::uint8_t>(to_lower(c)), out);
+  if (!append_plain(host, out)) {
+    for (const char c : host) {
+      append_escaped(static_cast<std::uint8_t>(to_lower(c)), out);
+    }
   }
   return form_of(std::string_view(out).substr(start));
 }

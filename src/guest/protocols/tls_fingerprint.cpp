@@ -4,7 +4,6 @@
 #include <charconv>
 
 #include "guest/bytes/byte_cursor.h"
-#include "guest/protocols/digest.h"
 
 namespace outguard::guest {
 
@@ -16,10 +15,6 @@ constexpr std::uint16_t kServerName = 0; // IANA, TLS ExtensionType Values
 constexpr std::uint16_t kProtocols = 16;
 constexpr char kHexDigits[] = "0123456789abcdef";
 constexpr std::size_t kHashDigits = 12; ///< of a SHA-256, in JA4
-
-Bytes as_bytes(const std::string &text) {
-  return {reinterpret_cast<const std::uint8_t *>(text.data()), text.size()};
-}
 
 bool is_grease(std::uint16_t value) {
   return (value & 0x0f0f) == 0x0a0a && value >> 8 == (value & 0xff);
@@ -48,33 +43,44 @@ template <class Take> void for_each_extension(Bytes extensions, Take take) {
   }
 }
 
-/// Appends numbers in decimal with hyphens between them, as JA3 has them.
-class DecimalList {
+/// Writes lists of decimal numbers as JA3 has them, to where there is room for kMostDecimal a
+/// number and a list. To append each to a string costs several times as much.
+class DecimalLists {
 public:
-  explicit DecimalList(std::string &out) : out_(out) {}
+  static constexpr std::size_t kMostDecimal = 6;
+
+  explicit DecimalLists(char *to) : to_(to) {}
   void operator()(std::uint16_t value) {
     if (!first_) {
-      out_ += '-';
+      *to_++ = '-';
     }
     first_ = false;
-    char digits[5];
-    const auto end = std::to_chars(std::begin(digits), std::end(digits), value).ptr;
-    out_.append(digits, end);
+    to_ = std::to_chars(to_, to_ + 5, value).ptr;
   }
+  void end_list() {
+    *to_++ = ',';
+    first_ = true;
+  }
+  [[nodiscard]] const char *end() const { return to_; }
 
 private:
-  std::string &out_;
+  char *to_;
   bool first_ = true;
 };
 
 void append_hex_list(std::span<const std::uint16_t> numbers, std::string &out) {
+  if (numbers.empty()) {
+    return;
+  }
   const std::size_t start = out.size();
+  out.resize(start + numbers.size() * 5 - 1);
+  char *to = out.data() + start;
   for (const std::uint16_t number : numbers) {
-    if (out.size() > start) {
-      out += ',';
+    if (to != out.data() + start) {
+      *to++ = ',';
     }
     for (int shift = 12; shift >= 0; shift -= 4) {
-      out += kHexDigits[number >> shift & 15];
+      *to++ = kHexDigits[number >> shift & 15];
     }
   }
 }
@@ -129,20 +135,25 @@ void append_ja4_protocol(Bytes protocol, std::string &out) {
 } // namespace
 
 bool TlsFingerprints::ja3(const TlsClientHello &hello, std::string &out) {
-  list_.clear();
-  DecimalList{list_}(hello.legacy_version);
-  list_ += ',';
-  for_each_number(hello.cipher_suites, DecimalList(list_));
-  list_ += ',';
-  for_each_extension(hello.extensions, DecimalList(list_));
-  list_ += ',';
-  for_each_number(hello.groups, DecimalList(list_));
-  list_ += ',';
-  for (DecimalList formats(list_); const std::uint8_t format : hello.point_formats) {
-    formats(format);
-  }
+  const std::size_t most_numbers = 1 + hello.cipher_suites.size() / 2 +
+                                   hello.extensions.size() / 4 + hello.groups.size() / 2 +
+                                   hello.point_formats.size();
+  constexpr std::size_t kLists = 5;
+  list_.resize((most_numbers + kLists) * DecimalLists::kMostDecimal);
+  DecimalLists lists(list_.data());
+  const auto add = [&](std::uint16_t value) { lists(value); };
+  lists(hello.legacy_version);
+  lists.end_list();
+  for_each_number(hello.cipher_suites, add);
+  lists.end_list();
+  for_each_extension(hello.extensions, add);
+  lists.end_list();
+  for_each_number(hello.groups, add);
+  lists.end_list();
+  std::for_each(hello.point_formats.begin(), hello.point_formats.end(), add);
+  list_.resize(static_cast<std::size_t>(lists.end() - list_.data()));
   out.clear();
-  return append_digest(DigestKind::Md5, as_bytes(list_), out);
+  return md5_.append(list_, out);
 }
 
 bool TlsFingerprints::append_hash_of_list(std::string &out) {
@@ -151,7 +162,7 @@ bool TlsFingerprints::append_hash_of_list(std::string &out) {
     return true;
   }
   hex_.clear();
-  const bool good = append_digest(DigestKind::Sha256, as_bytes(list_), hex_);
+  const bool good = sha256_.append(list_, hex_);
   out.append(hex_, 0, kHashDigits);
   return good;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "guest/protocols/digest_memo.h"
 #include "guest/protocols/tls_client_hello.h"
 
 namespace outguard::guest {
@@ -25,6 +26,8 @@ private:
   std::string list_; ///< what is hashed
   std::string hex_;
   std::vector<std::uint16_t> numbers_;
+  DigestMemo md5_{DigestKind::Md5};
+  DigestMemo sha256_{DigestKind::Sha256};
 };
 
 } // namespace outguard::guest
