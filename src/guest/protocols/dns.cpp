@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <optional>
 
 #include <arpa/inet.h>
@@ -63,6 +64,18 @@ enum class Type : std::uint16_t {
   Svcb = 64,
   Https = 65,
 };
+
+/// As inet_ntop(), which goes through printf: half of what an answer costs.
+std::string_view text_of_v4(std::span<const std::uint8_t, 4> octets, std::span<char> memory) {
+  char *end = memory.data();
+  for (const std::uint8_t octet : octets) {
+    if (end != memory.data()) {
+      *end++ = '.';
+    }
+    end = std::to_chars(end, memory.data() + memory.size(), octet).ptr;
+  }
+  return {memory.data(), static_cast<std::size_t>(end - memory.data())};
+}
 
 /// Reads the records behind the questions. Stops at the first that is broken: what follows cannot
 /// be found.
@@ -154,11 +167,12 @@ private:
       return;
     }
     for (; !bytes.empty() && left_ > 0; bytes = bytes.subspan(size)) {
-      std::array<char, INET6_ADDRSTRLEN> text{};
-      inet_ntop(family == IpFamily::V4 ? AF_INET : AF_INET6, bytes.data(), text.data(),
-                text.size());
+      std::array<char, INET6_ADDRSTRLEN> memory;
+      const auto text = family == IpFamily::V4
+                            ? text_of_v4(bytes.first<4>(), memory)
+                            : inet_ntop(AF_INET6, bytes.data(), memory.data(), memory.size());
       --left_;
-      sink_.observe({ObservableKind::DnsAnswerAddress, HostForm::Address, text.data()});
+      sink_.observe({ObservableKind::DnsAnswerAddress, HostForm::Address, text});
     }
   }
 
@@ -213,6 +227,7 @@ DnsLook look_at_dns(std::span<const std::uint8_t> message, DnsStrictness strictn
                    (header->records == 0 && !cursor.at_end()))) {
       return DnsLook::NotDns;
     }
+    sink.spend(scratch.size());
     if (wanted && !scratch.empty()) {
       sink.observe({ObservableKind::DnsName, form, scratch});
     }
