@@ -17,10 +17,6 @@ constexpr std::uint64_t kDatagramLooks = 8;
 constexpr std::uint64_t kQuicLooks = 32;
 /// Packets decoded ahead, so that the table's cache lines are on their way when they are needed.
 constexpr std::size_t kAhead = 8;
-/// What one packet may show, in bytes of text and a part for each observable: each is looked up,
-/// and thousands fit a segment. Some 400 requests with name, URL and user agent.
-constexpr std::size_t kMostShown = std::size_t{128} * 1024;
-constexpr std::size_t kShownEach = 64;
 
 } // namespace
 
@@ -29,17 +25,13 @@ class PacketPipeline::FlowSink final : public ObservableSink {
 public:
   FlowSink(PacketPipeline &pipeline, Flow &flow) : pipeline_(pipeline), flow_(flow) {}
   void observe(const Observable &observable) override {
-    if (full_) {
-    const StageScope scope(pipeline_.clock_, Stage::Match);
+    if (is_full()) {
       return;
     }
+    spend(observable.text.size() + kObservableCost);
     ++pipeline_.observables_;
+    const StageScope scope(pipeline_.clock_, Stage::Match);
     pipeline_.sink_.on_observable(flow_, observable);
-    shown_ += observable.text.size() + kShownEach;
-    if (shown_ > kMostShown) {
-      full_ = true;
-      ++pipeline_.overfull_;
-    }
   }
   void note_blindness(Blindness why) override {
     flow_.blind = static_cast<std::uint8_t>(flow_.blind | static_cast<std::uint8_t>(why));
@@ -48,15 +40,6 @@ public:
 private:
   PacketPipeline &pipeline_;
   Flow &flow_;
-  std::size_t shown_ = 0;
-Result<std::span<const PacketView>> PacketPipeline::next_batch(PacketSource &source) {
-  if (clock_ != nullptr) {
-    clock_->next_batch();
-  }
-  const StageScope scope(clock_, Stage::Read);
-  return source.next();
-}
-
 };
 
 PacketPipeline::PacketPipeline(PipelineConfig config, PipelineSink &sink)
@@ -66,6 +49,14 @@ PacketPipeline::PacketPipeline(PipelineConfig config, PipelineSink &sink)
 
 PacketPipeline::~PacketPipeline() = default;
 
+Result<std::span<const PacketView>> PacketPipeline::next_batch(PacketSource &source) {
+  if (clock_ != nullptr) {
+    clock_->next_batch();
+  }
+  const StageScope scope(clock_, Stage::Read);
+  return source.next();
+}
+
 Result<std::size_t> PacketPipeline::pump(PacketSource &source) {
   const auto batch = next_batch(source);
   count_lost(source.counters());
@@ -74,7 +65,6 @@ Result<std::size_t> PacketPipeline::pump(PacketSource &source) {
   }
   process(*batch);
   return batch->size();
-  const StageScope scope(clock_, Stage::Packets);
 }
 
 void PacketPipeline::count_lost(const SourceCounters &now) {
@@ -84,6 +74,7 @@ void PacketPipeline::count_lost(const SourceCounters &now) {
 }
 
 void PacketPipeline::process(std::span<const PacketView> packets) {
+  const StageScope scope(clock_, Stage::Packets);
   if (!packets.empty()) {
     last_packet_ns_ = packets.back().timestamp_ns;
   }
@@ -118,28 +109,29 @@ void PacketPipeline::process(std::span<const PacketView> packets) {
     }
   }
 }
-    const StageScope scope(clock_, Stage::Match);
 
 PacketCounters &PacketPipeline::account_of(const DecodedPacket &packet) {
   return packet.carrier.place == 0 ? packets_ : inside_;
 }
 
-  const StageScope scope(clock_, Stage::Protocols);
 void PacketPipeline::process_decoded(const DecodedPacket &packet, std::uint32_t hash) {
   account_of(packet).process(packet.frames);
   const auto [flow, direction, started, reference] = flows_.update(packet, hash);
   if (started) {
+    const StageScope scope(clock_, Stage::Match);
     sink_.on_flow_started(flow);
   }
   if (packet.tunnel != TunnelKind::None && open_tunnel(packet, reference)) {
     return; // `flow` may have made room for a flow inside
   }
+  const StageScope scope(clock_, Stage::Protocols);
   FlowSink sink(*this, flow);
   if (packet.protocol == kTcp) {
     streams_.segment(flow, direction, packet, sink);
   } else if (packet.protocol == kUdp) {
     datagram(flow, direction, packet, sink);
   }
+  overfull_ += static_cast<std::uint64_t>(sink.is_full());
 }
 
 /// False: nothing came of it.

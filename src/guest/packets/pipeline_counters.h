@@ -31,7 +31,7 @@ struct PipelineCounters {
   FragmentCounters fragments;
   ProtocolCounters protocols;
   std::uint64_t observables = 0;
-  std::uint64_t overfull = 0; ///< packets that showed more than is taken from one
+  std::uint64_t overfull = 0; ///< packets whose rest was passed over: so much was in them
 
   PipelineCounters &operator+=(const PipelineCounters &other);
 };
