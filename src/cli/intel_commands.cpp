@@ -13,13 +13,35 @@ namespace outguard::cli {
 
 namespace {
 
+/// A list of harmless things with nothing wrong: over a hundred of them would hide the feeds.
+bool is_sound_warninglist(const FeedReport &feed) {
+  return feed.format.starts_with("misp-warninglist") && feed.problem.empty() && feed.rejected == 0;
+}
+
+void print_warninglists(const launch::CompiledIntel &compiled) {
+  std::uint64_t lists = 0, entries = 0;
+  for (const auto &feed : compiled.feeds) {
+    lists += is_sound_warninglist(feed) ? 1U : 0U;
+    entries += is_sound_warninglist(feed) ? feed.accepted : 0U;
+  }
+  if (lists != 0) {
+    print_line(fmt::format("{} warninglists with nothing wrong: {} entries", lists, entries));
+  }
+}
+
 /// True: nothing of any feed was refused as a whole.
 bool print_feeds(const Common &common, const launch::CompiledIntel &compiled) {
   bool good = compiled.good();
+  if (common.format == Format::Table) {
+    print_warninglists(compiled);
+  }
   for (const auto &feed : compiled.feeds) {
     good = good && feed.problem.empty();
     if (common.format == Format::Json) {
       print_line(store::feed_json(feed));
+      continue;
+    }
+    if (is_sound_warninglist(feed)) {
       continue;
     }
     print_line(fmt::format("{} ({}): {} accepted, {} rejected, {} ignored, {} comments and "
