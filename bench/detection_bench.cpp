@@ -31,6 +31,7 @@
 #include "facts/finding.h"
 #include "guest/packets/packet_pipeline.h"
 #include "guest/packets/pcap_file_source.h"
+#include "guest/packets/stage_clock.h"
 #include "guest/protocols/digest.h"
 #include "launch/sensor_process.h"
 #include "sensor/guest_view.h"
@@ -205,7 +206,8 @@ struct KeepingOutlet final : sensor::Outlet {
 };
 
 [[gnu::noinline]] ReplayDone run_capture(sensor::Taps &taps, const char *name, Fd capture) {
-  return taps.replay(name, std::move(capture));
+  guest::StageClock clock;
+  return taps.replay(name, std::move(capture), clock, [](std::uint64_t, std::uint64_t) {});
 }
 
 int inside(const char *image, const char *capture, const char *eve_path) {
