@@ -179,7 +179,7 @@ TEST_F(KernelAgreesTest, OfOverlappingSegments) {
                 static_cast<ssize_t>(size));
       const auto wanted = delivered.substr(head.size(), kLetters) + ".example";
       EXPECT_EQ(seen("http-host name "), wanted) << story;
-      differed += seen("http-host name ") == wanted ? 0 : 1;
+      differed += seen("http-host name ") == wanted ? 0U : 1U;
       const linger at_once{1, 0};
       setsockopt(accepted.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
       drop_answers();
@@ -248,7 +248,7 @@ TEST_F(KernelAgreesTest, OfOverlappingFragments) {
         wanted = std::string(got.data() + kLettersAt - 8, kLetters) + ".example";
       }
       EXPECT_EQ(ours, wanted) << story;
-      differed += ours == wanted ? 0 : 1;
+      differed += ours == wanted ? 0U : 1U;
       drop_answers();
     }
     EXPECT_GT(whole, kTrials / 4) << "else nothing was compared";

@@ -136,6 +136,8 @@ TEST(Hpack, HuffmanCodesEndInLessThanAByteOfOnes) {
   EXPECT_EQ(text({0x18, 0xc6, 0x30}), "none");         // 0000
   EXPECT_EQ(text({0x1f, 0xff}), "none");               // too many ones
   EXPECT_EQ(text({0xff, 0xff, 0xff, 0xff}), "none");   // the code of the end
+  EXPECT_EQ(text({0, 0, 0, 0, 0}), "00000000");        // 40 bits: nothing is left to fill
+  EXPECT_EQ(text({0, 0, 0, 0, 0, 0xff}), "none");      // a whole byte of ones is no padding
   EXPECT_EQ(text({0xff, 0xc7}), std::string(1, '\0')); // 13 bits, and 111
 }
 

@@ -144,6 +144,9 @@ TEST(QuicPacket, TypesAndLengths) {
   EXPECT_EQ(type(Bytes{0x40} + one + empty), std::nullopt);    // short header
   EXPECT_EQ(type(Bytes{0xe0} + one + Bytes{1}), std::nullopt); // a length that lies
   EXPECT_EQ(type(Bytes{0xc0} + one + Bytes{0xc0} + Bytes(7, 0xff)), std::nullopt); // token's
+  EXPECT_EQ(type(Bytes{0xe0} + number(kQuicVersion1, 4) + counted(Bytes(20, 0), 1) +
+                 counted(Bytes(20, 0), 1) + empty),
+            QuicPacketType::Handshake); // the longest ids
   EXPECT_EQ(type(Bytes{0xe0} + number(kQuicVersion1, 4) + counted(Bytes(21, 0), 1) + ids),
             std::nullopt); // an id too long
 }
