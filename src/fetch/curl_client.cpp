@@ -30,7 +30,7 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-std::string cut(std::string text) {
+std::string cut(const std::string &text) {
   return text.size() <= kMaxReasonBytes ? text : text.substr(0, kMaxReasonBytes) + "...";
 }
 

@@ -71,7 +71,7 @@ void fetch_file(const FetchJob &job) {
 
 } // namespace
 
-void FetchJob::fail(FetchProblem problem, std::string reason) const {
+void FetchJob::fail(FetchProblem problem, const std::string &reason) const {
   answer.status = FetchStatus::Failed;
   answer.problem = problem;
   answer.reason = to_printable(reason);

@@ -17,7 +17,7 @@ struct FetchJob {
   BodyWriter &body;
   FeedFetched &answer;
 
-  void fail(FetchProblem problem, std::string reason) const;
+  void fail(FetchProblem problem, const std::string &reason) const;
   void fail(const HttpReply &reply, const std::string &url) const;
   void fail_to_write() const;
   /// New, with what was written.

@@ -11,8 +11,8 @@ namespace outguard::fetch {
 namespace {
 
 // An item: {"uuid":"...","timestamp":N,"Event":{...}}, written by us, so its start has this form.
-constexpr std::string_view kUuidStart = "{\"uuid\":\"";
-constexpr std::string_view kTimestampStart = "\",\"timestamp\":";
+constexpr std::string_view kUuidStart = R"({"uuid":")";
+constexpr std::string_view kTimestampStart = R"(","timestamp":)";
 
 std::string item_of(const ManifestEvent &event, std::string_view body) {
   std::string item(kUuidStart);

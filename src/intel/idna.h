@@ -10,7 +10,7 @@
 namespace outguard::intel {
 
 /// Longer names are refused unread: four bytes for each that the wire has room for.
-inline constexpr std::size_t kMaxUnicodeNameBytes = 4 * 255;
+inline constexpr std::size_t kMaxUnicodeNameBytes = std::size_t{4} * 255;
 
 /// Is it anything but ASCII?
 [[nodiscard]] bool is_international(std::string_view name);

@@ -80,7 +80,8 @@ Result<void> seal(const Fd &body, const FeedFetched &answer) {
 
 } // namespace
 
-Result<FetchedFeed> fetch_feed(const FetchFeed &request, const Fd &previous, std::stop_token stop) {
+Result<FetchedFeed> fetch_feed(const FetchFeed &request, const Fd &previous,
+                               const std::stop_token &stop) {
   Fd body(::memfd_create("outguard-feed", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!body) {
     return fail_errno("memfd_create");

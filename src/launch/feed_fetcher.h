@@ -18,6 +18,6 @@ struct FetchedFeed {
 /// `previous`, the last good copy, may be empty. An error only when the fetching itself did not
 /// work; what a server did wrong is in the answer. `stop` ends it within a fraction of a second.
 [[nodiscard]] Result<FetchedFeed> fetch_feed(const FetchFeed &request, const Fd &previous,
-                                             std::stop_token stop = {});
+                                             const std::stop_token &stop = {});
 
 } // namespace outguard::launch

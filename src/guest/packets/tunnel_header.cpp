@@ -73,7 +73,7 @@ Content geneve(ByteCursor &cursor) {
   if (!first || !type || !network || *first >> 14 != 0) {
     return std::nullopt;
   }
-  const std::size_t options = (*first >> 8 & 0x3fU) * 4;
+  const std::size_t options = std::size_t{*first >> 8 & 0x3fU} * 4;
   return cursor.skip(options) ? Content({*type, *network >> 8}) : std::nullopt;
 }
 

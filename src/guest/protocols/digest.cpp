@@ -42,7 +42,7 @@ bool append_final(EVP_MD_CTX *context, std::string &out) {
   if (EVP_DigestFinal_ex(context, digest.data(), &length) != 1) {
     return false;
   }
-  std::array<char, 2 * EVP_MAX_MD_SIZE> text;
+  std::array<char, std::size_t{2} * EVP_MAX_MD_SIZE> text;
   for (std::size_t i = 0; i < length; ++i) {
     text[2 * i] = kDigits[digest[i] >> 4];
     text[2 * i + 1] = kDigits[digest[i] & 0xf];

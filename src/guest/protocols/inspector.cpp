@@ -27,7 +27,7 @@ constexpr std::size_t kDnsShortest = 17; ///< header, root, type, class
 constexpr std::uint16_t kNetbiosNames = 137;
 /// Of a message over TCP; the records of longer ones (zone transfers) are looked at up to here.
 /// Below what a stream may hold (StreamConfig).
-constexpr std::size_t kDnsWanted = 12 * 1024;
+constexpr std::size_t kDnsWanted = std::size_t{12} * 1024;
 
 Look look_at_tls_record(TlsState &state, std::span<const std::uint8_t> bytes,
                         const Endpoint &receiver, TlsScratch &scratch, ObservableSink &sink) {

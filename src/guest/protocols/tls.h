@@ -15,7 +15,7 @@ namespace outguard::guest {
 
 /// Bytes of a stream that are waited for; below what a stream may hold (StreamConfig), well above
 /// every hello in use. A certificate that ends later is hashed as it comes, its names are not told.
-inline constexpr std::size_t kMostTlsHeld = 15 * 1024;
+inline constexpr std::size_t kMostTlsHeld = std::size_t{15} * 1024;
 
 /// What is remembered of one direction of a stream between looks.
 struct TlsState {

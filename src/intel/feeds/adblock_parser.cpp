@@ -80,7 +80,7 @@ bool looks_like_adblock(std::string_view text) {
 void parse_adblock(std::string_view text, Intake &intake) {
   for (LineReader lines(text); lines.next();) {
     const auto line = trimmed(lines.line());
-    if (is_comment(line)) {
+    if (is_comment(line)) { // NOLINT(bugprone-branch-clone): the order of the questions counts
       intake.report().count_comment();
     } else if (line.size() > kMaxLineBytes) {
       intake.reject(RejectReason::LineTooLong, line, lines.number());

@@ -131,7 +131,7 @@ std::optional<std::int64_t> parse_zone(TimeText &text) {
   if (!hours || !minutes) {
     return std::nullopt;
   }
-  const std::int64_t offset = (*hours * 60 + *minutes) * 60;
+  const std::int64_t offset = (std::int64_t{*hours} * 60 + *minutes) * 60;
   return behind ? -offset : offset;
 }
 

@@ -38,7 +38,7 @@ std::string plain_algorithm(std::string_view name) {
 }
 
 std::optional<IndicatorType> digest_type(std::string_view path, std::size_t digits) {
-  const auto dot = path.find(".");
+  const auto dot = path.find('.');
   const bool certificate = path.starts_with("x509-certificate:hashes");
   const bool file = path.starts_with("file:hashes") || path.starts_with("artifact:hashes");
   if (!certificate && !file) {
