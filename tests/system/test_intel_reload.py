@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 import tempfile
 import time
 import unittest
@@ -102,6 +103,31 @@ class IntelReload(unittest.TestCase):
         self.supervisor.wait_for_log("delta in force: 0 added, 0 removed")
         self.assertLess(min(self.delays()), 2000, self.delays())
         print(f"  from rename() to in force: {self.delays()} ms", flush=True)
+
+    def test_a_sensor_that_starts_later_has_it_too(self):
+        """Also where single adds are all there is."""
+        self.run_supervisor(files=[])
+        self.supervisor.wait_for_log("nothing but single adds is matched")
+        replace(self.changes / "added", f"{OTHER}\n{NEVER_ASKED[0]}\n")
+        self.supervisor.wait_for_log("delta in force: 2 added, 0 removed")
+        self.assert_alert(OTHER)
+        (sensor,) = subprocess.run(["pgrep", "-P", str(self.supervisor.process.pid), "outguard-sensor"], text=True,
+                                   stdout=subprocess.PIPE, check=True).stdout.split()
+        os.kill(int(sensor), signal.SIGKILL)
+        self.supervisor.wait_for_log("the sensor is started again")
+        self.wait_for_lines(f"{self.guest.name}: ready", 2)
+        self.assert_alert(OTHER)
+        replace(self.changes / "added", f"{NEVER_ASKED[0]}\n")
+        self.supervisor.wait_for_log("delta in force: 1 added, 0 removed")
+        self.assert_no_alert(OTHER)
+        os.rename(self.changes / "added", self.changes / "removed")
+        self.supervisor.wait_for_log("delta in force: 0 added, 1 removed")
+        pid = self.connect(NEVER_ASKED[0])
+        replace(self.changes / "added", f"{OTHER}\n")
+        self.supervisor.wait_for_log("delta in force: 1 added, 1 removed")
+        self.assert_alert(OTHER)
+        self.assertEqual(self.alerts_of(pid), [])
+        self.assertNotIn("error", self.supervisor.log.read_text())
 
     def test_a_feed_that_changes(self):
         self.run_supervisor()
