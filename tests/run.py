@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Runs every kind of test and counts them. The last line is `N passed, N failed, N skipped`.
 
-    tests/run.py [--only unit,style,asan,fuzz,system] [--fuzz-seconds 20]
+    tests/run.py [--only unit,style,asan,fuzz,system] [--fuzz-seconds 30]
 
 A skip is what this machine cannot do; each is printed with its reason and counted, never as a pass.
 """
 import argparse
+import functools
 import os
 import pathlib
 import re
@@ -38,8 +39,9 @@ def say(text):
     print(text, flush=True)
 
 
+@functools.cache
 def build(preset):
-    """Configures and builds one preset; returns its folder."""
+    """Configures and builds one preset, once; returns its folder."""
     say(f"   building {preset}")
     for command in (["cmake", "--preset", preset],
                     ["cmake", "--build", "--preset", preset, "--parallel", str(os.cpu_count())]):
@@ -129,11 +131,11 @@ def stage_fuzz(options):
         artifacts = BUILD / "crashes" / program.name
         artifacts.mkdir(parents=True, exist_ok=True)
         return program, subprocess.run(
-            [str(program), str(corpus), f"-max_total_time={options.fuzz_seconds}", "-timeout=10",
+            [str(program), str(corpus), f"-max_total_time={options.fuzz_seconds}", "-timeout=30",
              "-rss_limit_mb=4096", "-max_len=65536", "-print_final_stats=1",
              f"-artifact_prefix={artifacts}/"],
             text=True, errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=options.fuzz_seconds + 120)
+            timeout=options.fuzz_seconds + 300)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for program, done in pool.map(one, sorted(folder.glob("*_fuzzer"))):
@@ -197,7 +199,7 @@ def unpack_shared_data():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default=",".join(STAGES))
-    parser.add_argument("--fuzz-seconds", type=int, default=20)
+    parser.add_argument("--fuzz-seconds", type=int, default=30)
     options = parser.parse_args()
     unpack_shared_data()
     total = Tally()

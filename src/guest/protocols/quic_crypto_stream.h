@@ -11,7 +11,7 @@ namespace outguard::guest {
 class QuicCryptoStream {
 public:
   static constexpr std::size_t kMostBytes = std::size_t{16} * 1024; ///< as of a TCP stream
-  static constexpr std::size_t kMostPieces = 64;       ///< with gaps between them
+  static constexpr std::size_t kMostPieces = 64;                    ///< with gaps between them
 
   /// False: beyond a limit, and not kept.
   [[nodiscard]] bool add(std::uint64_t offset, std::span<const std::uint8_t> bytes);

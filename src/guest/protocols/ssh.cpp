@@ -33,7 +33,8 @@ Look look_at_ssh_banner(std::span<const std::uint8_t> bytes, std::string &scratc
 
 Look look_at_ssh_packet(std::span<const std::uint8_t> bytes, StreamRole sender,
                         std::string &scratch, ObservableSink &sink) {
-  constexpr std::size_t kMaxPacket = std::size_t{12} * 1024; // of those in use, the longest have 3 KiB
+  constexpr std::size_t kMaxPacket =
+      std::size_t{12} * 1024; // of those in use, the longest have 3 KiB
   constexpr std::uint8_t kKexInit = 20;
   constexpr std::size_t kCookie = 16;
   ByteCursor cursor(bytes);

@@ -22,7 +22,8 @@ constexpr std::uint16_t kSupportedVersions = 43;
 constexpr std::size_t kRecordHeader = 5;
 constexpr std::size_t kMaxRecord = 16384 + 2048; ///< TLSCiphertext of 1.2, the largest of all
 constexpr std::size_t kHandshakeHeader = 4;
-constexpr std::size_t kMostCertificate = std::size_t{256} * 1024; ///< OpenSSL's limit for a chain is 100 KiB
+constexpr std::size_t kMostCertificate =
+    std::size_t{256} * 1024; ///< OpenSSL's limit for a chain is 100 KiB
 constexpr std::size_t kCertificateHeader = kHandshakeHeader + 3 + 3; ///< list, first certificate
 
 /// The bytes of handshake messages that the records in `bytes` carry: a view into them when they
