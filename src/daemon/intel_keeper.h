@@ -15,8 +15,8 @@
 #include "base/fd.h"
 #include "daemon/file_watch.h"
 #include "daemon/intel_board.h"
-#include "daemon/intel_changes.h"
 #include "daemon/intel_config.h"
+#include "daemon/intel_delta.h"
 #include "daemon/intel_loader.h"
 #include "launch/feed_keeper.h"
 
@@ -60,7 +60,7 @@ private:
 
   const IntelConfig &config_;
   IntelBoard &board_;
-  IntelChanges changes_;
+  IntelDelta changes_;
   bool has_delta_ = false;
   IntelLoader loader_; ///< one thread at a time: start(), then the loading one
   FileWatch watch_;    ///< likewise the watching one

@@ -14,10 +14,10 @@
 
 namespace outguard::daemon {
 
-class IntelChanges {
+class IntelDelta {
 public:
   /// Creates the folder where there is none; what is wrong with it is told.
-  explicit IntelChanges(std::string folder);
+  explicit IntelDelta(std::string folder);
 
   [[nodiscard]] const std::string &folder() const { return folder_; }
   [[nodiscard]] const std::array<std::string, 2> &files() const { return files_; }

@@ -1,4 +1,4 @@
-#include "daemon/intel_changes.h"
+#include "daemon/intel_delta.h"
 
 #include <filesystem>
 #include <vector>
@@ -37,7 +37,7 @@ void tell_rejects(const FeedReport &feed) {
 
 } // namespace
 
-IntelChanges::IntelChanges(std::string folder)
+IntelDelta::IntelDelta(std::string folder)
     : folder_(std::move(folder)), files_{folder_ + "/added", folder_ + "/removed"} {
   std::error_code problem;
   std::filesystem::create_directories(folder_, problem);
@@ -47,7 +47,7 @@ IntelChanges::IntelChanges(std::string folder)
   }
 }
 
-std::optional<IntelChanges::Compiled> IntelChanges::compile() const {
+std::optional<IntelDelta::Compiled> IntelDelta::compile() const {
   std::vector<launch::FeedChoice> choices;
   for (const auto &file : files_) {
     if (has_bytes(file)) {
