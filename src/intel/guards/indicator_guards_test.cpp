@@ -276,5 +276,38 @@ TEST(IndicatorGuards, JudgedIndicatorsOfRealFeeds) {
   }
 }
 
+/// Each name of the list's own vectors, as an indicator: refused as a suffix, or not.
+TEST(IndicatorGuards, VectorsOfThePublicSuffixList) {
+  const char *folder = std::getenv("OUTGUARD_SHARED_DATA");
+  std::ifstream file(std::filesystem::path(folder == nullptr ? "" : folder) /
+                     "vectors/publicsuffix/test_psl.txt");
+  if (!file) {
+    GTEST_SKIP() << "no public-suffix vectors under OUTGUARD_SHARED_DATA";
+  }
+  IndicatorGuards guards;
+  std::size_t suffixes = 0, names = 0, no_names = 0;
+  for (std::string line; std::getline(file, line);) {
+    constexpr std::string_view kCall = "checkPublicSuffix('";
+    if (!line.starts_with(kCall)) {
+      continue;
+    }
+    const auto name = line.substr(kCall.size(), line.find('\'', kCall.size()) - kCall.size());
+    const bool is_suffix = line.ends_with(" null);");
+    const auto result = outcome(guards, name);
+    const bool refused = result.starts_with("public suffix");
+    const bool one_label = name.find('.') == std::string::npos;
+    if (name.starts_with('.') || one_label) { // no names that an indicator can be
+      ++no_names;
+      EXPECT_NE(result, "good") << line;
+      continue;
+    }
+    ++(is_suffix ? suffixes : names);
+    EXPECT_EQ(refused, is_suffix) << line << ": " << result;
+  }
+  EXPECT_EQ(suffixes, 11U);
+  EXPECT_EQ(names, 52U);
+  EXPECT_EQ(no_names, 14U);
+}
+
 } // namespace
 } // namespace outguard::intel
