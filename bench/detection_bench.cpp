@@ -1,15 +1,17 @@
 // A capture through the whole packet path with intelligence, flow table, reassembly and EVE lines,
 // as `outguard replay -o json` does it, and what that cost of processor time.
 //
-//   detection_bench replay IMAGE CAPTURE EVE   in a sandboxed sensor, as the product runs it; the
-//                                              processor time of the sensor from the first packet
-//                                              to the last answer (it has mapped the image before),
-//                                              and of this process, which makes the EVE lines
-//   detection_bench inside IMAGE CAPTURE EVE   the same in this process, for a profiler: callgrind
-//                                              with --toggle-collect='*run_capture*'
-//   detection_bench read CAPTURE               no more than handing the packets out, in this
-//   process detection_bench reload IMAGE ROUNDS        from UseIntel to its answer, in a running
-//   sensor
+//   detection_bench replay IMAGE CAPTURE EVE
+//     In a sandboxed sensor, as the product runs it: the processor time of the sensor from the
+//     first packet to the last answer (it has mapped the image before), and of this process, which
+//     makes the EVE lines.
+//   detection_bench inside IMAGE CAPTURE EVE
+//     The same in this process, for a profiler: callgrind with --toggle-collect='*run_capture*'.
+//   detection_bench read CAPTURE
+//     No more than handing the packets out, in this process.
+//   detection_bench reload|map IMAGE ROUNDS
+//     From UseIntel to its answer in a running sensor. reload: the image is read whole before, as
+//     of a file of a disk; map: one just compiled, only mapped.
 //
 // Prints one JSON object.
 #include <algorithm>
@@ -137,9 +139,14 @@ launch::SensorProcess started_sensor() {
   return std::move(*sensor);
 }
 
-void use_image(launch::SensorProcess &sensor, const Fd &image) {
+/// A file of a disk is read whole first, one just compiled is not.
+enum class Image : std::uint8_t { OfDisk, Compiled };
+
+void use_image(launch::SensorProcess &sensor, const Fd &image, Image kind = Image::OfDisk) {
   const int raw = image.get();
-  if (const auto used = sensor.call(UseIntel{}, {&raw, 1}, kPatience); !used) {
+  UseIntel request;
+  request.verify = kind == Image::OfDisk;
+  if (const auto used = sensor.call(request, {&raw, 1}, kPatience); !used) {
     give_up(used.error().message);
   }
 }
@@ -248,15 +255,16 @@ int read_only(const char *capture) {
   return 0;
 }
 
-int reload(const char *image, int rounds) {
+int reload(const char *image, int rounds, Image kind) {
   const Fd file = open_file(image);
   auto sensor = started_sensor();
+  static_cast<void>(launch::get_counters(sensor)); // it has started when it answers
   const pid_t pid = only_child();
   const auto empty_kb = memory_kb(pid, "VmRSS:");
   std::vector<double> took_us;
   for (int i = 0; i < rounds; ++i) {
     const auto start = monotonic_now();
-    use_image(sensor, file);
+    use_image(sensor, file, kind);
     took_us.push_back(static_cast<double>((monotonic_now() - start).count()) / 1e3);
   }
   const double first_us = took_us.front();
@@ -282,10 +290,12 @@ int main(int argc, char **argv) {
   if (mode == "read" && argc == 3) {
     return read_only(argv[2]);
   }
-  if (mode == "reload" && argc == 4) {
-    return reload(argv[2], std::max(1, std::atoi(argv[3])));
+  if ((mode == "reload" || mode == "map") && argc == 4) {
+    return reload(argv[2], std::max(1, std::atoi(argv[3])),
+                  mode == "map" ? Image::Compiled : Image::OfDisk);
   }
-  std::fputs("detection_bench replay|inside IMAGE CAPTURE EVE, read CAPTURE, reload IMAGE ROUNDS\n",
-             stderr);
+  std::fputs(
+      "detection_bench replay|inside IMAGE CAPTURE EVE, read CAPTURE, reload|map IMAGE ROUNDS\n",
+      stderr);
   return 2;
 }
