@@ -19,9 +19,11 @@ bool has_bytes(const std::string &path) {
   return ::stat(path.c_str(), &facts) == 0 && facts.st_size > 0;
 }
 
-/// Comments and blank lines alone: the compiler calls that a problem of a feed, here it is none.
+/// Nothing, or comments and blank lines alone: the compiler calls that a problem of a feed, here it
+/// is none. Asked of the file too: it may have been replaced by an empty one since it was chosen.
 bool says_nothing(const FeedReport &feed) {
-  return feed.accepted + feed.duplicates + feed.rejected + feed.ignored == 0 && feed.comments != 0;
+  return (feed.comments != 0 || !has_bytes(feed.name)) &&
+         feed.accepted + feed.duplicates + feed.rejected + feed.ignored == 0;
 }
 
 void tell_rejects(const FeedReport &feed) {
