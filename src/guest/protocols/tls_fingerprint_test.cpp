@@ -102,6 +102,12 @@ TEST_F(TlsFingerprintTest, Ja4ProtocolCharacters) { // the specification's table
                        "1"),
             "01");
   EXPECT_EQ(characters("h-"), "6d");
+  for (const std::string_view plain : {"AZ", "az", "09"}) { // the ends of each range
+    EXPECT_EQ(characters(plain), plain);
+  }
+  EXPECT_EQ(characters("@["), "4b");
+  EXPECT_EQ(characters("`{"), "6b");
+  EXPECT_EQ(characters("/:"), "2a");
 }
 
 TEST_F(TlsFingerprintTest, LengthsThatLie) {

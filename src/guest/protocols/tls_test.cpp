@@ -69,6 +69,14 @@ TEST_F(TlsTest, NoServerName) {
   EXPECT_EQ(sink_.seen[0], "tls-alpn plain h2");
 }
 
+TEST_F(TlsTest, NamesOfAnotherTypeAreNone) { // RFC 6066, 3: 0 is a host's
+  auto other = sni("typed.example");
+  other.second.at(2) = 1;
+  EXPECT_EQ(look(in_records(message(1, hello_body({.ciphers = {1}, .extensions = {other}})))),
+            TlsLook::Done);
+  EXPECT_THAT(names_, IsEmpty());
+}
+
 TEST_F(TlsTest, EverythingOfAHello) {
   const auto hello = in_records(message(
       1,
