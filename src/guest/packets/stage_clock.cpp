@@ -1,5 +1,8 @@
 #include "guest/packets/stage_clock.h"
 
+#include <algorithm>
+#include <numeric>
+
 namespace outguard::guest {
 
 const char *to_string(Stage stage) {
@@ -24,14 +27,31 @@ const char *to_string(Stage stage) {
 
 void StageClock::stop() {
   const auto now = std::chrono::steady_clock::now();
-  auto &times = is_sampled_ ? sampled_ : whole_;
+  auto &times = is_sampled_ && is_part(current_) ? batch_ : whole_;
   times[static_cast<std::size_t>(current_)] +=
       static_cast<std::uint64_t>(std::chrono::nanoseconds(now - since_).count());
   since_ = now;
 }
 
+/// One sample stands for 64 batches: one in which the machine did something else does not.
+void StageClock::settle() {
+  const auto sum = [](const Times &times) {
+    return std::accumulate(times.begin(), times.begin() + kParts, std::uint64_t{0});
+  };
+  const auto mean = (sum(sampled_) + whole_[0]) / std::max<std::uint64_t>(batches_, 1);
+  if (batches_ > kAlways && sum(batch_) > kUnusual * mean) {
+    whole_[0] += sum(batch_);
+  } else {
+    for (std::size_t i = 0; i < kParts; ++i) {
+      sampled_[i] += batch_[i];
+    }
+  }
+  batch_ = {};
+}
+
 StageClock::Times StageClock::spent() {
   stop();
+  settle();
   Times times = sampled_;
   std::uint64_t parts = 0;
   for (std::size_t i = 0; i < kParts; ++i) {

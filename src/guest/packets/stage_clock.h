@@ -20,8 +20,10 @@ public:
 
   /// Before each batch of packets.
   void next_batch() {
+    settle();
     ++batches_;
-    is_sampled_ = batches_ <= kAlways || batches_ % kEvery == 0;
+    // By chance, so that no period of the traffic is met again and again.
+    is_sampled_ = batches_ <= kAlways || (batches_ * kGolden >> 32) % kEvery == 0;
   }
   /// Time counts for `stage` from now on. Returns what it counted for.
   Stage enter(Stage stage) {
@@ -36,12 +38,17 @@ public:
 
 private:
   static constexpr std::uint64_t kAlways = 16, kEvery = 64;
+  static constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
+  static constexpr std::uint64_t kUnusual = 4; ///< times the mean: it was interrupted
   static constexpr std::size_t kParts = 3;
 
   static bool is_part(Stage stage) { return static_cast<std::size_t>(stage) < kParts; }
   void stop();
+  void settle();
 
-  Times sampled_{}, whole_{}; ///< of parts in batches that are not sampled: all in Packets
+  Times batch_{};   ///< the one at hand, if it is sampled; parts only
+  Times sampled_{}; ///< parts only
+  Times whole_{};   ///< of parts in batches that are not sampled: all in Packets
   std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   Stage current_ = Stage::Other;
   std::uint64_t batches_ = 0;
