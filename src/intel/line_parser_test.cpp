@@ -67,6 +67,7 @@ const Case kAccepted[] = {
      "domain evil.com"},                              // an ideographic full stop
     {"_x.\xef\xbd\x85vil.com", "domain _x.evil.com"}, // full width
     {"/login/%41%42%43.php", "url-path /login/ABC.php"},
+    {"/login/%%344%zz.php", "url-path /login/%2544%25zz.php"},
     {"xn--e1afmkfd.xn--p1ai", "domain xn--e1afmkfd.xn--p1ai"},
     {"HTTP://Evil.COM:80/A/b?C=d#frag", "url http://evil.com/A/b?C=d"},
     {"https://evil.com:443", "url https://evil.com/"},
@@ -74,7 +75,7 @@ const Case kAccepted[] = {
     {"http://evil.com?x=1", "url http://evil.com/?x=1"},
     {"http://good.com:x@Evil.com./p", "url http://evil.com/p"}, // a user name is not asked for
     {"http://evil.com:/p", "url http://evil.com/p"},
-    {"http://evil.com/%7Ea/%2f%c3%A9/\xc3\xa9%", "url http://evil.com/~a/%2F%C3%A9/%C3%A9%"},
+    {"http://evil.com/%7Ea/%2f%c3%A9/\xc3\xa9%", "url http://evil.com/~a/%2F%C3%A9/%C3%A9%25"},
     {"http://evil.com/a/./b/../../c/..?x=/../", "url http://evil.com/?x=/../"},
     {"http://evil.com/../../%2e%2E/a/.", "url http://evil.com/a/"},
     {"http://evil.com/..a/.b/c./...", "url http://evil.com/..a/.b/c./..."},

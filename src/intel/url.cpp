@@ -99,7 +99,8 @@ void escape(std::string &out, unsigned octet) {
   out += kDigits[octet & 15];
 }
 
-/// One way to write each octet. nullopt: a blank or control character.
+/// One way to write each octet, and the same when read again: a '%' that begins no escape is one
+/// itself. nullopt: a blank or control character.
 std::optional<std::string> with_canonical_escapes(std::string_view text) {
   std::string out;
   out.reserve(text.size());
@@ -108,12 +109,12 @@ std::optional<std::string> with_canonical_escapes(std::string_view text) {
     if (octet <= ' ' || octet == 0x7f) {
       return std::nullopt;
     }
-    if (octet > 0x7f) {
+    const bool escaped = octet == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) < 16 &&
+                         hex_digit(text[i + 2]) < 16;
+    if (octet > 0x7f || (octet == '%' && !escaped)) {
       escape(out, octet);
       continue;
     }
-    const bool escaped = octet == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) < 16 &&
-                         hex_digit(text[i + 2]) < 16;
     if (!escaped) {
       out += text[i];
       continue;

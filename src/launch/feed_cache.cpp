@@ -149,7 +149,7 @@ std::optional<FeedCache::Copy> FeedCache::find(const std::string &url, FeedKind 
 
 Result<std::string> FeedCache::keep(const FetchFeed &request, const FetchedFeed &fetched) {
   const auto &answer = fetched.answer;
-  const auto path = base(request.url, request.kind) + ".feed";
+  auto path = base(request.url, request.kind) + ".feed";
   if (::mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST) {
     return fail_errno(folder_);
   }
