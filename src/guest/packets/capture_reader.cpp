@@ -87,12 +87,12 @@ std::uint32_t padded(std::uint32_t length) {
 
 } // namespace
 
-std::uint32_t CaptureReader::u32(Bytes bytes, std::size_t at) const {
+inline std::uint32_t CaptureReader::u32(Bytes bytes, std::size_t at) const {
   const std::uint32_t value = little(bytes, at);
   return big_endian_ ? swapped(value) : value;
 }
 
-std::uint16_t CaptureReader::u16(Bytes bytes, std::size_t at) const {
+inline std::uint16_t CaptureReader::u16(Bytes bytes, std::size_t at) const {
   const auto two = bytes.subspan(at, 2);
   return static_cast<std::uint16_t>(big_endian_ ? two[0] << 8 | two[1] : two[1] << 8 | two[0]);
 }
