@@ -231,15 +231,19 @@ void MatchSink::on_flow_started(guest::Flow &flow) {
   }
   if (waiting_.size() >= kMostWaiting) {
     const auto [key, oldest] = *waiting_.begin();
+    const bool answered = was_answered(*oldest);
     waiting_.erase(waiting_.begin());
-    ++counts_.knocks_early;
-    match_remote(*key.first, *oldest, Answer::None);
+    counts_.knocks_early += answered ? 0 : 1;
+    match_remote(*key.first, *oldest, answered ? Answer::Given : Answer::None);
   }
   waiting_[{pipeline_, flow.id}] = &flow;
 }
 
 void MatchSink::match_remote(const guest::PacketPipeline &pipeline, const guest::Flow &flow,
                              Answer answer) {
+  if (intel_ == nullptr) {
+    return; // taken back since it began to wait
+  }
   const auto &remote = flow.tuple.remote;
   const auto now = seconds_of(flow);
   intel_->match_address(remote.address, now, [&](intel::IndicatorId id) {
@@ -249,6 +253,13 @@ void MatchSink::match_remote(const guest::PacketPipeline &pipeline, const guest:
     intel_->match_endpoint(remote, now, [&](intel::IndicatorId id) {
       report(pipeline, flow, id, ObservableKind::RemoteEndpoint, remote.to_string(), answer);
     });
+  }
+}
+
+void MatchSink::look_again(const guest::PacketPipeline &pipeline, const guest::Flow &flow) {
+  const bool waits = waiting_.count({&pipeline, flow.id}) != 0;
+  if (!waits && (!began_outside(flow) || was_answered(flow))) {
+    match_remote(pipeline, flow, Answer::GivenBefore);
   }
 }
 
@@ -305,6 +316,8 @@ void MatchSink::on_flow_ended(const guest::Flow &flow, guest::FlowEnd reason) {
   const ReportedFlows::Key key{pipeline_, flow.id};
   if (waiting_.erase(key) != 0) {
     match_remote(*pipeline_, flow, was_answered(flow) ? Answer::Given : Answer::None);
+  } else if (counts_.knocks_early != 0 && began_outside(flow)) {
+    look_again(*pipeline_, flow); // it may have been counted as a knock, and let in afterwards
   }
   auto matches = reported_.close(key);
   tell_beacon(flow, matches.empty() ? Listed::No : Listed::Yes);
@@ -439,16 +452,17 @@ void MatchSink::report(const guest::PacketPipeline &pipeline, const guest::Flow 
                        Answer answer) {
   const ReportedFlows::Key key{&pipeline, flow.id};
   const auto number = static_cast<std::uint32_t>(indicator);
-  if (reported_.count_repeat(key, number, flow.last_packet_ns)) {
+  const bool is_new = answer != Answer::GivenBefore; // else nothing was observed: nothing counts
+  if (is_new && reported_.count_repeat(key, number, flow.last_packet_ns)) {
     ++counts_.repeats;
     return;
   }
   auto match = listed(*intel_, indicator);
-  if (!match) {
+  if (!match || (!is_new && reported_.has(key, match->indicator))) {
     return;
   }
   if (intel_->allowed_by_value(observed, seconds_of(flow))) {
-    ++counts_.allowed;
+    counts_.allowed += is_new ? 1 : 0;
     return;
   }
   match->indicator.observed = kind;

@@ -69,6 +69,10 @@ public:
     return reported_.find({&pipeline, flow_id});
   }
 
+  /// A flow that was there before `use`: its remote end may be listed now. What was observed in it
+  /// is not kept, and not looked at.
+  void look_again(const guest::PacketPipeline &pipeline, const guest::Flow &flow);
+
   /// Looks at those from outside that wait for an answer: at the wall clock's time, or that of the
   /// packets of a capture. Cheap to call often.
   void settle(std::int64_t now_ns);
@@ -99,7 +103,7 @@ private:
   bool answer_opening(const guest::DecodedPacket &packet, bool at_once);
   /// The note of what was answered at its opening, if that is known; else a new one.
   [[nodiscard]] std::uint64_t open_note(const guest::Flow &flow);
-  enum class Answer : std::uint8_t { Given, None };
+  enum class Answer : std::uint8_t { Given, GivenBefore, None };
   /// Matches the remote end; the answer of a flow that the guest began does not matter.
   void match_remote(const guest::PacketPipeline &pipeline, const guest::Flow &flow, Answer answer);
   void report(const guest::PacketPipeline &pipeline, const guest::Flow &flow,

@@ -181,6 +181,83 @@ TEST_F(MatchSinkTest, AFirewalledScanWaitsInBoundedSpace) {
   EXPECT_EQ(outlet_.ended[0].knocks->flows, kPorts);
 }
 
+TEST_F(MatchSinkTest, WhoWasLetInMeanwhileIsNoKnockWhereOthersCrowdIt) {
+  auto scanner = kListed;
+  scanner.port = 444;
+  TcpTalk talk(kListed, guest::endpoint("10.0.0.2:22"));
+  feed(talk.syn());
+  auto local = kGuest;
+  for (local.port = 1; local.port < MatchSink::kMostWaiting; ++local.port) {
+    feed(PacketBuilder(scanner, local).tcp(guest::tcp_flag::kSyn, 1000).build());
+  }
+  feed(talk.syn_ack(), 0);
+  feed(talk.from_client(guest::bytes_of("hello")), 0);
+  feed(PacketBuilder(scanner, local).tcp(guest::tcp_flag::kSyn, 1000).build(), 0);
+  ASSERT_EQ(outlet_.matches.size(), 1U);
+  EXPECT_FALSE(outlet_.matches[0].knocks);
+  EXPECT_EQ(sink_.counts().knocks_early, 0U);
+}
+
+TEST_F(MatchSinkTest, AFlowThatWasThereIsLookedAtAgainAndToldOnce) {
+  const auto look_again = [&] {
+    std::optional<std::uint32_t> from = 0;
+    while (from) {
+      from = pipeline_.walk_flows(
+          *from, 100, [&](const guest::Flow &flow) { sink_.look_again(pipeline_, flow); });
+    }
+  };
+  use("evil.com\n");
+  feed(TcpTalk(kGuest, kListed).syn());
+  feed(PacketBuilder(kListed, guest::endpoint("10.0.0.2:7")).udp().payload("x").build());
+  look_again();
+  EXPECT_TRUE(outlet_.matches.empty());
+  use("45.9.20.7\n");
+  look_again();
+  ASSERT_EQ(outlet_.matches.size(), 1U) << "of both, only one was let in, or went out";
+  EXPECT_EQ(outlet_.matches[0].flow.tuple.local, kGuest);
+  look_again();
+  use("other.com\n45.9.20.7\n");
+  look_again();
+  end();
+  EXPECT_EQ(outlet_.matches.size(), 1U);
+  ASSERT_EQ(outlet_.ended.size(), 1U);
+  EXPECT_EQ(outlet_.ended[0].matches[0].count, 1U) << "nothing more was observed";
+  EXPECT_EQ(sink_.counts().repeats, 0U);
+}
+
+TEST_F(MatchSinkTest, WhoIsLetInAfterOthersCrowdedItOutIsToldAtItsEnd) {
+  auto scanner = kListed;
+  scanner.port = 444;
+  TcpTalk talk(kListed, guest::endpoint("10.0.0.2:22"));
+  feed(talk.syn());
+  auto local = kGuest;
+  for (local.port = 1; local.port <= MatchSink::kMostWaiting; ++local.port) {
+    feed(PacketBuilder(scanner, local).tcp(guest::tcp_flag::kSyn, 1000).build());
+  }
+  EXPECT_EQ(sink_.counts().knocks_early, 1U);
+  feed(talk.syn_ack());
+  feed(talk.from_client(guest::bytes_of("hello")));
+  end();
+  ASSERT_FALSE(outlet_.matches.empty());
+  const auto let_in =
+      std::count_if(outlet_.matches.begin(), outlet_.matches.end(), [](const MatchSeen &match) {
+        return !match.knocks && match.flow.tuple.local.port == 22;
+      });
+  EXPECT_EQ(let_in, 1);
+}
+
+TEST_F(MatchSinkTest, WithoutIntelligenceNobodyKnocks) {
+  TcpTalk talk(kListed, guest::endpoint("10.0.0.2:22"));
+  feed(talk.syn());
+  feed(PacketBuilder(kListed, guest::endpoint("10.0.0.2:5353")).udp().payload("x").build());
+  sink_.use(nullptr); // the last single add was taken back
+  feed(talk.syn_ack());
+  feed(talk.client_rst());
+  sink_.settle(now_ns_ + kSecond);
+  end();
+  EXPECT_TRUE(outlet_.matches.empty());
+}
+
 TEST_F(MatchSinkTest, WhomTheGuestLetsInIsNoKnock) {
   TcpTalk talk(kListed, guest::endpoint("10.0.0.2:22"));
   feed(talk.syn());

@@ -13,6 +13,10 @@ void count(MatchCount &match, std::int64_t now_ns) {
   match.last_ns = std::max(match.last_ns, now_ns);
 }
 
+std::size_t hash_of(const IndicatorHit &hit) {
+  return std::hash<std::string_view>{}(hit.value.raw());
+}
+
 } // namespace
 
 bool ReportedFlows::count_repeat(Key key, std::uint32_t indicator, std::int64_t now_ns) {
@@ -35,10 +39,9 @@ ReportedFlows::Told ReportedFlows::add(Key key, const guest::Flow &flow, std::ui
                                        const IndicatorHit &hit, std::int64_t now_ns) {
   auto &[known, told] = flows_[key];
   known = &flow;
-  const auto hash = std::hash<std::string_view>{}(hit.value.raw());
-  const auto same = std::find_if(told.begin(), told.end(), [&](const Entry &candidate) {
-    return candidate.count.type == hit.type && candidate.value_hash == hash;
-  });
+  const auto hash = hash_of(hit);
+  const auto same = std::find_if(told.begin(), told.end(),
+                                 [&](const Entry &candidate) { return candidate.is(hit, hash); });
   if (same != told.end()) {
     same->image = image_;
     same->indicator = indicator;
@@ -55,6 +58,13 @@ ReportedFlows::Told ReportedFlows::add(Key key, const guest::Flow &flow, std::ui
   }
   told.push_back(std::move(entry));
   return Told::First;
+}
+
+bool ReportedFlows::has(Key key, const IndicatorHit &hit) const {
+  const auto found = flows_.find(key);
+  return found != flows_.end() &&
+         std::any_of(found->second.told.begin(), found->second.told.end(),
+                     [&](const Entry &entry) { return entry.is(hit, hash_of(hit)); });
 }
 
 const guest::Flow *ReportedFlows::find(Key key) const {

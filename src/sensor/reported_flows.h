@@ -26,6 +26,7 @@ public:
   /// The indicator by what it is, since another image numbers it otherwise.
   [[nodiscard]] Told add(Key key, const guest::Flow &flow, std::uint32_t indicator,
                          const IndicatorHit &hit, std::int64_t now_ns);
+  [[nodiscard]] bool has(Key key, const IndicatorHit &hit) const;
   /// What count_repeat() was told by number means nothing any more.
   void forget_numbers() { ++image_; }
 
@@ -40,6 +41,10 @@ private:
     std::uint32_t indicator = 0;
     std::size_t value_hash = 0;
     MatchCount count;
+
+    [[nodiscard]] bool is(const IndicatorHit &hit, std::size_t hash) const {
+      return count.type == hit.type && value_hash == hash;
+    }
   };
   struct Reported {
     const guest::Flow *flow = nullptr;

@@ -22,6 +22,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds kSendWait{5000};
 /// A capture waits for its reader (a pager); a tap does not.
 constexpr std::chrono::hours kReplaySendWait{24};
+/// Of a replay, for the executables of a guest that may have made them many and large.
+constexpr std::chrono::minutes kReplayHashing{5};
 constexpr milliseconds kLongestSleep = KernelWatch::kInterval;
 /// Rows are sent in messages well below the limit; one row is at most a path and an argument list.
 constexpr std::size_t kRowsBytes = kMaxMessageBytes / 2;
@@ -72,7 +74,8 @@ void RequestLoop::run() {
   while (true) {
     std::vector<pollfd> items{{control_.fd(), POLLIN, 0}};
     taps_.add_to(items);
-    const auto sleep = hashes_.has_work() ? milliseconds(0) : kLongestSleep;
+    const bool is_busy = hashes_.has_work() || taps_.has_work();
+    const auto sleep = is_busy ? milliseconds(0) : kLongestSleep;
     if (::poll(items.data(), items.size(), static_cast<int>(sleep.count())) < 0 && errno != EINTR) {
       return;
     }
@@ -139,12 +142,13 @@ void RequestLoop::answer(std::uint32_t id, const ReplayCapture &request, Fds &fd
     return send(id, Failed{"ReplayCapture needs one descriptor"});
   }
   constexpr std::chrono::milliseconds kBetween{100};
-  const auto start = monotonic_now();
-  auto next = start + kBetween;
+  auto next = monotonic_now() + kBetween;
+  std::chrono::nanoseconds hashing = kReplayHashing;
   guest::StageClock clock;
   clock_ = &clock;
   ReplayDone done = taps_.replay(request.name, std::move(fds[0]), clock,
                                  [&](std::uint64_t bytes, std::uint64_t packets) {
+                                   hashes_.drain(hashing); // a capture waits
                                    if (const auto now = monotonic_now(); now >= next) {
                                      next = now + kBetween;
                                      publish(ReplayProgress{bytes, packets});
@@ -328,6 +332,7 @@ void RequestLoop::answer(std::uint32_t id, const UseIntel &request, Fds &fds) {
   }
   intel_ = images[0] ? std::make_shared<intel::IntelSet>(images[0], images[1]) : nullptr;
   sink_.use(intel_);
+  taps_.look_again();
   send(id, Done{});
 }
 

@@ -1,5 +1,6 @@
 #include "sensor/taps.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <sys/socket.h>
@@ -15,6 +16,7 @@ constexpr std::chrono::milliseconds kTick{1000}; ///< idle flows are looked for 
 /// Batches of one tap before requests and other taps get their turn.
 constexpr int kBatchesAtOnce = 64;
 constexpr std::size_t kMaxTaps = 32;
+constexpr std::uint32_t kFlowsAtOnce = 1024; ///< looked at again between two turns of a tap
 
 /// Those that happened, by name.
 void add_drops(std::vector<NamedCount> &out, const std::string &prefix,
@@ -115,8 +117,28 @@ void Taps::pump() {
         break;
       }
     }
+    look_at_flows(tap);
   }
   sink_.settle(wall_now().time_since_epoch().count());
+}
+
+void Taps::look_again() {
+  for (Tap &tap : taps_) {
+    tap.look_from = 0;
+  }
+}
+
+bool Taps::has_work() const {
+  return std::any_of(taps_.begin(), taps_.end(), [](const Tap &tap) { return tap.look_from; });
+}
+
+void Taps::look_at_flows(Tap &tap) {
+  if (tap.look_from) {
+    tap.look_from =
+        tap.pipeline->walk_flows(*tap.look_from, kFlowsAtOnce, [&](const guest::Flow &flow) {
+          sink_.look_again(*tap.pipeline, flow);
+        });
+  }
 }
 
 void Taps::expire_flows() {
@@ -153,6 +175,7 @@ ReplayDone Taps::replay(std::string name, Fd capture, guest::StageClock &clock,
   }
   pipeline.finish();
   sink_.finish();
+  progress(source.bytes_read(), source.counters().handed_out);
   sink_.replay_with(nullptr);
   done.counters = this->count();
   const auto times = clock.spent();

@@ -38,7 +38,11 @@ public:
   /// Some batches of every tap; what is left waits for the next time.
   void pump();
   void expire_flows();
-  /// A capture from beginning to end, as one more tap while it lasts.
+  /// Other intelligence is in force: pump() shows the sink every flow again, some at a time.
+  void look_again();
+  [[nodiscard]] bool has_work() const;
+  /// A capture from beginning to end, as one more tap while it lasts. Tells how far it is behind
+  /// every batch, and again when nothing comes any more.
   using Progress = std::function<void(std::uint64_t bytes, std::uint64_t packets)>;
   [[nodiscard]] ReplayDone replay(std::string name, Fd capture, guest::StageClock &clock,
                                   const Progress &progress);
@@ -56,13 +60,15 @@ private:
     std::unique_ptr<guest::PacketSource> source;
     std::unique_ptr<guest::OpeningSource> openings;
     std::unique_ptr<guest::PacketPipeline> pipeline;
-    bool broken = false; ///< the ring failed (device gone): no longer polled
+    std::optional<std::uint32_t> look_from{}; ///< place of the flow to be looked at again next
+    bool broken = false;                      ///< the ring failed (device gone): no longer polled
   };
 
   [[nodiscard]] Tap &add(std::string interface);
   /// What one VM's packets may hold is for all of its taps together.
   void share_memory();
   void look_at_openings();
+  void look_at_flows(Tap &tap);
   void note_error(const Tap &tap);
 
   MatchSink &sink_;

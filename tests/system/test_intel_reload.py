@@ -71,16 +71,20 @@ class IntelReload(unittest.TestCase):
         pid = self.connect(address, port)
         self.assert_alert(NEVER_ASKED[0], 7)
         self.assertEqual(self.alerts_of(pid), [])
+        return pid
 
     def delays(self):
         return [int(ms) for ms in re.findall(r"delta in force: .*?, (\d+) ms", self.supervisor.log.read_text())]
 
     def test_single_adds_and_removes(self):
         self.run_supervisor()
-        self.assert_no_alert(OTHER)
+        before = self.assert_no_alert(OTHER)
         replace(self.changes / "added", f"# by hand\n{OTHER}\n")
         self.supervisor.wait_for_log("delta in force: 1 added, 0 removed")
+        # A connection that was there is told too, once, and of the process that began it.
+        self.supervisor.wait_for_alert(lambda one: one in self.alerts_of(before))
         self.assert_alert(OTHER)
+        self.assertEqual([one["dest_ip"] for one in self.alerts_of(before)], [OTHER])
         # One of the feed is taken out, and the added one with it.
         replace(self.changes / "added", "# nothing\n")
         replace(self.changes / "removed", f"{NEVER_ASKED[1]}\n{OTHER}\n")

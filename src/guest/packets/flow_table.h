@@ -68,6 +68,20 @@ public:
   /// equal addresses in two tunnels are two networks; both directions of one tunnel are the same.
   [[nodiscard]] std::uint32_t network_inside(const DecodedPacket &outer, std::uint32_t own) const;
 
+  /// Shows the live flows of at most `most` places from `from` on; where to go on, if not at the
+  /// end.
+  template <class Show>
+  [[nodiscard]] std::optional<std::uint32_t> walk(std::uint32_t from, std::uint32_t most,
+                                                  Show show) const {
+    const auto total = static_cast<std::uint32_t>(chunks_.size()) * kChunk;
+    for (; from < total && most != 0; ++from, --most) {
+      if (at(from).id != 0) {
+        show(at(from));
+      }
+    }
+    return from < total ? std::optional(from) : std::nullopt;
+  }
+
   /// Ends flows that were idle for too long. Looks at a bounded number a call, all in turn.
   void expire(std::int64_t now_ns);
   void end_all();

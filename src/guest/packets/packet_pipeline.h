@@ -5,6 +5,7 @@
 // Checksums are never verified: on a tap they are unfilled.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -69,6 +70,12 @@ public:
 
   [[nodiscard]] PipelineCounters counters() const;
   [[nodiscard]] FlowSeen describe(const Flow &flow) const;
+  /// FlowTable::walk().
+  template <class Show>
+  [[nodiscard]] std::optional<std::uint32_t> walk_flows(std::uint32_t from, std::uint32_t most,
+                                                        Show show) const {
+    return flows_.walk(from, most, show);
+  }
   /// The flow whose packets this one's came in; nullptr: none, or it has ended.
   [[nodiscard]] const Flow *carrier_of(const Flow &flow) const { return flows_.find(flow.carrier); }
 
