@@ -1,5 +1,7 @@
 #include "sensor/executable_hashes.h"
 
+#include <algorithm>
+
 namespace outguard::sensor {
 
 namespace {
@@ -81,11 +83,32 @@ void ExecutableHashes::step() {
   queue_.pop_front();
 }
 
-void ExecutableHashes::forget() {
+void ExecutableHashes::drain(std::chrono::nanoseconds &budget) {
+  if (!has_work()) {
+    return;
+  }
+  const auto end = monotonic_now() + budget;
+  while (has_work() && monotonic_now() < end) {
+    work();
+  }
+  budget = std::max(std::chrono::nanoseconds(end - monotonic_now()), std::chrono::nanoseconds(0));
+  if (has_work()) {
+    give_up();
+  }
+}
+
+void ExecutableHashes::give_up() {
   for (const Job &job : queue_) {
     tell(job.cause, job.match, {});
   }
   queue_.clear();
+  while (const auto match = sink_.take_unhashed()) {
+    tell(Cause::Flow, *match, {});
+  }
+}
+
+void ExecutableHashes::forget() {
+  give_up();
   known_.clear();
 }
 

@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 
+#include "base/clock.h"
 #include "facts/messages.h"
 #include "guest/linux/linux_guest.h"
 #include "sensor/guest_view.h"
@@ -29,6 +30,9 @@ public:
   [[nodiscard]] bool has_work() const { return !queue_.empty() || sink_.has_unhashed(); }
   /// At most one slice, a few milliseconds.
   void work();
+  /// All of it, for at most `budget`, which is less by what it took. What is left when that is used
+  /// up is told as not hashed.
+  void drain(std::chrono::nanoseconds &budget);
   /// The guest is about to be another one.
   void forget();
 
@@ -41,6 +45,7 @@ private:
   };
   void begin(Cause cause, const MatchSeen &match);
   void step();
+  void give_up();
   void tell(Cause cause, const MatchSeen &match, const FileHash &hash);
 
   GuestView &view_;

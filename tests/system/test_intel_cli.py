@@ -283,12 +283,19 @@ class ReplayWithMemory(Files):
             with Qmp(guest.qmp_path) as qmp:
                 dump = self.folder / "memory.elf"
                 qmp.run("dump-guest-memory", paging=False, protocol=f"file:{dump}")
+            pid = client["owners"][0]["pid"]
+            digest = guest.sh(f"sha256sum /proc/{pid}/exe")[1].split()[0]
             intel = self.file("lab.txt", "203.0.113.66\n")
+            of_file = self.file("file.csv", f"value,type\n{digest},sha256\n")
             for target in (guest.target, f"file:{dump}"):
                 with self.subTest(target):
+                    replayed = rows("replay", "--pcap", capture, "--memory", target, "--intel", of_file)
+                    by_file, = (row for row in replayed if row["event_type"] == "alert")
+                    self.assertEqual(by_file["alert"]["context"]["indicator"]["value"], digest)
+                    self.assertEqual(by_file["process"]["pid"], pid)
                     alert = next(row for row in rows("replay", "--pcap", capture, "--memory", target, "--intel", intel,
                                                      "--allow-reserved") if row["event_type"] == "alert")
-                    self.assertEqual(alert["process"]["pid"], client["owners"][0]["pid"])
+                    self.assertEqual(alert["process"]["pid"], pid)
                     attribution = alert["attribution"]
                     self.assertEqual(attribution["status"], "cached", "an hour lies between packet and memory")
                     self.assertLess(abs(attribution["age_us"] / 1e6 - 3600), 300)
