@@ -315,6 +315,24 @@ TEST(IndexBuilder, PathsMatchOnAnyHost) {
   EXPECT_EQ(index.url("http://a.com/panel/login"), Values{"/panel/"});
 }
 
+TEST(IndexBuilder, WhatAClientAppendsHidesNoPrefixAndNoHostHidesAPath) {
+  Index index;
+  index.add(indicator(IndicatorType::Url, "http://evil.com/kit/", MatchScope::Prefix));
+  index.add(indicator(IndicatorType::Url, "http://evil.com/a%20b"));
+  index.add(indicator(IndicatorType::UrlPath, "/gate.php"));
+  const Values kit{"http://evil.com/kit/"};
+  EXPECT_EQ(index.url("http://evil.com/kit/?" + std::string(5000, 'a')), kit);
+  EXPECT_EQ(index.url("http://evil.com/kit/a b\tc"), kit);
+  EXPECT_EQ(index.url("http://evil.com/a b"), Values{"http://evil.com/a%20b"});
+  EXPECT_EQ(index.url("http://evil.com/a  b"), Values{});
+  for (const auto host : {"http://localhost", "http://a\\032b", "localhost", "http://a@b@c"}) {
+    EXPECT_EQ(index.url(std::string(host) + "/x/../gate.php"), Values{"/gate.php"}) << host;
+    EXPECT_EQ(index.url(std::string(host) + "/gate.php5"), Values{}) << host;
+  }
+  EXPECT_EQ(index.url("/gate.php"), Values{"/gate.php"});
+  EXPECT_EQ(index.url("http://localhost"), Values{});
+}
+
 // ---- Fingerprints -----------------------------------------------------------------------
 
 TEST(IndexBuilder, FingerprintsAndHashesKeepTheirTypesApart) {

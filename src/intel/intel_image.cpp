@@ -193,11 +193,12 @@ std::optional<IndicatorId> IntelImage::find_unfiltered(std::uint64_t hash, std::
 }
 
 IntelImage::UrlForms IntelImage::url_forms(std::string_view text) {
-  auto url = Url::parse(text);
-  if (!url) {
-    return {};
-  }
+  auto url = Url::parse(text, UrlOrigin::Observed);
   UrlForms forms;
+  if (!url) { // no list has such a host ("localhost"), but its path may be listed for any
+    forms.target = observed_target(text);
+    return forms;
+  }
   if (!url->scheme.empty()) {
     forms.whole[0] = url->to_string();
   }
@@ -271,7 +272,7 @@ std::optional<AllowEntry> IntelImage::allowed_by_value(std::string_view value, S
   if (value.find('/') == value.npos) {
     return allowed_by(value, now);
   }
-  const auto url = Url::parse(value);
+  const auto url = Url::parse(value, UrlOrigin::Observed);
   if (!url) {
     return std::nullopt;
   }

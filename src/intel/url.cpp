@@ -100,18 +100,19 @@ void escape(std::string &out, unsigned octet) {
 }
 
 /// One way to write each octet, and the same when read again: a '%' that begins no escape is one
-/// itself. nullopt: a blank or control character.
-std::optional<std::string> with_canonical_escapes(std::string_view text) {
+/// itself. nullopt: a blank or control character in what is listed.
+std::optional<std::string> with_canonical_escapes(std::string_view text, UrlOrigin origin) {
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto octet = static_cast<unsigned char>(text[i]);
-    if (octet <= ' ' || octet == 0x7f) {
+    const bool blank = octet <= ' ' || octet == 0x7f;
+    if (blank && origin == UrlOrigin::Listed) {
       return std::nullopt;
     }
     const bool escaped = octet == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) < 16 &&
                          hex_digit(text[i + 2]) < 16;
-    if (octet > 0x7f || (octet == '%' && !escaped)) {
+    if (octet > 0x7f || blank || (octet == '%' && !escaped)) {
       escape(out, octet);
       continue;
     }
@@ -156,10 +157,8 @@ std::string port_suffix(std::optional<std::uint16_t> port) {
   return port ? ":" + std::to_string(*port) : std::string();
 }
 
-} // namespace
-
-std::optional<std::string> canonical_target(std::string_view target) {
-  const auto encoded = with_canonical_escapes(target);
+std::optional<std::string> canonical_target(std::string_view target, UrlOrigin origin) {
+  const auto encoded = with_canonical_escapes(target, origin);
   if (!encoded) {
     return std::nullopt;
   }
@@ -173,6 +172,22 @@ std::optional<std::string> canonical_target(std::string_view target) {
   return out.append(query);
 }
 
+} // namespace
+
+std::optional<std::string> canonical_target(std::string_view target) {
+  return canonical_target(target, UrlOrigin::Listed);
+}
+
+std::string observed_target(std::string_view url) {
+  url = url.substr(0, std::min(url.find('#'), kMaxObservedUrlBytes));
+  if (const auto mark = url.find("://"); mark < url.find_first_of("/?")) {
+    url.remove_prefix(mark + 3);
+  }
+  const auto start = url.find_first_of("/?");
+  return start == url.npos ? std::string()
+                           : canonical_target(url.substr(start), UrlOrigin::Observed).value_or("");
+}
+
 std::string_view url_authority(std::string_view canonical) {
   const auto slash = canonical.find('/');
   if (slash != canonical.npos && slash > 0 && canonical.substr(slash - 1).starts_with("://")) {
@@ -181,8 +196,9 @@ std::string_view url_authority(std::string_view canonical) {
   return canonical.substr(0, canonical.find('/') + 1); // none: npos + 1, nothing
 }
 
-Parsed<Url> Url::parse(std::string_view text) {
-  if (text.size() > kMaxUrlBytes) {
+Parsed<Url> Url::parse(std::string_view text, UrlOrigin origin) {
+  const bool listed = origin == UrlOrigin::Listed;
+  if (text.size() > (listed ? kMaxUrlBytes : kMaxObservedUrlBytes)) {
     return reject(RejectReason::UrlTooLong);
   }
   text = text.substr(0, text.find('#'));
@@ -207,11 +223,11 @@ Parsed<Url> Url::parse(std::string_view text) {
   if (!url) {
     return url;
   }
-  auto target = canonical_target(text.substr(authority.size()));
+  auto target = canonical_target(text.substr(authority.size()), origin);
   if (!target) {
     return reject(RejectReason::NotAnIndicator);
   }
-  if (target->size() > kMaxUrlBytes) { // escapes made it longer
+  if (listed && target->size() > kMaxUrlBytes) { // escapes made it longer
     return reject(RejectReason::UrlTooLong);
   }
   url->scheme = std::move(scheme);

@@ -22,6 +22,14 @@ inline constexpr std::size_t kMaxUrlBytes = 2048; ///< longer ones are rare and 
 /// character.
 [[nodiscard]] std::optional<std::string> canonical_target(std::string_view target);
 
+/// What is observed was taken by a server: blanks and control characters in the target are escaped,
+/// and what stands behind a prefix may be long.
+enum class UrlOrigin : std::uint8_t { Listed, Observed };
+inline constexpr std::size_t kMaxObservedUrlBytes = std::size_t{64} * 1024;
+
+/// Of an observed URL, whatever its host is; empty: none.
+[[nodiscard]] std::string observed_target(std::string_view url);
+
 struct Url {
   std::string scheme;               ///< "http", "https", or empty: either
   std::string host;                 ///< name, or address (IPv6 in brackets)
@@ -30,7 +38,8 @@ struct Url {
   std::string target; ///< path and query, from the '/'
 
   /// `https?://host[:port]/...`, or without scheme when it had none.
-  [[nodiscard]] static Parsed<Url> parse(std::string_view text);
+  [[nodiscard]] static Parsed<Url> parse(std::string_view text,
+                                         UrlOrigin origin = UrlOrigin::Listed);
   [[nodiscard]] std::string to_string() const;
   /// The form that matches either scheme: no scheme, and neither port 80 nor 443.
   [[nodiscard]] std::string without_scheme() const;
