@@ -13,6 +13,13 @@ std::int32_t distance(std::uint32_t to, std::uint32_t from) {
   return static_cast<std::int32_t>(to - from);
 }
 
+StreamEnds ends_of(const Flow &flow, FlowDirection direction) {
+  const bool outward = direction == FlowDirection::ToRemote;
+  return {outward ? flow.tuple.local : flow.tuple.remote,
+          outward ? flow.tuple.remote : flow.tuple.local,
+          direction == flow.initiator ? StreamRole::Client : StreamRole::Server};
+}
+
 } // namespace
 
 StreamAssembler::StreamAssembler(StreamConfig config, Inspector &inspector)
@@ -23,6 +30,11 @@ StreamAssembler::StreamAssembler(StreamConfig config, Inspector &inspector)
 void StreamAssembler::segment(Flow &flow, FlowDirection direction, const DecodedPacket &packet,
                               ObservableSink &sink) {
   FlowSide &side = flow.side(direction);
+  const auto other = static_cast<FlowDirection>(1 - static_cast<std::uint8_t>(direction));
+  if (flow.side(other).stream != 0 &&
+      distance(packet.acknowledgment, flow.side(other).expected) > 0) { // never, without a hole
+    acknowledge(flow, other, packet, sink);
+  }
   if (side.inspected || packet.payload_length == 0) {
     return;
   }
@@ -44,10 +56,7 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
   if (const Stream *stream = stream_of(side)) {
     by_use_.splice(by_use_.end(), by_use_, stream->use);
   }
-  const bool outward = direction == FlowDirection::ToRemote;
-  const StreamEnds ends{outward ? flow.tuple.local : flow.tuple.remote,
-                        outward ? flow.tuple.remote : flow.tuple.local,
-                        direction == flow.initiator ? StreamRole::Client : StreamRole::Server};
+  const StreamEnds ends = ends_of(flow, direction);
   if (ahead > 0) {
     hold_back(side, start, packet.payload);
     const Stream *stream = stream_of(side);
@@ -69,6 +78,29 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
     }
   }
   deliver_waiting(flow, side, ends, sink);
+}
+
+/// `direction`'s receiver has the bytes before what waits, so nobody sends them again. The remote
+/// end may lie about that: where it acknowledges more than the guest has sent, the guest's kernel
+/// ignores that (RFC 9293, 3.10.7.4) and sends the missing bytes again; so it is ignored here. What
+/// the guest says of itself is believed, as flow_table.cpp does. No acknowledgement is remembered:
+/// one that comes before the segment behind the hole does not bear on it.
+void StreamAssembler::acknowledge(Flow &flow, FlowDirection direction, const DecodedPacket &packet,
+                                  ObservableSink &sink) {
+  constexpr std::uint8_t kFlags = tcp_flag::kSyn | tcp_flag::kRst | tcp_flag::kAck;
+  FlowSide &side = flow.side(direction);
+  if ((packet.tcp_flags & kFlags) != tcp_flag::kAck ||
+      distance(packet.acknowledgment, side.next_sequence) > 0) {
+    return;
+  }
+  for (Stream *stream = stream_of(side);
+       stream != nullptr && !stream->waiting.empty() &&
+       distance(packet.acknowledgment, stream->waiting.front().sequence) >= 0;
+       stream = stream_of(side)) {
+    by_use_.splice(by_use_.end(), by_use_, stream->use);
+    jump(side, stream->waiting.front().sequence);
+    deliver_waiting(flow, side, ends_of(flow, direction), sink);
+  }
 }
 
 void StreamAssembler::deliver(Flow &flow, FlowSide &side, std::span<const std::uint8_t> bytes,

@@ -71,6 +71,9 @@ private:
     return side.stream != 0 ? &streams_[side.stream - 1] : nullptr;
   }
   [[nodiscard]] Stream *open_stream(FlowSide &side);
+  /// A packet the other way says what has arrived.
+  void acknowledge(Flow &flow, FlowDirection direction, const DecodedPacket &packet,
+                   ObservableSink &sink);
   void release(FlowSide &side);
   void close(FlowSide &side);
   void deliver(Flow &flow, FlowSide &side, std::span<const std::uint8_t> bytes,
