@@ -15,6 +15,7 @@ using Bytes = std::span<const std::uint8_t>;
 
 constexpr std::uint8_t kAlert = 21;
 constexpr std::uint8_t kHandshake = 22;
+constexpr std::uint8_t kHelloRequest = 0; ///< ignored by clients at any time (RFC 5246, 7.4.1.1)
 constexpr std::uint8_t kClientHello = 1;
 constexpr std::uint8_t kServerHello = 2;
 constexpr std::uint8_t kCertificate = 11;
@@ -39,12 +40,20 @@ Joined join_handshake(Bytes bytes, std::vector<std::uint8_t> &memory) {
   memory.clear();
   Joined joined;
   for (ByteCursor cursor(bytes); cursor.remaining() >= kRecordHeader;) {
-    if (cursor.rest()[0] != kHandshake || !may_be_tls(cursor.rest())) {
+    const std::uint8_t type = cursor.rest()[0];
+    if (!may_be_tls(cursor.rest())) {
       joined.ended = true;
       break;
     }
     (void)cursor.skip(3);
     const std::size_t length = *cursor.be16();
+    if (type == kAlert) { // OpenSSL takes warnings between the parts of a message
+      if (!cursor.skip(length)) {
+        break;
+      }
+      joined.used = cursor.position();
+      continue;
+    }
     const auto record = *cursor.take(std::min(length, cursor.remaining()));
     joined.used = cursor.position();
     joined.record_left = length - record.size();
@@ -81,8 +90,8 @@ std::optional<Message> next_message(ByteCursor &cursor) {
   return message;
 }
 
-TlsLook look_at_client(TlsState &state, const Joined &joined, std::uint16_t receiver_port,
-                       HelloScratch &scratch, ObservableSink &sink) {
+TlsLook look_at_client(TlsState &state, const Joined &joined, std::size_t held,
+                       std::uint16_t receiver_port, HelloScratch &scratch, ObservableSink &sink) {
   ByteCursor cursor(joined.messages);
   const auto hello = next_message(cursor);
   if (hello && hello->whole()) {
@@ -98,6 +107,10 @@ TlsLook look_at_client(TlsState &state, const Joined &joined, std::uint16_t rece
     }
   }
   const bool too_long = hello && hello->length > kMostTlsHeld;
+  if (held >= kMostTlsHeld && state.name == ServerName::Untold) {
+    sink.note_blindness(Blindness::Unreadable); // the name stands behind what is waited for
+    return TlsLook::Done;
+  }
   const bool nothing_more = joined.ended || (too_long && state.name == ServerName::Told);
   return nothing_more ? TlsLook::Done : TlsLook::NeedMore;
 }
@@ -251,9 +264,9 @@ TlsResult look_at_tls(TlsState &state, std::span<const std::uint8_t> bytes,
   }
   const Joined joined = join_handshake(bytes, scratch.message);
   if (bytes[kRecordHeader] == kClientHello) {
-    return {look_at_client(state, joined, receiver_port, scratch.hello, sink)};
+    return {look_at_client(state, joined, bytes.size(), receiver_port, scratch.hello, sink)};
   }
-  if (bytes[kRecordHeader] == kServerHello) {
+  if (bytes[kRecordHeader] == kServerHello || bytes[kRecordHeader] == kHelloRequest) {
     return look_at_server(state, joined, scratch, sink);
   }
   return {TlsLook::Done};

@@ -181,6 +181,33 @@ TEST_F(TlsTest, TheFirstCertificateOfAServer) {
   }
 }
 
+TEST_F(TlsTest, WhatPeersIgnoreHidesNothing) {
+  const Bytes warning{21, 3, 3, 0, 2, 1, 90};
+  const auto hello = client_hello({.server_name = "behind.example", .record_size = 40});
+  const auto first = hello.begin() + 5 + 40;
+  EXPECT_EQ(look(Bytes(hello.begin(), first) + warning + Bytes(first, hello.end())), TlsLook::Done);
+  EXPECT_THAT(names_, ElementsAre("tls-sni name behind.example"));
+
+  const Bytes leaf = certificate({.common_name = "c2.example"});
+  const Bytes request{22, 3, 3, 0, 4, 0, 0, 0, 0};
+  EXPECT_EQ(look(request + in_records(server_messages({leaf}))), TlsLook::Done);
+  EXPECT_THAT(sink_.seen, SizeIs(3)); // two hashes and a name
+}
+
+TEST_F(TlsTest, ANameBehindMoreThanIsWaitedForIsSaidToBeUnread) {
+  const auto hello = [](std::size_t padding) {
+    return in_records(message(1, hello_body({.ciphers = {0x1301},
+                                             .extensions = {{std::uint16_t{21}, Bytes(padding, 0)},
+                                                            sni("behind.example")}})));
+  };
+  EXPECT_EQ(stream(hello(20000), 1400), TlsLook::Done);
+  EXPECT_THAT(sink_.seen, IsEmpty());
+  EXPECT_EQ(sink_.blind, static_cast<std::uint8_t>(Blindness::Unreadable));
+  EXPECT_EQ(stream(hello(14000), 1400), TlsLook::Done);
+  EXPECT_EQ(sink_.seen[0], "tls-sni name behind.example");
+  EXPECT_EQ(sink_.blind, 0);
+}
+
 TEST_F(TlsTest, ALongCertificateIsHashedAsItComes) {
   const Bytes leaf = certificate({.common_name = "long.example", .padding = 60000});
   std::string sha1 = "certificate-sha1 plain ";
@@ -236,7 +263,7 @@ TEST_F(TlsTest, ServersWithoutACertificateToSee) {
 
 TEST_F(TlsTest, ServersAndOthers) {
   EXPECT_EQ(look(server_hello()), TlsLook::NeedMore);
-  EXPECT_EQ(look({22, 3, 3, 0, 4, 0, 0, 0, 0}), TlsLook::Done); // HelloRequest
+  EXPECT_EQ(look({22, 3, 3, 0, 4, 0, 0, 0, 0}), TlsLook::NeedMore); // HelloRequest
   EXPECT_EQ(look({23, 3, 3, 0, 2, 1, 1}), TlsLook::NotTls);
   EXPECT_EQ(look({22, 2, 1, 0, 2, 1, 1}), TlsLook::NotTls);
   EXPECT_EQ(look({22, 3, 9, 0, 2, 1, 1}), TlsLook::NotTls);
