@@ -72,15 +72,26 @@ bool is_dns_stream(const StreamEnds &ends) {
   return is_dns_port(ends.receiver.port) || is_dns_port(ends.sender.port);
 }
 
-Look look_at_dns_over_tcp(std::span<const std::uint8_t> bytes, bool own_port, std::string &scratch,
-                          ObservableSink &sink) {
+/// On DNS' own port a broken message hides none behind it: servers go on there.
+Look pass_broken_dns(std::size_t end, std::span<const std::uint8_t> bytes, bool own_port,
+                     ObservableSink &sink) {
+  if (!own_port || end >= bytes.size()) {
+    return kNotMine;
+  }
+  sink.spend(ObservableSink::kObservableCost);
+  return consumed(end);
+}
+
+/// `protocol` becomes Dns with the first message that is DNS.
+Look look_at_dns_over_tcp(std::span<const std::uint8_t> bytes, bool own_port, AppProtocol &protocol,
+                          std::string &scratch, ObservableSink &sink) {
   if (bytes.size() < kDnsPrefix) {
     return own_port ? kNeedMore : kNotMine;
   }
   const auto length = static_cast<std::size_t>(bytes[0] << 8 | bytes[1]);
   const auto message = bytes.subspan(kDnsPrefix);
   if (length < kDnsShortest) {
-    return kNotMine;
+    return pass_broken_dns(kDnsPrefix + length, bytes, own_port, sink);
   }
   // Elsewhere than on its port a length says little: what is waited for must promise something.
   if (!own_port &&
@@ -93,8 +104,9 @@ Look look_at_dns_over_tcp(std::span<const std::uint8_t> bytes, bool own_port, st
   const auto strictness = own_port ? DnsStrictness::OwnPort : DnsStrictness::AnyPort;
   const auto here = message.first(std::min(length, message.size()));
   if (look_at_dns(here, strictness, DnsNames::OfQueries, scratch, sink) == DnsLook::NotDns) {
-    return kNotMine;
+    return pass_broken_dns(kDnsPrefix + length, bytes, own_port, sink);
   }
+  protocol = AppProtocol::Dns;
   return consumed(kDnsPrefix + length);
 }
 
@@ -244,7 +256,8 @@ Inspector::Recognized Inspector::recognize(StreamState &state, std::span<const s
   if (is_mine(found.look)) {
     return found;
   }
-  found = {look_at_dns_over_tcp(bytes, dns, scratch_, sink), AppProtocol::Dns};
+  found.protocol = AppProtocol::None;
+  found.look = look_at_dns_over_tcp(bytes, dns, found.protocol, scratch_, sink);
   if (is_mine(found.look) || !speaks_in_lines(state.protocol)) {
     return found;
   }

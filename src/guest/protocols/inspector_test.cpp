@@ -205,6 +205,19 @@ TEST_F(InspectorTest, DnsOverTcp) {
   EXPECT_EQ(sink_.seen.back(), "dns-name name c.example");
 }
 
+TEST_F(InspectorTest, ABrokenDnsMessageHidesNoneBehindIt) {
+  server_.port = 53;
+  const auto query = over_tcp(dns_query("b.example"));
+  for (const Bytes &broken : {Bytes{0, 1, 7}, Bytes{0, 0}, over_tcp(Bytes(40, 0xff))}) {
+    state_ = {};
+    sink_ = {};
+    EXPECT_EQ(stream(broken).consumed, broken.size());
+    EXPECT_EQ(state_.protocol, AppProtocol::None);
+    (void)stream(broken + query);
+    EXPECT_THAT(sink_.seen, ElementsAre("dns-name name b.example"));
+  }
+}
+
 TEST_F(InspectorTest, Datagrams) {
   const auto query = dns_query("a.example");
   EXPECT_EQ(inspector_.datagram(query, 40000, 53, false, sink_), AppProtocol::Dns);
