@@ -194,16 +194,23 @@ void PacketPipeline::take_fragment(const DecodedPacket &fragment) {
 void PacketPipeline::datagram(Flow &flow, FlowDirection direction, const DecodedPacket &packet,
                               ObservableSink &sink) {
   FlowSide &side = flow.side(direction);
-  if (side.inspected || packet.payload.empty()) {
+  const bool from_initiator = direction == flow.initiator;
+  // Neither noise nor a first connection hides another one of QUIC between the same ends.
+  const bool only_quic = side.inspected;
+  if (packet.payload.empty() ||
+      (only_quic && !(from_initiator && has_known_quic_version(packet.payload)))) {
     return;
   }
   FlowSide &other = flow.sides[1 - static_cast<std::size_t>(direction)];
-  const QuicDatagram quic{packet.payload, flow.id, direction == flow.initiator,
-                          packet.destination.port};
+  const bool again = only_quic && flow.app_protocol == AppProtocol::Quic;
+  const QuicDatagram quic{packet.payload, flow.id, from_initiator, packet.destination.port, again};
   if (const QuicLook look = inspector_.quic(quic, sink); look != QuicLook::NotQuic) {
     flow.app_protocol = AppProtocol::Quic;
-    side.inspected = look == QuicLook::Done || side.packets >= kQuicLooks;
+    side.inspected = only_quic || look == QuicLook::Done || side.packets >= kQuicLooks;
     other.inspected = other.inspected || look == QuicLook::Done;
+    return;
+  }
+  if (only_quic) {
     return;
   }
   if (flow.app_protocol == AppProtocol::Quic) {

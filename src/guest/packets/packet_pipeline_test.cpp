@@ -1,6 +1,7 @@
 // The packet path from frames to observables, and above all its reassembly.
 #include "guest/packets/packet_pipeline.h"
 #include "guest/packets/pipeline_test_fixture.h"
+#include "guest/protocols/quic_test_builder.h"
 
 namespace outguard::guest {
 namespace {
@@ -291,6 +292,29 @@ TEST_F(DatagramTest, UnknownProtocolsAreLetGo) {
   }
   feed(PacketBuilder(a, b).udp().payload(dns_query("late.example")).build());
   EXPECT_THAT(sink_.observed, IsEmpty());
+}
+
+TEST_F(DatagramTest, NeitherNoiseNorAFirstConnectionHidesQuic) {
+  const auto a = endpoint("10.0.0.1:40000");
+  const auto b = endpoint("192.0.2.53:443");
+  for (int i = 0; i < 40; ++i) {
+    feed(PacketBuilder(a, b).udp().payload("noise").build());
+  }
+  const auto connect = [&](std::string_view name, std::uint8_t id) {
+    const auto hello = message(1, hello_body({.ciphers = {0x1301}, .extensions = {sni(name)}}));
+    const auto initial =
+        quic_initial({.destination_id = Bytes(8, id)}, crypto_frame(hello, 0, hello.size()));
+    feed(PacketBuilder(a, b).udp().payload(initial).build());
+  };
+  connect("one.example", 1);
+  EXPECT_THAT(sink_.observed, Contains("tls-sni name one.example"));
+  // The rest of its handshake has another id than its keys.
+  const auto rest = quic_initial({.destination_id = Bytes(8, 9), .keys_of = Bytes(8, 1)}, {2, 0});
+  feed(PacketBuilder(a, b).udp().payload(rest).build());
+  connect("two.example", 2);
+  EXPECT_THAT(sink_.observed, Contains("tls-sni name two.example"));
+  EXPECT_EQ(pipeline().counters().protocols.quic_hellos, 2U);
+  EXPECT_EQ(pipeline().counters().protocols.quic_unopened, 0U);
 }
 
 TEST_F(DatagramTest, NoiseDoesNotBlindAResolversPort) {

@@ -8,8 +8,9 @@ namespace {
 
 constexpr std::uint8_t kClientHello = 1;
 constexpr std::size_t kHandshakeHeader = 4;
-constexpr int kMostPackets = 8;      ///< coalesced; clients send up to three
-constexpr int kMostFrames = 1024;    ///< of a packet; runs of padding count as one
+constexpr int kMostPackets = 64;     ///< coalesced; clients send up to three
+constexpr int kMostInitials = 8;     ///< of these, for each is opened
+constexpr int kMostFrames = 1024;    ///< of a packet; runs of padding and pings count as one
 constexpr int kMostDatagrams = 32;   ///< with Initial packets of one hello
 constexpr std::size_t kLeast = 1200; ///< a client's first datagram (RFC 9000, 14.1)
 constexpr std::uint16_t kPort = 443;
@@ -38,18 +39,22 @@ void skip_ack(ByteCursor &cursor, bool with_counts) {
   skip_integers(cursor, 1 + 2 * std::min(ranges.value_or(0), most) + (with_counts ? 3 : 0));
 }
 
-/// False: a CRYPTO frame did not fit.
+/// False: a CRYPTO frame did not fit, or there are too many frames.
 bool read_frames(std::span<const std::uint8_t> frames, QuicCryptoStream &stream) {
   ByteCursor cursor(frames);
   bool fits = true;
-  for (int i = 0; i < kMostFrames && !cursor.at_end(); ++i) {
+  for (int i = 0; !cursor.at_end(); ++i) {
+    if (i == kMostFrames) {
+      return false;
+    }
     const auto type = quic_integer(cursor);
     if (!type) {
       break;
     }
-    if (*type == kPadding) {
+    if (*type == kPadding || *type == kPing) {
       const auto rest = cursor.rest();
-      const auto end = std::find_if(rest.begin(), rest.end(), [](auto byte) { return byte != 0; });
+      const auto end =
+          std::find_if(rest.begin(), rest.end(), [](auto byte) { return byte > kPing; });
       (void)cursor.skip(static_cast<std::size_t>(end - rest.begin()));
     } else if (*type == kAck || *type == kAckWithCounts) {
       skip_ack(cursor, *type == kAckWithCounts);
@@ -60,7 +65,7 @@ bool read_frames(std::span<const std::uint8_t> frames, QuicCryptoStream &stream)
         break;
       }
       fits = stream.add(*offset, *cursor.take(*length)) && fits;
-    } else if (*type != kPing) {
+    } else {
       break; // a close, or nothing that belongs here
     }
   }
@@ -92,9 +97,14 @@ QuicLook QuicInspector::look(const QuicDatagram &datagram, HelloScratch &scratch
   bool opened = false;
   bool unopened = false;
   ByteCursor cursor(datagram.bytes);
-  for (int i = 0; i < kMostPackets && !cursor.at_end(); ++i) {
+  int initials = 0;
+  for (int packets = 0; !cursor.at_end(); ++packets) {
     const auto packet = next_quic_packet(cursor);
     if (!packet) {
+      break;
+    }
+    if (packets == kMostPackets || initials == kMostInitials) {
+      unopened = true;
       break;
     }
     if (packet->type == QuicPacketType::Unknown) {
@@ -108,6 +118,7 @@ QuicLook QuicInspector::look(const QuicDatagram &datagram, HelloScratch &scratch
     if (packet->type != QuicPacketType::Initial) {
       continue; // of a Retry the client's next packet tells all
     }
+    ++initials;
     if (!opened) {
       kept = find(datagram.flow);
     }
@@ -119,7 +130,7 @@ QuicLook QuicInspector::look(const QuicDatagram &datagram, HelloScratch &scratch
       unopened = true;
     }
   }
-  if (unopened) {
+  if (unopened && !datagram.again) {
     ++counts_.unopened;
     if (!opened && datagram.from_initiator && find(datagram.flow) == nullptr) {
       sink.note_blindness(Blindness::Unreadable);

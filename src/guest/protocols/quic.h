@@ -21,6 +21,7 @@ struct QuicDatagram {
   std::uint64_t flow = 0;      ///< unique
   bool from_initiator = false; ///< of the flow: of what servers send nothing can be opened
   std::uint16_t receiver_port = 0;
+  bool again = false; ///< behind a hello that was told: what does not open may be its handshake's
 };
 
 enum class QuicLook : std::uint8_t {

@@ -43,6 +43,16 @@ struct QuicPacket {
   return (first & 0xc0) == 0xc0;
 }
 
+/// Do `datagram`'s first bytes say that it begins a connection, or goes on with its beginning, in a
+/// version that can be read?
+[[nodiscard]] inline bool has_known_quic_version(std::span<const std::uint8_t> datagram) {
+  ByteCursor cursor(datagram);
+  const auto first = cursor.u8();
+  const auto version = cursor.be32();
+  return first && version && has_quic_long_header(*first) &&
+         quic_protection(*version) != QuicProtection::None;
+}
+
 /// The next packet of a datagram with a long header; nullopt: none, or a length lies.
 [[nodiscard]] std::optional<QuicPacket> next_quic_packet(ByteCursor &datagram);
 

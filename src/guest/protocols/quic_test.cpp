@@ -84,6 +84,29 @@ TEST_F(QuicTest, CoalescedInitialPackets) {
   EXPECT_THAT(sink_.seen, Contains("tls-sni name two.example"));
 }
 
+TEST_F(QuicTest, FillersHideNothing) {
+  const auto whole = hello("behind.example");
+  const auto crypto = crypto_frame(whole, 0, whole.size());
+  EXPECT_EQ(look(quic_initial({}, Bytes(2000, 1) + crypto)), QuicLook::Done);
+  EXPECT_THAT(sink_.seen, Contains("tls-sni name behind.example"));
+  sink_ = {};
+  const Bytes handshake = Bytes{0xe0, 0, 0, 0, 1, 1, 7, 1, 7, 1, 0};
+  Bytes datagram;
+  for (int i = 0; i < 20; ++i) {
+    datagram = std::move(datagram) + handshake;
+  }
+  EXPECT_EQ(look(datagram + quic_initial({}, crypto)), QuicLook::Done);
+  EXPECT_THAT(sink_.seen, Contains("tls-sni name behind.example"));
+  EXPECT_EQ(sink_.blind, 0);
+
+  Bytes acknowledgments;
+  for (int i = 0; i < 1100; ++i) {
+    acknowledgments = std::move(acknowledgments) + Bytes{2, 0, 0, 0, 0};
+  }
+  EXPECT_EQ(look(quic_initial({}, acknowledgments + crypto)), QuicLook::Done);
+  EXPECT_EQ(sink_.blind, kUnreadable); // too many to read, and told so
+}
+
 TEST_F(QuicTest, ARetryBeginsAnew) {
   const auto whole = hello("retried.example", 1500);
   EXPECT_EQ(look(quic_initial({}, crypto_frame(whole, 0, 1000))), QuicLook::More);
