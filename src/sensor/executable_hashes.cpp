@@ -92,8 +92,9 @@ void ExecutableHashes::drain(std::chrono::nanoseconds &budget) {
     work();
   }
   budget = std::max(std::chrono::nanoseconds(end - monotonic_now()), std::chrono::nanoseconds(0));
-  if (has_work()) {
-    give_up();
+  give_up();
+  while (const auto match = sink_.take_unhashed()) {
+    tell(Cause::Flow, *match, {});
   }
 }
 
@@ -102,9 +103,6 @@ void ExecutableHashes::give_up() {
     tell(job.cause, job.match, {});
   }
   queue_.clear();
-  while (const auto match = sink_.take_unhashed()) {
-    tell(Cause::Flow, *match, {});
-  }
 }
 
 void ExecutableHashes::forget() {

@@ -291,6 +291,8 @@ class ReplayWithMemory(Files):
                 with self.subTest(target):
                     replayed = rows("replay", "--pcap", capture, "--memory", target, "--intel", of_file)
                     by_file, = (row for row in replayed if row["event_type"] == "alert")
+                    counters = replayed[-1]["counters"]
+                    self.assertEqual((counters["matches"], counters["files_looked_at"]), (1, 1), "counted at the end")
                     self.assertEqual(by_file["alert"]["context"]["indicator"]["value"], digest)
                     self.assertEqual(by_file["process"]["pid"], pid)
                     alert = next(row for row in rows("replay", "--pcap", capture, "--memory", target, "--intel", intel,
