@@ -120,7 +120,9 @@ TEST(Config, WhatIsWrongWithIntelIsSaidWithItsPlace) {
            {feed + "{url: 'https://a/b', key_file: a, key_variable: B}\n",
             "3:7: a feed has a key_file or a key_variable, not both"},
            {feed + "https://a/b?k=1\n    - https://a/b?k=2\n",
-            "4:7: two feeds are called 'https://a/b'; give this one another name"}}) {
+            "4:7: two feeds are called 'https://a/b'; give this one another name"},
+           {feed + "https://a/b\n    - {url: 'https://a/b', name: again}\n",
+            "4:7: 'https://a/b' and this feed have one URL and kind, so one copy: name it once"}}) {
     EXPECT_EQ(complaint(text), expected) << text;
   }
 }

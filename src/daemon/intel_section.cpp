@@ -128,6 +128,14 @@ IntelConfig read_intel(const YAML::Node &node, const std::filesystem::path &fold
                       [&](const IntelFeed &other) { return other.name == feed.name; })) {
         reject(item, "two feeds are called '" + feed.name + "'; give this one another name");
       }
+      const auto same =
+          std::find_if(intel.feeds.begin(), intel.feeds.end(), [&](const IntelFeed &other) {
+            return other.source.url == feed.source.url && other.source.kind == feed.source.kind;
+          });
+      if (same != intel.feeds.end()) {
+        reject(item, "'" + same->name +
+                         "' and this feed have one URL and kind, so one copy: " + "name it once");
+      }
       intel.feeds.push_back(std::move(feed));
     });
   };
