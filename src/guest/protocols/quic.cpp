@@ -153,7 +153,8 @@ QuicLook QuicInspector::look(const QuicDatagram &datagram, HelloScratch &scratch
 std::optional<std::span<const std::uint8_t>> QuicInspector::open(Handshake &handshake,
                                                                  const QuicPacket &packet) {
   if (handshake.keys) {
-    if (const auto frames = opener_.open(*handshake.keys, packet)) {
+    if (const auto frames = opener_.open(*handshake.keys, packet, handshake.next_number)) {
+      handshake.next_number = std::max(handshake.next_number, opener_.number() + 1);
       return frames;
     }
   }
@@ -166,6 +167,7 @@ std::optional<std::span<const std::uint8_t>> QuicInspector::open(Handshake &hand
     handshake.stream.clear();
     handshake.overflown = false;
     handshake.keys = keys;
+    handshake.next_number = opener_.number() + 1;
   }
   return frames;
 }

@@ -51,6 +51,7 @@ private:
     std::uint64_t flow = 0; ///< 0: free
     std::uint64_t used = 0; ///< by look_
     std::optional<QuicKeys> keys;
+    std::uint64_t next_number = 0; ///< of packets
     std::uint8_t datagrams = 0;
     bool overflown = false;
     QuicCryptoStream stream;

@@ -74,6 +74,16 @@ const Algorithms &algorithms() {
   return kFetched;
 }
 
+/// RFC 9000, A.3: the number nearest to the expected one that ends with the bytes written.
+std::uint64_t whole_number(std::uint64_t written, std::size_t bytes, std::uint64_t expected) {
+  const std::uint64_t window = std::uint64_t{1} << (8 * bytes);
+  const std::uint64_t nearest = (expected & ~(window - 1)) | written;
+  if (nearest + window / 2 <= expected) {
+    return nearest + window;
+  }
+  return nearest > expected + window / 2 && nearest >= window ? nearest - window : nearest;
+}
+
 int as_int(std::size_t size) { // of parts of one datagram
   return static_cast<int>(size);
 }
@@ -168,8 +178,8 @@ bool QuicOpener::header_mask(const QuicKeys &keys, std::span<const std::uint8_t>
                            as_int(sample.size())) == 1;
 }
 
-std::optional<std::span<const std::uint8_t>> QuicOpener::open(const QuicKeys &keys,
-                                                              const QuicPacket &packet) {
+std::optional<std::span<const std::uint8_t>>
+QuicOpener::open(const QuicKeys &keys, const QuicPacket &packet, std::uint64_t expected) {
   const auto bytes = packet.bytes;
   std::array<std::uint8_t, 16> mask{};
   if (bytes.size() - packet.number_at < kMostNumber + kSample ||
@@ -180,13 +190,17 @@ std::optional<std::span<const std::uint8_t>> QuicOpener::open(const QuicKeys &ke
   const std::size_t header_length = packet.number_at + number_length;
   header_.assign(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(header_length));
   header_[0] = static_cast<std::uint8_t>(header_[0] ^ (mask[0] & 0x0f));
-  // A number is taken as it is written: a client's first packets have small ones (RFC 9000, 12.3).
-  auto nonce = keys.nonce;
+  std::uint64_t written = 0;
   for (std::size_t i = 0; i < number_length; ++i) {
     auto &byte = header_[packet.number_at + i];
     byte = static_cast<std::uint8_t>(byte ^ mask[1 + i]);
-    auto &place = nonce[nonce.size() - number_length + i];
-    place = static_cast<std::uint8_t>(place ^ byte);
+    written = written << 8 | byte;
+  }
+  number_ = whole_number(written, number_length, expected);
+  auto nonce = keys.nonce;
+  for (std::size_t i = 0; i < sizeof number_; ++i) {
+    auto &place = nonce[nonce.size() - 1 - i];
+    place = static_cast<std::uint8_t>(place ^ (number_ >> (8 * i) & 0xff));
   }
   const auto sealed = bytes.subspan(header_length, bytes.size() - header_length - kTag);
   std::array<std::uint8_t, kTag> tag{};

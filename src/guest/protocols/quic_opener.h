@@ -37,8 +37,11 @@ public:
   [[nodiscard]] std::optional<QuicKeys> client_keys(std::uint32_t version,
                                                     std::span<const std::uint8_t> destination_id);
   /// The frames in an Initial packet, good until the next call; nullopt: not with these keys.
-  [[nodiscard]] std::optional<std::span<const std::uint8_t>> open(const QuicKeys &keys,
-                                                                  const QuicPacket &packet);
+  /// `expected`: one more than the highest packet number so far.
+  [[nodiscard]] std::optional<std::span<const std::uint8_t>>
+  open(const QuicKeys &keys, const QuicPacket &packet, std::uint64_t expected = 0);
+  /// Of the packet that was opened last.
+  [[nodiscard]] std::uint64_t number() const { return number_; }
 
 private:
   using Hash = std::array<std::uint8_t, 32>;
@@ -56,6 +59,7 @@ private:
   std::unique_ptr<evp_mac_ctx_st, Free> hmac_;
   std::unique_ptr<evp_cipher_ctx_st, Free> block_;  ///< AES-128-ECB
   std::unique_ptr<evp_cipher_ctx_st, Free> packet_; ///< AES-128-GCM
+  std::uint64_t number_ = 0;
   std::vector<std::uint8_t> header_;
   std::vector<std::uint8_t> opened_;
 };

@@ -107,6 +107,20 @@ TEST_F(QuicTest, FillersHideNothing) {
   EXPECT_EQ(sink_.blind, kUnreadable); // too many to read, and told so
 }
 
+TEST_F(QuicTest, SkippedPacketNumbersHideNothing) { // two bytes of each are written
+  const auto whole = hello("skips.example");
+  EXPECT_EQ(look(quic_initial({.packet_number = 0xff00}, crypto_frame(whole, 0, 20))),
+            QuicLook::More);
+  EXPECT_EQ(look(quic_initial({.packet_number = 0x1ff01}, crypto_frame(whole, 20, 40))),
+            QuicLook::More); // too far from the last one: nobody can open it
+  EXPECT_EQ(look(quic_initial({.packet_number = 0x10001}, crypto_frame(whole, 20, 40))),
+            QuicLook::More);
+  EXPECT_EQ(look(quic_initial({.packet_number = 0xffff}, crypto_frame(whole, 40, whole.size()))),
+            QuicLook::Done);
+  EXPECT_THAT(sink_.seen, Contains("tls-sni name skips.example"));
+  EXPECT_EQ(inspector_.counts().unopened, 1U);
+}
+
 TEST_F(QuicTest, ARetryBeginsAnew) {
   const auto whole = hello("retried.example", 1500);
   EXPECT_EQ(look(quic_initial({}, crypto_frame(whole, 0, 1000))), QuicLook::More);

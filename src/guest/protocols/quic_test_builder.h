@@ -26,13 +26,16 @@ inline Bytes crypto_frame(const Bytes &message, std::size_t from, std::size_t to
                                   message.begin() + static_cast<std::ptrdiff_t>(to)));
 }
 
-/// `header` ends with the packet number, of `number_length` bytes.
+/// `header` ends with the packet number, of `number_length` bytes: the last of `packet_number`.
 inline Bytes seal_quic(const QuicKeys &keys, const Bytes &header, std::size_t number_length,
-                       const Bytes &frames) {
+                       const Bytes &frames, std::size_t packet_number = 0) {
   const std::size_t number_at = header.size() - number_length;
   auto nonce = keys.nonce;
   for (std::size_t i = 0; i < number_length; ++i) {
     nonce[12 - number_length + i] ^= header[number_at + i];
+  }
+  for (std::size_t i = number_length; i < sizeof packet_number; ++i) {
+    nonce[11 - i] = static_cast<std::uint8_t>(nonce[11 - i] ^ (packet_number >> (8 * i) & 0xff));
   }
   Bytes out = header + frames + Bytes(16, 0);
   const std::unique_ptr<EVP_CIPHER_CTX, void (*)(EVP_CIPHER_CTX *)> context(EVP_CIPHER_CTX_new(),
@@ -74,7 +77,7 @@ inline Bytes quic_initial(const InitialParts &parts, Bytes frames) {
                        quic_number(2 + frames.size() + 16) + number(parts.packet_number, 2);
   QuicOpener opener;
   const auto keys = opener.client_keys(parts.version, parts.keys_of.value_or(parts.destination_id));
-  return seal_quic(keys.value_or(QuicKeys{}), header, 2, frames);
+  return seal_quic(keys.value_or(QuicKeys{}), header, 2, frames, parts.packet_number);
 }
 
 } // namespace outguard::guest
