@@ -129,7 +129,8 @@ void Taps::look_again() {
 }
 
 bool Taps::has_work() const {
-  return std::any_of(taps_.begin(), taps_.end(), [](const Tap &tap) { return tap.look_from; });
+  return std::any_of(taps_.begin(), taps_.end(),
+                     [](const Tap &tap) { return tap.look_from.has_value(); });
 }
 
 void Taps::look_at_flows(Tap &tap) {
