@@ -175,10 +175,15 @@ void Http2Connection::observe_request(std::string &scratch, ObservableSink &sink
   if (request.method == "CONNECT" && request.path.empty()) { // RFC 8441 has one with a path
     observe_http_host(ObservableKind::ProxyTarget, "http", request.authority, {}, scratch, sink);
   } else {
-    observe_http_host(
-        ObservableKind::HttpHost, request.scheme.empty() ? "http" : request.scheme.c_str(),
-        request.authority.empty() ? request.host : request.authority,
-        request.path == "*" ? std::string_view{} : std::string_view(request.path), scratch, sink);
+    // Servers disagree on which one counts where both are given (RFC 9113, 8.3.1).
+    for (const std::string *host : {&request.authority, &request.host}) {
+      if (host == &request.host && request.host == request.authority) {
+        continue;
+      }
+      observe_http_host(
+          ObservableKind::HttpHost, request.scheme.empty() ? "http" : request.scheme.c_str(), *host,
+          request.path == "*" ? std::string_view{} : std::string_view(request.path), scratch, sink);
+    }
   }
   if (!request.user_agent.empty()) {
     observe_user_agent(request.user_agent, scratch, sink);

@@ -57,6 +57,15 @@ TEST_F(Http2Test, UserAgentConnectAndHost) {
                             hpack_literal(":authority", "c2.example:443")),
               ElementsAre("proxy-target name c2.example"));
   EXPECT_THAT(seen_of_block(hpack_literal("trailer", "x")), IsEmpty());
+  const auto two_hosts = [](std::string_view host) {
+    return hpack_literal(":method", "GET") + hpack_literal(":path", "/x") +
+           hpack_literal(":authority", "a.example") + hpack_literal("host", host);
+  };
+  EXPECT_THAT(seen_of_block(two_hosts("b.example")),
+              ElementsAre("http-host name a.example", "http-url name http://a.example/x",
+                          "http-host name b.example", "http-url name http://b.example/x"));
+  EXPECT_THAT(seen_of_block(two_hosts("a.example")),
+              ElementsAre("http-host name a.example", "http-url name http://a.example/x"));
 }
 
 TEST_F(Http2Test, WhatIsBrokenEndsIt) {
