@@ -56,6 +56,13 @@ TEST(Clock, AWallClockThatWasSetIsNoticedOnce) {
   }
 }
 
+TEST(Clock, TheEarliestAndLatestTimesHaveTimestamps) {
+  EXPECT_EQ(rfc3339_timestamp(WallTime::min()), "1677-09-21T00:12:43.145224192Z");
+  EXPECT_EQ(rfc3339_timestamp(WallTime::max()), "2262-04-11T23:47:16.854775807Z");
+  EXPECT_EQ(eve_timestamp(WallTime(std::chrono::nanoseconds(-1))),
+            "1969-12-31T23:59:59.999999+0000");
+}
+
 TEST(Clock, Timestamps) {
   const WallTime time{std::chrono::nanoseconds(1755800000017359123)};
   EXPECT_EQ(eve_timestamp(time), "2025-08-21T18:13:20.017359+0000");

@@ -14,11 +14,14 @@ struct Broken {
 };
 
 Broken break_down(WallTime time) {
-  const auto whole = std::chrono::floor<std::chrono::seconds>(time);
-  const auto seconds = static_cast<std::time_t>(whole.time_since_epoch().count());
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  // By hand: <chrono> goes back through nanoseconds, which the earliest second does not have.
+  const std::int64_t nanoseconds = time.time_since_epoch().count();
+  const std::int64_t before = nanoseconds % kSecond < 0 ? 1 : 0;
+  const auto seconds = static_cast<std::time_t>(nanoseconds / kSecond - before);
   Broken broken;
   gmtime_r(&seconds, &broken.parts);
-  broken.nanoseconds = (time - whole).count();
+  broken.nanoseconds = nanoseconds % kSecond + before * kSecond;
   return broken;
 }
 

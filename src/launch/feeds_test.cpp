@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/sanitized.h"
 #include "launch/feed_cache.h"
 #include "launch/feed_keeper.h"
 #include "launch/feed_schedule.h"
@@ -189,6 +190,9 @@ TEST(Schedule, IntervalsAndFailures) {
 }
 
 TEST_F(Cache, TheKeeperFetchesKeepsAndStopsAtOnce) {
+  if (kSanitized) {
+    GTEST_SKIP() << "sanitizers need system calls that the sandbox forbids";
+  }
   if (!std::filesystem::exists(std::filesystem::read_symlink("/proc/self/exe").parent_path() /
                                "outguard-fetch")) {
     GTEST_SKIP() << "outguard-fetch is not built";

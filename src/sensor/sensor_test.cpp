@@ -10,20 +10,13 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/sanitized.h"
 #include "sensor/flow_notes.h"
 #include "sensor/opening_notes.h"
 #include "sensor/sandbox.h"
 
 namespace outguard::sensor {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-constexpr bool kSanitized = __has_feature(address_sanitizer);
-#else
-constexpr bool kSanitized = false;
-#endif
 
 /// Runs `work` in a child that is inside the sandbox; the signal that ended it, or 0 for a good
 /// end.
