@@ -68,7 +68,8 @@ std::optional<IntelDelta::Compiled> IntelDelta::compile() const {
   }
   auto compiled = launch::compile_delta(choices);
   if (!compiled) {
-    log::error(folder_ + ": not compiled, what was in force stays: " + compiled.error().message);
+    log::error(folder_ + ": not compiled, what was in force stays (kill -HUP tries again): " +
+               compiled.error().message);
     return std::nullopt;
   }
   for (const auto &feed : compiled->feeds) {

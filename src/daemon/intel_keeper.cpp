@@ -85,6 +85,8 @@ Result<void> IntelKeeper::start() {
 
 void IntelKeeper::reload() {
   want(IntelLoader::Asked::ByUser);
+  changes_wanted_ = true;
+  wake();
 }
 
 void IntelKeeper::wake() const {
@@ -144,7 +146,8 @@ void IntelKeeper::watch(const std::stop_token &stop, Seen seen) {
   watch_.watch(folders());
   auto next_look = monotonic_now();
   while (!stop.stop_requested()) {
-    if (const auto now = signature_of(changes_.files()); now != seen.changes) {
+    const bool wanted = changes_wanted_.exchange(false);
+    if (const auto now = signature_of(changes_.files()); wanted || now != seen.changes) {
       seen.changes = now;
       update_changes();
     }

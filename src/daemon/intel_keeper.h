@@ -3,6 +3,7 @@
 // folder changes, a feed was fetched anew, or the user asks; and single adds and removes at once,
 // beside it. Publishes to the IntelBoard; guards never wait for it. Owned by the supervisor.
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -33,8 +34,8 @@ public:
   /// files were named and no indicator is usable.
   [[nodiscard]] Result<void> start();
 
-  /// SIGHUP: compiles anew, and accepts what was refused for its losses if they are the same still.
-  /// Returns at once; any thread.
+  /// SIGHUP: compiles anew, single adds too, and accepts what was refused for its losses if they
+  /// are the same still. Returns at once; any thread.
   void reload();
 
 private:
@@ -62,6 +63,7 @@ private:
   IntelBoard &board_;
   IntelDelta changes_;
   bool has_delta_ = false;
+  std::atomic<bool> changes_wanted_ = false; ///< compile them though they did not change
   IntelLoader loader_; ///< one thread at a time: start(), then the loading one
   FileWatch watch_;    ///< likewise the watching one
   const Fd wake_;      ///< eventfd, of the watching thread

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <span>
 
+#include "base/internet_checksum.h"
+
 namespace outguard::respond {
 
 namespace {
@@ -29,26 +31,16 @@ void append(Bytes &out, std::span<const std::uint8_t> more) {
   out.insert(out.end(), more.begin(), more.end());
 }
 
-/// RFC 1071, continued from `sum`.
-std::uint32_t add_up(std::span<const std::uint8_t> bytes, std::uint32_t sum) {
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    sum += i % 2 == 0 ? std::uint32_t{bytes[i]} << 8 : bytes[i];
-  }
-  return sum;
-}
-void put_checksum(Bytes &bytes, std::size_t at, std::uint32_t sum) {
-  while (sum >> 16 != 0) {
-    sum = (sum & 0xffff) + (sum >> 16);
-  }
-  bytes[at] = static_cast<std::uint8_t>(~sum >> 8);
-  bytes[at + 1] = static_cast<std::uint8_t>(~sum);
+void put_checksum(Bytes &bytes, std::size_t at, std::uint64_t sum) {
+  const auto checksum = static_cast<std::uint16_t>(~fold_sum(sum));
+  bytes[at] = static_cast<std::uint8_t>(checksum >> 8);
+  bytes[at + 1] = static_cast<std::uint8_t>(checksum);
 }
 
-std::uint32_t pseudo_header(const Endpoint &from, const Endpoint &to, std::uint8_t protocol,
+std::uint64_t pseudo_header(const Endpoint &from, const Endpoint &to, std::uint8_t protocol,
                             std::size_t length) {
-  std::uint32_t sum = add_up(from.address.octets(), 0);
-  sum = add_up(to.address.octets(), sum);
-  return sum + protocol + static_cast<std::uint32_t>(length);
+  const std::uint64_t sum = add_words(from.address.octets());
+  return add_words(to.address.octets(), sum) + protocol + length;
 }
 
 Bytes ip_packet(const Endpoint &from, const Endpoint &to, std::uint8_t protocol,
@@ -64,7 +56,7 @@ Bytes ip_packet(const Endpoint &from, const Endpoint &to, std::uint8_t protocol,
     put16(out, 0);
     append(out, from.address.octets());
     append(out, to.address.octets());
-    put_checksum(out, 10, add_up(out, 0));
+    put_checksum(out, 10, add_words(out));
   } else {
     put32(out, 0x60000000);
     put16(out, static_cast<std::uint32_t>(payload.size()));
@@ -98,7 +90,7 @@ Bytes udp_datagram(const Endpoint &from, const Endpoint &to) {
   put16(udp, kBytes);
   put16(udp, 0);
   const auto protocol = static_cast<std::uint8_t>(IpProtocol::Udp);
-  put_checksum(udp, 6, add_up(udp, pseudo_header(from, to, protocol, kBytes)));
+  put_checksum(udp, 6, add_words(udp, pseudo_header(from, to, protocol, kBytes)));
   if (udp[6] == 0 && udp[7] == 0) {
     udp[6] = udp[7] = 0xff; // 0 would mean "no checksum"
   }
@@ -132,7 +124,7 @@ std::optional<Frame> tcp_reset(const FlowSeen &flow, const TcpPosition &position
   put32(tcp, 0);                                             // window, checksum
   put16(tcp, 0);
   const auto protocol = static_cast<std::uint8_t>(IpProtocol::Tcp);
-  put_checksum(tcp, 16, add_up(tcp, pseudo_header(from, to, protocol, tcp.size())));
+  put_checksum(tcp, 16, add_words(tcp, pseudo_header(from, to, protocol, tcp.size())));
   return ethernet(flow, toward, ip_packet(from, to, protocol, tcp));
 }
 
@@ -149,7 +141,8 @@ Frame port_unreachable(const FlowSeen &flow) {
   put16(icmp, 0);
   put32(icmp, 0);
   append(icmp, quoted);
-  put_checksum(icmp, 2, add_up(icmp, v4 ? 0 : pseudo_header(remote, guest, protocol, icmp.size())));
+  put_checksum(icmp, 2,
+               add_words(icmp, v4 ? 0 : pseudo_header(remote, guest, protocol, icmp.size())));
   return ethernet(flow, Toward::Guest, ip_packet(remote, guest, protocol, icmp));
 }
 

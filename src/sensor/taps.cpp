@@ -250,6 +250,8 @@ CountersSeen Taps::count() const {
                       {"streams_bytes_missed", sum.streams.bytes_missed},
                       {"streams_resyncs", sum.streams.resyncs},
                       {"streams_evicted", sum.streams.evicted},
+                      {"streams_bad_checksums", sum.streams.bad_checksums},
+                      {"streams_urgent", sum.streams.urgent},
                       {"streams_gave_up", sum.streams.gave_up},
                       {"quic_hellos", sum.protocols.quic_hellos},
                       {"quic_unknown_versions", sum.protocols.quic_unknown_versions},

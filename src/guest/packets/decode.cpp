@@ -47,6 +47,7 @@ public:
     out_.cut = behind_ > 0;
     out_.timestamp_ns = packet.timestamp_ns;
     out_.direction = packet.direction;
+    checksums_filled_ = packet.checksums_filled && packet.direction == FlowDirection::ToRemote;
   }
   /// What a packet in a tunnel or in fragments has of the one around it.
   Decoder(const DecodedPacket &around, std::span<const std::uint8_t> bytes, std::uint32_t behind,
@@ -454,6 +455,8 @@ private:
     if (header_length < 20 || header_length - 20 > left_on_wire()) {
       return DropReason::BadTransportHeader;
     }
+    out_.checked_header =
+        static_cast<std::uint8_t>(checksums_filled_ && !out_.cut ? header_length : 0);
     return cursor_.skip(header_length - 20) ? kDecoded : DropReason::TransportTooShort;
   }
 
@@ -518,6 +521,7 @@ private:
   std::optional<VlanTag> tag_; ///< that the kernel took out of the frame
   std::uint8_t tags_ = 0;
   bool overlong_ = false;
+  bool checksums_filled_ = false;
 };
 
 } // namespace

@@ -18,6 +18,7 @@ inline constexpr std::uint8_t kFin = 0x01;
 inline constexpr std::uint8_t kSyn = 0x02;
 inline constexpr std::uint8_t kRst = 0x04;
 inline constexpr std::uint8_t kAck = 0x10;
+inline constexpr std::uint8_t kUrg = 0x20;
 } // namespace tcp_flag
 
 inline constexpr std::size_t kMaxVlanTags = 4; ///< QinQ is two; more is an attack or a loop
@@ -65,6 +66,9 @@ struct DecodedPacket {
   std::array<std::uint16_t, kMaxVlanTags> vlans{}; ///< ids, outer first; of the outermost frame
   MacAddress source_mac{};                         ///< of the outermost frame, as the other one
   MacAddress destination_mac{};
+  /// TCP straight from the guest, with a checksum that the guest itself filled in: bytes of the TCP
+  /// header, right before the payload. 0: the checksum is nothing to go by.
+  std::uint8_t checked_header = 0;
   bool cut = false;            ///< the capture holds less than the wire carried
   bool is_fragment = false;    ///< payload: this part of the IP payload; no ports
   bool more_fragments = false; ///< not the last

@@ -45,14 +45,14 @@ TEST(RingBlock, HandsOutEverythingItSays) {
   EXPECT_EQ(views[0].original_length, 60U);
   EXPECT_EQ(views[0].direction, FlowDirection::ToRemote);
   EXPECT_FALSE(views[0].outer_tag);
-  EXPECT_FALSE(views[0].checksum_not_ready);
+  EXPECT_TRUE(views[0].checksums_filled);
   EXPECT_EQ(views[0].timestamp_ns, 1'700'000'000'000'000'123);
   EXPECT_EQ(views[1].bytes[0], 2);
   EXPECT_EQ(views[1].original_length, 9000U);
   EXPECT_EQ(views[1].direction, FlowDirection::ToGuest);
   EXPECT_EQ(views[1].outer_tag->control, 0x2005);
   EXPECT_EQ(views[1].outer_tag->protocol, 0x88a8);
-  EXPECT_TRUE(views[1].checksum_not_ready);
+  EXPECT_FALSE(views[1].checksums_filled);
   EXPECT_EQ(views[2].outer_tag->protocol, 0x8100);
 }
 

@@ -35,8 +35,10 @@ struct PacketView {
   std::span<const std::uint8_t> bytes; ///< from the link header on
   std::uint32_t original_length = 0;   ///< on the wire; bytes.size() when nothing was cut
   LinkType link = LinkType::Ethernet;
-  bool checksum_not_ready = false; ///< TP_STATUS_CSUMNOTREADY; never a reason to distrust
-  std::int64_t timestamp_ns = 0;   ///< wall clock of the capturing host, since the epoch
+  /// The sender has filled in its checksums. Not so where the host does it later
+  /// (TP_STATUS_CSUMNOTREADY: offload), and not known of a file: never a reason to distrust then.
+  bool checksums_filled = false;
+  std::int64_t timestamp_ns = 0; ///< wall clock of the capturing host, since the epoch
   std::optional<VlanTag> outer_tag;
   std::optional<FlowDirection> direction; ///< known on a tap, not in a file
 };

@@ -32,6 +32,8 @@ void add(StreamCounters &to, const StreamCounters &from) {
   to.bytes_missed += from.bytes_missed;
   to.resyncs += from.resyncs;
   to.evicted += from.evicted;
+  to.bad_checksums += from.bad_checksums;
+  to.urgent += from.urgent;
   to.gave_up += from.gave_up;
 }
 

@@ -89,9 +89,13 @@ protected:
     return *pipeline_;
   }
 
+  /// As a tap hands it over, from the guest, with the checksum that the guest filled in.
+  void feed_from_guest(const Bytes &frame) { feed(frame, FlowDirection::ToRemote, 0, true); }
+
   void feed(const Bytes &frame, std::optional<FlowDirection> direction = std::nullopt,
-            std::size_t cut = 0) {
+            std::size_t cut = 0, bool checksums_filled = false) {
     PacketView view;
+    view.checksums_filled = checksums_filled;
     view.bytes = std::span(frame).first(frame.size() - cut);
     view.original_length = static_cast<std::uint32_t>(frame.size());
     view.timestamp_ns = now_ns_;

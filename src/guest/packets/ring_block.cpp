@@ -59,7 +59,7 @@ bool RingBlock::next(PacketView &out) {
   out = {};
   out.bytes = bytes_.subspan(start, header.tp_snaplen);
   out.original_length = std::max(header.tp_len, header.tp_snaplen);
-  out.checksum_not_ready = (header.tp_status & TP_STATUS_CSUMNOTREADY) != 0;
+  out.checksums_filled = (header.tp_status & TP_STATUS_CSUMNOTREADY) == 0;
   out.timestamp_ns =
       std::int64_t{header.tp_sec} * 1'000'000'000 + std::min(header.tp_nsec, 999'999'999U);
   out.direction =

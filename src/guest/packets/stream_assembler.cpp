@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/internet_checksum.h"
+
 namespace outguard::guest {
 
 namespace {
@@ -18,6 +20,15 @@ StreamEnds ends_of(const Flow &flow, FlowDirection direction) {
   return {outward ? flow.tuple.local : flow.tuple.remote,
           outward ? flow.tuple.remote : flow.tuple.local,
           direction == flow.initiator ? StreamRole::Client : StreamRole::Server};
+}
+
+/// A guest may send a segment with a wrong checksum ahead of the real one, for us to believe.
+bool has_bad_checksum(const DecodedPacket &packet) {
+  const std::span segment(packet.payload.data() - packet.checked_header,
+                          packet.payload.size() + packet.checked_header);
+  const auto sum = add_words(segment, add_words(packet.destination.address.octets(),
+                                                add_words(packet.source.address.octets())));
+  return fold_sum(sum + packet.protocol + segment.size()) != 0xffff;
 }
 
 } // namespace
@@ -37,6 +48,14 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
   }
   if (side.inspected || packet.payload_length == 0) {
     return;
+  }
+  if (packet.checked_header != 0 && has_bad_checksum(packet)) {
+    ++counters_.bad_checksums;
+    return;
+  }
+  if ((packet.tcp_flags & tcp_flag::kUrg) != 0) {
+    ++counters_.urgent; // which byte is taken out depends on when the receiver reads
+    sink.note_blindness(Blindness::Unreadable);
   }
   const std::uint32_t start =
       packet.sequence + ((packet.tcp_flags & tcp_flag::kSyn) != 0 ? 1U : 0U);

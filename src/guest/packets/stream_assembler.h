@@ -32,6 +32,8 @@ struct StreamCounters {
   std::uint64_t bytes_missed = 0;    ///< in those gaps
   std::uint64_t resyncs = 0;         ///< segments far outside the window: begun anew there
   std::uint64_t evicted = 0;         ///< directions that lost what they held to total_bytes
+  std::uint64_t bad_checksums = 0;   ///< segments of the guest that no receiver takes
+  std::uint64_t urgent = 0;          ///< segments with an urgent byte, which receivers take out
   std::uint64_t gave_up = 0;         ///< messages that outgrew buffer_bytes; begun anew behind them
 };
 

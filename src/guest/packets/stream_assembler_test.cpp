@@ -205,5 +205,62 @@ TEST_F(LittleMemoryTest, TheAcknowledgedStreamKeepsWhatItHolds) {
   EXPECT_THAT(sink_.observed, ElementsAre("tls-sni name c2.example"));
 }
 
+class DecoyTest : public PipelineTest {
+protected:
+  void SetUp() override {
+    feed_from_guest(talk_.syn());
+    feed(talk_.syn_ack(), FlowDirection::ToGuest);
+  }
+  static Bytes damaged(Bytes frame) {
+    constexpr std::size_t kChecksum = 14 + 20 + 16; // of TCP, behind Ethernet and IPv4
+    frame.at(kChecksum) ^= 1;
+    return frame;
+  }
+
+  TcpTalk talk_{endpoint("10.0.0.1:40000"), endpoint("192.0.2.7:80")};
+  const Bytes decoy_ = http_request("good.example", "/"), real_ = http_request("evil.example", "/");
+};
+
+TEST_F(DecoyTest, ASegmentThatNoReceiverTakesIsNotBelieved) {
+  feed_from_guest(damaged(talk_.client_at(0, decoy_)));
+  feed_from_guest(talk_.from_client(real_));
+  EXPECT_THAT(sink_.observed, Contains("http-host name evil.example"));
+  EXPECT_THAT(sink_.observed, Not(Contains("http-host name good.example")));
+  EXPECT_EQ(pipeline().counters().streams.bad_checksums, 1U);
+}
+
+TEST_F(DecoyTest, AnOddLengthIsAddedUpToo) {
+  auto odd = http_request("evil.example", "/");
+  for (const std::string path : {"/", "/x"}) { // one of the two is odd
+    odd = http_request("evil.example", path);
+    feed_from_guest(talk_.from_client(odd));
+  }
+  EXPECT_EQ(pipeline().counters().streams.bad_checksums, 0U);
+  EXPECT_THAT(sink_.observed, Contains("http-url name http://evil.example/x"));
+}
+
+TEST_F(DecoyTest, WhereTheHostFillsTheChecksumInItSaysNothing) {
+  feed(damaged(talk_.from_client(real_)), FlowDirection::ToRemote);
+  EXPECT_THAT(sink_.observed, Contains("http-host name evil.example"));
+}
+
+TEST_F(DecoyTest, NorInWhatComesToTheGuest) {
+  TcpTalk served(endpoint("192.0.2.9:40000"), endpoint("10.0.0.1:80"));
+  feed(served.syn(), FlowDirection::ToGuest, 0, true);
+  feed_from_guest(served.syn_ack());
+  feed(damaged(served.from_client(real_)), FlowDirection::ToGuest, 0, true);
+  EXPECT_THAT(sink_.observed, Contains("http-host name evil.example"));
+}
+
+TEST_F(DecoyTest, AnUrgentByteIsSaidToHide) {
+  constexpr std::size_t kFlags = 14 + 20 + 13;
+  auto frame = talk_.from_client(real_);
+  frame.at(kFlags) |= tcp_flag::kUrg;
+  feed(frame, FlowDirection::ToRemote);
+  EXPECT_EQ(pipeline().counters().streams.urgent, 1U);
+  pipeline().finish();
+  EXPECT_NE(sink_.last.blind & static_cast<std::uint8_t>(Blindness::Unreadable), 0);
+}
+
 } // namespace
 } // namespace outguard::guest
