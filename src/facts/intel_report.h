@@ -42,16 +42,15 @@ struct FeedReport {
   std::vector<RejectedLine> lines;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.name, self.format, self.problem, self.note, self.accepted, self.duplicates,
-         self.rejected, self.comments, self.flagged, self.ignored, self.reasons, self.ignored_kinds, self.lines);
+         self.rejected, self.comments, self.flagged, self.ignored, self.reasons, self.ignored_kinds,
+         self.lines);
   }
 };
 
 /// One a feed; a file that is an archive holds several.
 struct FeedReports {
   std::vector<FeedReport> feeds;
-  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.feeds);
-  }
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.feeds); }
 };
 
 /// What the compiled image holds. The files were told one by one as FeedReports.

@@ -115,7 +115,8 @@ private:
 
   IntelImage(std::span<const std::uint8_t> bytes, const ImageHeader &header);
 
-  template <class T> [[nodiscard]] std::optional<T> element(Section section, std::uint64_t i) const {
+  template <class T>
+  [[nodiscard]] std::optional<T> element(Section section, std::uint64_t i) const {
     return i < section.count ? std::optional(element_unchecked<T>(section, i)) : std::nullopt;
   }
   /// Of an element that is there.

@@ -168,17 +168,27 @@ TEST(IntelSet, ExplainsByTheMentionInForce) {
 }
 
 TEST(IntelSet, ExplainsNamesOfOtherScriptsInBothForms) {
-  const IntelSet set(compile({"b\xc3\xbc" "cher.com\nhttp://xn--bcher-kva.com/x\n", "", ""}));
-  const auto given = set.explain("B\xc3\x9c" "CHER.com", kNow);
+  const IntelSet set(compile({"b\xc3\xbc"
+                              "cher.com\nhttp://xn--bcher-kva.com/x\n",
+                              "", ""}));
+  const auto given = set.explain("B\xc3\x9c"
+                                 "CHER.com",
+                                 kNow);
   ASSERT_EQ(given.indicators.size(), 1U);
   EXPECT_EQ(given.indicators[0].hit.value.raw(), "xn--bcher-kva.com");
   EXPECT_EQ(given.a_labels.raw(), "xn--bcher-kva.com");
-  EXPECT_EQ(given.u_labels.raw(), "b\xc3\xbc" "cher.com");
+  EXPECT_EQ(given.u_labels.raw(), "b\xc3\xbc"
+                                  "cher.com");
   const auto url = set.explain("http://xn--bcher-kva.com/x", kNow);
   EXPECT_EQ(url.indicators.size(), 1U);
   EXPECT_EQ(url.a_labels.raw(), "") << "it is given as it is on the wire";
-  EXPECT_EQ(url.u_labels.raw(), "b\xc3\xbc" "cher.com");
-  EXPECT_EQ(set.explain("http://b\xc3\xbc" "cher.com/x", kNow).indicators.size(), 1U);
+  EXPECT_EQ(url.u_labels.raw(), "b\xc3\xbc"
+                                "cher.com");
+  EXPECT_EQ(set.explain("http://b\xc3\xbc"
+                        "cher.com/x",
+                        kNow)
+                .indicators.size(),
+            1U);
   EXPECT_EQ(set.explain("evil.com", kNow).u_labels.raw(), "");
   EXPECT_TRUE(set.explain("\xff.com", kNow).indicators.empty());
 }

@@ -40,32 +40,15 @@ bool prefix_equal(std::span<const std::uint8_t> one, std::span<const std::uint8_
 } // namespace
 
 std::vector<std::string> GuardPolicy::default_protected_names() {
-  return {"systemd",
-          "init",
-          "systemd-journald",
-          "systemd-udevd",
-          "systemd-logind",
-          "systemd-networkd",
-          "systemd-resolved",
-          "nscd",
-          "dnsmasq",
-          "unbound",
-          "named",
-          "avahi-daemon",
-          "dbus-daemon",
-          "dbus-broker",
-          "NetworkManager",
-          "dhclient",
-          "sshd",
-          "sshd-session",
-          "sshd-auth",
-          "qemu-ga",
-          "cloud-init",
-          "waagent",
-          "vmtoolsd",
-          "google_guest_agent",
-          "amazon-ssm-agent",
-          "xe-daemon"};
+  return {"systemd",          "init",           "systemd-journald",
+          "systemd-udevd",    "systemd-logind", "systemd-networkd",
+          "systemd-resolved", "nscd",           "dnsmasq",
+          "unbound",          "named",          "avahi-daemon",
+          "dbus-daemon",      "dbus-broker",    "NetworkManager",
+          "dhclient",         "sshd",           "sshd-session",
+          "sshd-auth",        "qemu-ga",        "cloud-init",
+          "waagent",          "vmtoolsd",       "google_guest_agent",
+          "amazon-ssm-agent", "xe-daemon"};
 }
 
 bool ProtectedNetwork::contains(const IpAddress &other) const {

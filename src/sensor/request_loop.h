@@ -61,7 +61,7 @@ private:
   Taps taps_{sink_};
   std::shared_ptr<const intel::IntelSet> intel_;
   guest::StageClock *clock_ = nullptr; ///< in a replay only
-  std::uint64_t reports_lost_ = 0; ///< the supervisor did not read them in time
+  std::uint64_t reports_lost_ = 0;     ///< the supervisor did not read them in time
 };
 
 } // namespace outguard::sensor

@@ -14,7 +14,8 @@ static_assert(kBuffer / 2 > kMaxCapturedPacket);
 
 } // namespace
 
-PcapFileSource::PcapFileSource(Fd file) : PacketSource(std::move(file)), file_(fd_.get()), buffer_(kBuffer) {}
+PcapFileSource::PcapFileSource(Fd file)
+    : PacketSource(std::move(file)), file_(fd_.get()), buffer_(kBuffer) {}
 
 Result<std::size_t> PcapFileSource::fill(std::span<PacketView> out) {
   if (problem_) {

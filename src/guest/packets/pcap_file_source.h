@@ -1,7 +1,7 @@
 #pragma once
-// Packets from a capture file: pcap or pcapng, told by its first bytes; gzip is unpacked. Reads forward only, so a
-// pipe will do. A damaged file ends with an error that names the offset; the packets before it were
-// good.
+// Packets from a capture file: pcap or pcapng, told by its first bytes; gzip is unpacked. Reads
+// forward only, so a pipe will do. A damaged file ends with an error that names the offset; the
+// packets before it were good.
 
 #include <cstdint>
 #include <optional>
