@@ -333,7 +333,7 @@ int main(int argc, char **argv) {
   }
   const Try twice = attempt(guarded, senders, 2 * whole.rate, time);
   const Try stalled = attempt(guarded, senders, whole.rate, time, Sensor::Stands);
-  std::printf("{\"senders\": %u, \"bound_by_senders\": %s, ", processors,
+  std::printf(R"({"senders": %u, "bound_by_senders": %s, )", processors,
               most.lost == 0 ? "true" : "false");
   print("without_loss", whole, ", ");
   print("twice", twice, ", ");

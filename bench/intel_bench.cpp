@@ -207,7 +207,7 @@ void url(benchmark::State &state, const std::vector<std::string> &queries) {
 void url_miss(benchmark::State &state) {
   auto queries = other_names();
   for (auto &query : queries) {
-    query = "http://" + query + "/some/path?query=1";
+    query.insert(0, "http://").append("/some/path?query=1");
   }
   url(state, queries);
 }

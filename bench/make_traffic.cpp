@@ -77,7 +77,7 @@ public:
 
 private:
   /// No two flows have the same ends.
-  Endpoint client(std::uint32_t number, bool v6) const {
+  [[nodiscard]] Endpoint client(std::uint32_t number, bool v6) const {
     Endpoint end;
     const auto host = static_cast<std::uint8_t>(1 + number % kClients);
     end.address =

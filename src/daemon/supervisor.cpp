@@ -111,7 +111,7 @@ Result<void> supervise(const Config &config, Show show) {
   }
   IntelBoard intel;
   IntelKeeper keeper(config.intel, intel);
-  if (const auto started = keeper.start(); !started) {
+  if (auto started = keeper.start(); !started) {
     return started;
   }
   std::error_code ignored; // what is wrong with the folder shows when the file is opened

@@ -116,8 +116,8 @@ void fetch_feed(const FetchFeed &request, HttpClient &client, PatientClient::Sle
   BodyWriter writer(body, std::min(most, request.limits.max_bytes));
   PatientClient patient(client, request, answer, std::move(sleep));
   const FetchJob job{request, patient, previous, writer, answer};
-  if (auto why = refusal(request); !why.empty()) {
-    job.fail(FetchProblem::BadRequest, std::move(why));
+  if (const auto why = refusal(request); !why.empty()) {
+    job.fail(FetchProblem::BadRequest, why);
   } else if (request.kind == FeedKind::Taxii) {
     fetch_taxii(job);
   } else if (request.kind == FeedKind::Misp) {
