@@ -154,6 +154,11 @@ Result<ProcessSeen> LinuxProcessWalker::row(Task task, Shared &shared, KernelRea
 ProcessSeen LinuxProcessWalker::describe_or_remember(const Task &leader,
                                                      KernelReader &reader) const {
   Shared shared = shared_of_walk(reader);
+  return describe_or_remember(leader, shared, reader);
+}
+
+ProcessSeen LinuxProcessWalker::describe_or_remember(const Task &leader, Shared &shared,
+                                                     KernelReader &reader) const {
   auto now = row(leader, shared, reader);
   if (now) {
     return std::move(*now);
@@ -256,6 +261,7 @@ Lineage LinuxProcessWalker::lineage(const Task &task, KernelReader &reader) cons
 }
 
 void LinuxProcessWalker::bring_up_to_date(Attribution &attribution, KernelReader &reader) const {
+  Shared shared = shared_of_walk(reader); // one allowance of naps for all of them
   for (ProcessSeen &process : attribution.processes) {
     const auto task = tasks_.find(process.identity, reader);
     if (!task) {
@@ -266,7 +272,7 @@ void LinuxProcessWalker::bring_up_to_date(Attribution &attribution, KernelReader
       attribution.ancestors = std::move(ancestors);
       attribution.ancestors_cut = cut;
     }
-    ProcessSeen now = describe_or_remember(*task, reader);
+    ProcessSeen now = describe_or_remember(*task, shared, reader);
     // do_exit() lets go of the memory, then closes the sockets; only then it counts as ended.
     const auto last = tasks_.read(task->address, reader);
     const bool is_ending = !last || (last->mm.is_null() && !last->is_kernel_thread());
