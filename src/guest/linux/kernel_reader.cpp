@@ -1,6 +1,8 @@
 #include "guest/linux/kernel_reader.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 namespace outguard::guest {
 
@@ -65,6 +67,13 @@ Result<void> KernelReader::read(GuestVirtual object, const Extent &extent,
 
 Result<void> KernelReader::read_physical(GuestPhysical address, std::span<std::uint8_t> out) {
   return charged_read(space_.memory(), address, out);
+}
+
+void KernelReader::nap() {
+  if (naps_left_ > 0) {
+    --naps_left_;
+    std::this_thread::sleep_for(std::chrono::microseconds(300));
+  }
 }
 
 std::optional<Fault> KernelReader::cut_short() const {

@@ -39,6 +39,9 @@ public:
   [[nodiscard]] Result<void> words(GuestVirtual address, std::span<std::uint64_t> out);
   /// Call once an element that costs no read; false: the walk must end.
   [[nodiscard]] bool step() { return budget_.step(); }
+  /// Lets a processor of the guest go on that lost its turn in the middle: waits 300 us, at most
+  /// eight times in the reader's life; does nothing then.
+  void nap();
 
   /// What is read from now on is newer than what was read before: all of it, or these bytes.
   void renew() { space_.memory().renew(); }
@@ -61,6 +64,7 @@ private:
 
   const AddressSpace &space_;
   WalkBudget budget_;
+  int naps_left_ = 8;
   std::optional<Fault> source_gone_; ///< the first one
 };
 

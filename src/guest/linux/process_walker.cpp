@@ -1,8 +1,6 @@
 #include "guest/linux/process_walker.h"
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
 #include <utility>
 
 #include "guest/linux/argument_reader.h"
@@ -12,10 +10,9 @@ namespace outguard::guest {
 namespace {
 
 constexpr int kMostRetries = 3;
-constexpr std::chrono::microseconds kNap{300}; ///< for a processor that lost its turn in the middle
-constexpr int kMostNaps = 8;                   ///< in one walk
-constexpr std::size_t kMostAncestors = 64;     ///< deeper trees exist only to be funny
-constexpr std::size_t kMostThreads = 2048;     ///< told of one process: they fit one message
+constexpr int kMostNaps = 8;               ///< in one walk
+constexpr std::size_t kMostAncestors = 64; ///< deeper trees exist only to be funny
+constexpr std::size_t kMostThreads = 2048; ///< told of one process: they fit one message
 constexpr std::int32_t kInitPid = 1;
 
 bool is_led_alike(const Task &now, const Task &before) {
@@ -34,7 +31,7 @@ bool is_named_alike(const Task &now, const Task &before) {
 } // namespace
 
 LinuxProcessWalker::Shared LinuxProcessWalker::shared_of_walk(KernelReader &reader) const {
-  return {clock_.boot_time_ns(reader), root_of_guest(tasks_, layout_, reader), {}, kMostNaps};
+  return {clock_.boot_time_ns(reader), root_of_guest(tasks_, layout_, reader), {}};
 }
 
 Result<LinuxProcessWalker::Program> LinuxProcessWalker::program_of(const Task &task,
@@ -137,9 +134,8 @@ Result<ProcessSeen> LinuxProcessWalker::row(Task task, Shared &shared, KernelRea
       return tl::unexpected(holds.error());
     }
     if (!*holds && attempt < kMostRetries) {
-      if (draft.task.may_be_renamed && shared.naps > 0) {
-        --shared.naps;
-        std::this_thread::sleep_for(kNap);
+      if (draft.task.may_be_renamed) {
+        reader.nap();
       }
       shared.context.forget(); // a new object may stand where one that was read has been freed
       reader.renew();          // likewise
@@ -154,11 +150,6 @@ Result<ProcessSeen> LinuxProcessWalker::row(Task task, Shared &shared, KernelRea
 ProcessSeen LinuxProcessWalker::describe_or_remember(const Task &leader,
                                                      KernelReader &reader) const {
   Shared shared = shared_of_walk(reader);
-  return describe_or_remember(leader, shared, reader);
-}
-
-ProcessSeen LinuxProcessWalker::describe_or_remember(const Task &leader, Shared &shared,
-                                                     KernelReader &reader) const {
   auto now = row(leader, shared, reader);
   if (now) {
     return std::move(*now);
@@ -261,7 +252,6 @@ Lineage LinuxProcessWalker::lineage(const Task &task, KernelReader &reader) cons
 }
 
 void LinuxProcessWalker::bring_up_to_date(Attribution &attribution, KernelReader &reader) const {
-  Shared shared = shared_of_walk(reader); // one allowance of naps for all of them
   for (ProcessSeen &process : attribution.processes) {
     const auto task = tasks_.find(process.identity, reader);
     if (!task) {
@@ -272,7 +262,7 @@ void LinuxProcessWalker::bring_up_to_date(Attribution &attribution, KernelReader
       attribution.ancestors = std::move(ancestors);
       attribution.ancestors_cut = cut;
     }
-    ProcessSeen now = describe_or_remember(*task, shared, reader);
+    ProcessSeen now = describe_or_remember(*task, reader);
     // do_exit() lets go of the memory, then closes the sockets; only then it counts as ended.
     const auto last = tasks_.read(task->address, reader);
     const bool is_ending = !last || (last->mm.is_null() && !last->is_kernel_thread());

@@ -47,11 +47,8 @@ private:
     std::optional<std::int64_t> boot_time_ns;
     std::optional<PathPoint> root; ///< of the guest's pid 1
     ContextMemo context;
-    int naps = 0; ///< left to wait for a name that is being written
   };
   [[nodiscard]] Shared shared_of_walk(KernelReader &reader) const;
-  [[nodiscard]] ProcessSeen describe_or_remember(const Task &leader, Shared &shared,
-                                                 KernelReader &reader) const;
   /// What of an mm_struct leads to arguments and executable.
   struct Program {
     GuestVirtual page_table, arg_start, arg_end;
