@@ -10,7 +10,6 @@ namespace outguard::guest {
 namespace {
 
 constexpr int kMostRetries = 3;
-constexpr int kMostNaps = 8;               ///< in one walk
 constexpr std::size_t kMostAncestors = 64; ///< deeper trees exist only to be funny
 constexpr std::size_t kMostThreads = 2048; ///< told of one process: they fit one message
 constexpr std::int32_t kInitPid = 1;
