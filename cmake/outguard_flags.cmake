@@ -2,7 +2,7 @@
 add_library(outguard_flags INTERFACE)
 target_compile_options(outguard_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor
-  -Wold-style-cast -Wimplicit-fallthrough -Wunused-const-variable)
+  -Wold-style-cast -Wimplicit-fallthrough)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC 12 warns of "literal" + std::string at -O2 and above, wrongly (GCC bug 105329).
   target_compile_options(outguard_flags INTERFACE -Wno-restrict)
