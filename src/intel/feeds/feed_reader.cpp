@@ -34,6 +34,9 @@ FeedReport refused(const std::string &name, std::string problem) {
 
 /// What no format begins with; empty when there is nothing against it.
 std::string obvious_problem(std::string_view text) {
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
+    return "UTF-16 text: save it as UTF-8";
+  }
   if (text.find_first_not_of(" \t\r\n") == text.npos) {
     return "empty file";
   }

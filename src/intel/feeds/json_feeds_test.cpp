@@ -27,7 +27,7 @@ TEST(MispFeed, EveryType) {
         attribute("ip-dst|port", "2606:4700::1|443"), attribute("domain", "Evil.com"),
         attribute("hostname", "a.evil.com"), attribute("domain|ip", "b.evil.com|45.9.20.8"),
         attribute("url", "http://evil.com/x"), attribute("md5", kMd5), attribute("sha1", kSha1),
-        attribute("filename|sha256", "a.exe|" + kSha256), attribute("ja3-fingerprint-md5", kMd5),
+        attribute("filename|sha256", "a|b.exe|" + kSha256), attribute("ja3-fingerprint-md5", kMd5),
         attribute("x509-fingerprint-sha1", kSha1)}) {
     list += (list.empty() ? "" : ",") + one;
   }
@@ -138,6 +138,9 @@ TEST(StixFeed, PatternsThatItDoesNot) {
       {"[domain-name:value = 'a.com' AND file:name = 'b']", "pattern with AND"},
       {"[network-traffic:dst_ref.value = '45.9.20.7' AND network-traffic:src_port = 1]",
        "pattern with AND"},
+      // the port is the guest's own, not that of the address
+      {"[network-traffic:src_ref.value = '45.9.20.7' AND network-traffic:dst_port = 22]",
+       "pattern with AND"},
       {"[email-addr:value = 'a@b.com']", "e-mail address"},
       {"[file:name = 'a']", "pattern on file:name"},
       {"[file:size = 5]", "pattern on file:size"},
@@ -215,6 +218,17 @@ TEST(StixFeed, VersionsRevocationAndMarkings) {
       bundle(older + "," + version("new.com", "2024-01-01T00:00:00.002Z", R"(,"revoked":true)")));
   EXPECT_TRUE(revoked.indicators.empty());
   EXPECT_EQ(revoked.ignored(), (Counts{{"superseded version", 1}, {"revoked", 1}}));
+}
+
+TEST(StixFeed, WhatIsBenignIsNoThreat) {
+  const ReadFeed feed(
+      "b.json",
+      bundle(indicator("[domain-name:value = 'a.com']", R"(,"indicator_types":["benign"])") + "," +
+             indicator("[domain-name:value = 'b.com']", R"(,"labels":["Benign"])") + "," +
+             indicator("[domain-name:value = 'c.com']",
+                       R"(,"indicator_types":["benign","malicious-activity"])")));
+  EXPECT_EQ(feed.indicators, Words{"domain c.com exact"}); // contradicts itself: somebody's threat
+  EXPECT_EQ(feed.ignored(), (Counts{{"benign by its own words", 2}}));
 }
 
 TEST(StixFeed, EnvelopesAndOtherLanguages) {

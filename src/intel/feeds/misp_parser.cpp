@@ -95,7 +95,7 @@ public:
       give(type.type, type.scope, first);
       break;
     case Shape::Second:
-      give(type.type, type.scope, second);
+      give(type.type, type.scope, value.substr(value.rfind('|') + 1)); // file names may hold one
       break;
     }
   }

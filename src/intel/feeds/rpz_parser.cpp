@@ -1,7 +1,7 @@
 #include "intel/feeds/rpz_parser.h"
 
 #include <algorithm>
-#include <charconv>
+#include <utility>
 #include <vector>
 
 #include "intel/domain_name.h"
@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kProbeLines = 200;
 constexpr std::size_t kMaxWords = 16;
+constexpr unsigned kMaxSpreadLines = 16; ///< of one record; a SOA takes eight at most
 
 std::string lower(std::string_view text) {
   std::string copy(text);
@@ -21,9 +22,34 @@ std::string lower(std::string_view text) {
   return copy;
 }
 
+/// A line without its comment and what stands in quotes, where no mark means anything.
+struct PlainLine {
+  std::string text;         ///< parentheses are blanks: all they do is to join lines
+  std::ptrdiff_t opens = 0; ///< parentheses, less those that it closes
+};
+
+PlainLine plain_line(std::string_view line) {
+  PlainLine plain;
+  bool quoted = false;
+  for (std::size_t at = 0; at < line.size() && (quoted || line[at] != ';'); ++at) {
+    const char c = line[at];
+    const auto escaped = c == '\\' ? line.substr(at, 2) : std::string_view();
+    at += escaped.empty() ? 0 : escaped.size() - 1;
+    if (c == '"') {
+      quoted = !quoted;
+      plain.text += c;
+    } else if (!quoted) {
+      plain.opens += c == '(' ? 1 : c == ')' ? -1 : 0;
+      plain.text += !escaped.empty()       ? escaped
+                    : c == '(' || c == ')' ? std::string_view(" ")
+                                           : std::string_view(&line[at], 1);
+    }
+  }
+  return plain;
+}
+
 std::vector<std::string_view> words_of(std::string_view line) {
   std::vector<std::string_view> words;
-  line = line.substr(0, line.find(';'));
   while (words.size() < kMaxWords) {
     const auto start = line.find_first_not_of(" \t");
     if (start == line.npos) {
@@ -109,15 +135,54 @@ public:
   explicit Zone(Intake &intake) : intake_(&intake) {}
 
   void take(std::string_view line, std::uint32_t number) {
-    if (open_ > 0 || line.find('(') != line.npos) {
-      take_spread(line);
-      return;
+    auto plain = plain_line(line);
+    if (spread_lines_ != 0 || plain.opens > 0) {
+      take_spread(plain, line, number);
+    } else if (line.starts_with('$')) {
+      take_directive(plain.text);
+    } else {
+      take_whole(plain.text, line, number);
     }
-    if (line.starts_with('$')) {
-      take_directive(line);
-      return;
+  }
+
+  void finish() {
+    if (spread_lines_ != 0) {
+      give_up();
     }
-    const auto record = read_record(line);
+  }
+
+private:
+  /// Gathers the lines of a record until the last parenthesis is closed.
+  void take_spread(const PlainLine &plain, std::string_view line, std::uint32_t number) {
+    if (spread_lines_++ == 0) {
+      spread_.clear();
+      spread_start_ = line;
+      spread_number_ = number;
+    } else {
+      intake_->report().count_comment();
+    }
+    spread_ += plain.text + ' ';
+    open_ += plain.opens;
+    if (open_ <= 0) {
+      const auto start = std::exchange(spread_start_, {});
+      end_spread();
+      take_whole(spread_, start, spread_number_);
+    } else if (spread_lines_ == kMaxSpreadLines) {
+      give_up();
+    }
+  }
+  /// An open parenthesis must not swallow the rest of the zone.
+  void give_up() {
+    intake_->reject(RejectReason::BadRecord, spread_start_, spread_number_);
+    end_spread();
+  }
+  void end_spread() {
+    spread_lines_ = 0;
+    open_ = 0;
+  }
+
+  void take_whole(std::string_view text, std::string_view line, std::uint32_t number) {
+    const auto record = read_record(text);
     if (!record) {
       intake_->reject(RejectReason::BadRecord, line, number);
       return;
@@ -126,19 +191,6 @@ public:
       owner_ = lower(record->owner);
     }
     take_record(*record, line, number);
-  }
-
-private:
-  /// Only a SOA is spread over lines in such zones; its owner names the zone.
-  void take_spread(std::string_view line) {
-    const auto words = words_of(line);
-    if (open_ == 0 && !words.empty()) {
-      note_origin(words.front());
-    }
-    line = line.substr(0, line.find(';'));
-    open_ += std::count(line.begin(), line.end(), '(');
-    open_ -= std::min<std::ptrdiff_t>(open_, std::count(line.begin(), line.end(), ')'));
-    intake_->report().count_comment();
   }
 
   void take_directive(std::string_view line) {
@@ -221,7 +273,11 @@ private:
   Intake *intake_;
   std::string origin_; ///< without the last dot; empty: not known
   std::string owner_;
-  std::ptrdiff_t open_ = 0; ///< parentheses
+  std::string spread_; ///< a record over several lines, as far as it was read
+  std::string_view spread_start_;
+  std::uint32_t spread_number_ = 0;
+  unsigned spread_lines_ = 0; ///< 0: there is none
+  std::ptrdiff_t open_ = 0;   ///< its parentheses
 };
 
 } // namespace
@@ -233,7 +289,8 @@ bool looks_like_rpz(std::string_view text) {
         lines.line().size() > kMaxLineBytes) {
       continue;
     }
-    if (const auto record = read_record(lines.line()); record && is_rpz_action(*record)) {
+    const auto plain = plain_line(lines.line());
+    if (const auto record = read_record(plain.text); record && is_rpz_action(*record)) {
       return true;
     }
   }
@@ -253,6 +310,7 @@ void parse_rpz(std::string_view text, Intake &intake) {
       zone.take(line, lines.number());
     }
   }
+  zone.finish();
 }
 
 } // namespace outguard::intel

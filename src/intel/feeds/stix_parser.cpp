@@ -74,6 +74,7 @@ std::optional<IndicatorType> type_of(const StixTerm &term) {
 /// network-traffic terms joined by AND.
 struct Traffic {
   std::string remote, port;
+  bool is_source = false; ///< then a destination port would be the guest's own
   bool sound = true;
 };
 
@@ -85,6 +86,7 @@ void read_traffic(const StixTerm &term, Traffic &traffic) {
   if (term.path == "network-traffic:dst_ref.value" ||
       term.path == "network-traffic:src_ref.value") {
     set_once(traffic.remote);
+    traffic.is_source = term.path == "network-traffic:src_ref.value";
   } else if (term.path == "network-traffic:dst_port") {
     set_once(traffic.port);
   } else if (term.path != "network-traffic:dst_ref.type" &&
@@ -109,6 +111,10 @@ std::optional<Parsed<FeedIndicator>> traffic_of(const StixAlternative &one, Rese
   if (traffic.port.empty()) {
     return parse_indicator(traffic.remote, policy);
   }
+  if (traffic.is_source) {
+    why = "pattern with AND";
+    return std::nullopt;
+  }
   auto address = std::string_view(traffic.remote);
   for (const std::string_view whole : {"/32", "/128"}) {
     if (address.ends_with(whole)) {
@@ -120,6 +126,17 @@ std::optional<Parsed<FeedIndicator>> traffic_of(const StixAlternative &one, Rese
                      v6 ? "[" + std::string(address) + "]:" + traffic.port
                         : std::string(address) + ":" + traffic.port,
                      policy);
+}
+
+/// STIX 2.1, 10.8: an indicator may say of what it describes that it is no threat. One that says
+/// more than that is somebody's threat.
+bool is_benign(const StixObject &object) {
+  return !object.labels.empty() &&
+         std::all_of(object.labels.begin(), object.labels.end(), [](std::string_view label) {
+           constexpr std::string_view kBenign = "benign";
+           return std::equal(label.begin(), label.end(), kBenign.begin(), kBenign.end(),
+                             [](char a, char b) { return ascii_lower(a) == b; });
+         });
 }
 
 } // namespace
@@ -198,6 +215,10 @@ void StixParser::take(const StixObject &object, std::uint32_t number) {
   }
   if (object.revoked) {
     intake_->ignore("revoked");
+    return;
+  }
+  if (is_benign(object)) {
+    intake_->ignore("benign by its own words");
     return;
   }
   if (!object.pattern_type.empty() && object.pattern_type != "stix") {

@@ -243,6 +243,17 @@ TEST(RpzFeed, TriggersAndActions) {
   EXPECT_EQ(feed.reasons(), (Counts{{"name outside its zone", 1}, {"malformed zone record", 1}}));
 }
 
+TEST(RpzFeed, ParenthesesOfCommentsAndTextsSpreadNothing) {
+  const ReadFeed feed("rpz.zone", "@ IN SOA ns.sample. root.sample. ( 1 3600 600 86400 60 )\n"
+                                  "a.evil.com CNAME . ; seen (1\n"
+                                  "b.evil.com TXT \"a ( and a ; \"\n"
+                                  "c.evil.com CNAME .\n"
+                                  "d.evil.com TXT ( \"not )\"\n  \"closed\" )\n"
+                                  "e.evil.com CNAME .\n");
+  EXPECT_EQ(feed.indicators, (Words{"domain a.evil.com exact", "domain c.evil.com exact",
+                                    "domain e.evil.com exact"}));
+}
+
 TEST(ListFeed, StaysAListAndTheNameTellsOfDigests) {
   const ReadFeed list("list.txt", "# x\nevil.com\n[2606:4700::1]:443\nhttp://evil.com/a,b\n");
   EXPECT_EQ(list.report().format, "list");
@@ -268,6 +279,18 @@ TEST(FeedReader, SaysWhatIsNoFeed) {
             "XML, which no known feed format is");
   EXPECT_EQ(ReadFeed("x", std::string_view("ab\0c", 4)).report().problem,
             "binary data, not a feed (NUL at byte 2)");
+  EXPECT_EQ(ReadFeed("x", std::string_view("\xff\xfe"
+                                           "a\0.\0",
+                                           6))
+                .report()
+                .problem,
+            "UTF-16 text: save it as UTF-8");
+  EXPECT_EQ(ReadFeed("x", std::string_view("\xfe\xff"
+                                           "\0a",
+                                           4))
+                .report()
+                .problem,
+            "UTF-16 text: save it as UTF-8");
   EXPECT_EQ(ReadFeed("x", "{\"a\": [1, 2,, 3]}").report().problem, "JSON broken at offset 12");
 }
 
