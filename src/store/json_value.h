@@ -1,6 +1,7 @@
 #pragma once
 // What every JSON line of ours is made with: text that is valid UTF-8 whatever the guest or a feed
-// wrote, null for what is not known, and the line itself. For this folder's sources only.
+// wrote, null for what is not known, and the line itself. For sources of this folder and of api
+// only.
 
 #include <optional>
 #include <string>

@@ -1,0 +1,187 @@
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "api/client.h"
+#include "api/local_socket.h"
+#include "api/server.h"
+#include "api/status_json.h"
+
+namespace outguard::api {
+namespace {
+
+using std::chrono::milliseconds;
+
+class ServerTest : public testing::Test {
+protected:
+  void SetUp() override {
+    std::string name = testing::TempDir() + "apiXXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<Server> start(ServerLimits limits = {}) {
+    auto server = Server::start(folder_,
+                                {{"status",
+                                  [] {
+                                    SupervisorStatus status;
+                                    status.pid = ::getpid();
+                                    return answer_line(status);
+                                  }},
+                                 {"long", [] { return std::string(4'000'000, 'x'); }}},
+                                limits);
+    EXPECT_TRUE(server) << server.error().message;
+    return server ? std::move(*server) : nullptr;
+  }
+  /// What comes back for these very bytes; nullopt: it was closed without an answer.
+  static std::optional<std::string> answer(const Server &server, const std::string &bytes) {
+    const auto socket = connect_local(server.path());
+    EXPECT_TRUE(socket);
+    EXPECT_EQ(::send(socket->get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+    ::shutdown(socket->get(), SHUT_WR);
+    std::string text(1 << 16, '\0');
+    pollfd waits{socket->get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&waits, 1, 20'000), 1);
+    const auto got = ::recv(socket->get(), text.data(), text.size(), 0);
+    text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    return got > 0 ? std::optional(text) : std::nullopt;
+  }
+  static bool answers(const Server &server) {
+    const auto line = ask(server.path(), request_line({"status"}), std::chrono::seconds(20));
+    return line && parse_status(*line) && parse_status(*line)->pid == ::getpid();
+  }
+
+  std::string folder_;
+};
+
+TEST_F(ServerTest, AnswersAndIsFound) {
+  const auto server = start();
+  EXPECT_TRUE(answers(*server));
+  const auto found = find_supervisors(folder_);
+  ASSERT_EQ(found.running.size(), 1U);
+  EXPECT_EQ(found.running[0].pid, ::getpid());
+  EXPECT_TRUE(found.problems.empty());
+  struct stat about {};
+  ASSERT_EQ(::stat(server->path().c_str(), &about), 0);
+  EXPECT_EQ(about.st_mode & 0777U, 0600U);
+}
+
+TEST_F(ServerTest, LeavesNothingBehind) {
+  start().reset();
+  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+  EXPECT_TRUE(find_supervisors(folder_).running.empty());
+}
+
+TEST_F(ServerTest, RemovesWhatAKilledOneLeft) {
+  const auto abandoned = folder_ + "/1.sock";
+  const auto address = address_of(abandoned);
+  {
+    const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr *>(&*address), sizeof *address),
+              0);
+  }
+  std::ofstream(folder_ + "/note") << "stays";
+  const auto server = start();
+  EXPECT_FALSE(std::filesystem::exists(abandoned));
+  EXPECT_TRUE(std::filesystem::exists(folder_ + "/note"));
+}
+
+TEST_F(ServerTest, AFolderThatOthersMayWriteToIsRefused) {
+  ::chmod(folder_.c_str(), 0777);
+  const auto refused = Server::start(folder_, {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::Refused);
+  const auto too_long = Server::start(folder_ + "/" + std::string(120, 'x'), {});
+  EXPECT_FALSE(too_long);
+}
+
+TEST_F(ServerTest, WhatIsMalformedIsAnswered) {
+  const auto server = start();
+  EXPECT_EQ(answer(*server, "what\n"),
+            refusal_line("a request is one JSON object on one line") + "\n");
+  EXPECT_EQ(answer(*server, "{\"verb\":\"kill\"}\n"), refusal_line("no such verb: kill") + "\n");
+  EXPECT_EQ(answer(*server, std::string(9000, 'x')),
+            refusal_line("a request has at most 4096 bytes") + "\n");
+  EXPECT_EQ(answer(*server, "{\"verb\":\"status\"}"), std::nullopt); // cut short
+  EXPECT_EQ(answer(*server, ""), std::nullopt);
+  // One request a connection: what stands behind it is not looked at.
+  EXPECT_TRUE(answer(*server, "{\"verb\":\"status\"}\n{\"verb\":\"status\"}\n")
+                  ->starts_with("{\"ok\":true"));
+  EXPECT_TRUE(answers(*server));
+}
+
+TEST_F(ServerTest, SlowClientsHoldNobodyUp) {
+  ServerLimits limits;
+  limits.clients = 4;
+  limits.request = limits.answer = milliseconds(200);
+  const auto server = start(limits);
+  std::vector<Fd> silent;
+  for (int i = 0; i < 12; ++i) { // three times the places there are
+    silent.push_back(std::move(*connect_local(server->path())));
+  }
+  EXPECT_TRUE(answers(*server));                     // once the places are free again
+  const auto reader = connect_local(server->path()); // wants much and takes nothing
+  const std::string request = "{\"verb\":\"long\"}\n";
+  ASSERT_EQ(::send(reader->get(), request.data(), request.size(), 0),
+            static_cast<ssize_t>(request.size()));
+  const auto dripping = connect_local(server->path()); // a byte now and then
+  for (int i = 0; i < 40; ++i) {
+    if (::send(dripping->get(), " ", 1, MSG_NOSIGNAL) != 1) {
+      break;
+    }
+    ::usleep(20'000);
+  }
+  EXPECT_NE(::send(dripping->get(), " ", 1, MSG_NOSIGNAL), 1);
+  EXPECT_TRUE(answers(*server));
+}
+
+TEST_F(ServerTest, EndsWhateverClientsDo) {
+  auto server = start();
+  const auto silent = connect_local(server->path());
+  const auto before = monotonic_now();
+  server.reset();
+  EXPECT_LT(monotonic_now() - before, std::chrono::seconds(2)); // no client's deadline is awaited
+}
+
+TEST_F(ServerTest, OtherUsersAreTurnedAway) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root can become somebody else";
+  }
+  const auto server = start();
+  ::chmod(folder_.c_str(), 0711);
+  ::chmod(server->path().c_str(), 0666); // the file's mode is not what keeps them out
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool other = ::setuid(65'534) == 0;
+    const auto line = ask(server->path(), "{\"verb\":\"status\"}", std::chrono::seconds(20));
+    ::_exit(!other || line ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(answers(*server));
+}
+
+TEST_F(ServerTest, WhoAsksASilentOneWaitsNotForEver) {
+  const Fd silent(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto path = folder_ + "/2.sock";
+  const auto address = address_of(path);
+  ASSERT_EQ(::bind(silent.get(), reinterpret_cast<const sockaddr *>(&*address), sizeof *address),
+            0);
+  ASSERT_EQ(::listen(silent.get(), 4), 0);
+  const auto line = ask(path, "{}", milliseconds(50));
+  ASSERT_FALSE(line);
+  EXPECT_EQ(line.error().code, ErrorCode::Timeout);
+  EXPECT_EQ(ask(folder_ + "/none.sock", "{}").error().code, ErrorCode::NotFound);
+}
+
+} // namespace
+} // namespace outguard::api
