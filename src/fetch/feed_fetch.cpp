@@ -54,9 +54,7 @@ void fetch_file(const FetchJob &job) {
     return job.fail(reply, job.request.url);
   }
   if (reply.status == 304) {
-    job.answer.status = FetchStatus::Unchanged;
-    job.answer.mark = job.request.mark;
-    return;
+    return job.stay(get);
   }
   if (!job.body.finish()) {
     return job.fail_to_write();
@@ -90,6 +88,17 @@ void FetchJob::fail_to_write() const {
   const bool large = body.problem() == FetchProblem::TooLarge;
   fail(large ? FetchProblem::TooLarge : FetchProblem::Local,
        large ? "the feed is larger than the limit" : "the feed could not be written");
+}
+
+void FetchJob::stay(const HttpRequest &asked) const {
+  const bool told =
+      std::any_of(asked.headers.begin(), asked.headers.end(),
+                  [](const std::string &header) { return header.starts_with("If-"); });
+  if (!told) {
+    return fail(FetchProblem::BadAnswer, "status 304, though nothing was said of a copy");
+  }
+  answer.status = FetchStatus::Unchanged;
+  answer.mark = request.mark;
 }
 
 void FetchJob::succeed() const {

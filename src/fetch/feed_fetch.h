@@ -20,6 +20,8 @@ struct FetchJob {
   void fail(FetchProblem problem, const std::string &reason) const;
   void fail(const HttpReply &reply, const std::string &url) const;
   void fail_to_write() const;
+  /// Unchanged, as the server says; a fault when it was not `asked` on a condition.
+  void stay(const HttpRequest &asked) const;
   /// New, with what was written.
   void succeed() const;
 };

@@ -154,6 +154,21 @@ TEST_F(Fetch, RequestsThatAreRefused) {
   EXPECT_TRUE(client.asked.empty());
 }
 
+TEST_F(Fetch, NothingNewIsNoAnswerToWhoHasNothing) {
+  auto unchanged = good("");
+  unchanged.reply.status = 304;
+  client.answers = {unchanged};
+  EXPECT_EQ(run().problem, FetchProblem::BadAnswer);
+  request.mark.etag = "\"1\"";
+  client.answers = {unchanged};
+  EXPECT_EQ(run().status, FetchStatus::Unchanged);
+  request.kind = FeedKind::Misp; // without a copy no condition is sent
+  client.answers = {unchanged};
+  EXPECT_EQ(run().problem, FetchProblem::BadAnswer);
+  client.answers = {unchanged};
+  EXPECT_EQ(run("[\n]\n").status, FetchStatus::Unchanged);
+}
+
 TEST_F(Fetch, TheCapHoldsForWhatIsJoinedToo) {
   request.kind = FeedKind::Taxii;
   request.limits.max_bytes = 60;

@@ -91,8 +91,7 @@ private:
       return std::nullopt;
     }
     if (reply.status == 304) {
-      job_->answer.status = FetchStatus::Unchanged;
-      job_->answer.mark = job_->request.mark;
+      job_->stay(get);
       return std::nullopt;
     }
     auto manifest = read_misp_manifest(page_.text());
