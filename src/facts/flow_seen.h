@@ -74,7 +74,9 @@ enum class Blindness : std::uint8_t {
   EncryptedHello = 1, ///< TLS ECH offered: the name seen may be the front's; browsers grease it too
   DnsOverHttps = 2,   ///< a resolver known for DNS over HTTPS was named
   DnsOverTls = 4,     ///< TCP or UDP 853, or ALPN "dot" or "doq"
-  Unreadable = 8,     ///< QUIC of a version, or with keys, that cannot be opened
+  /// QUIC of a version, or with keys, that cannot be opened; a name or certificate of TLS too far
+  /// behind; HTTP/2 that could not be followed; urgent bytes in a TCP stream.
+  Unreadable = 8,
 };
 
 enum class ObservableKind : std::uint8_t {

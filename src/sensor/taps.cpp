@@ -259,6 +259,7 @@ CountersSeen Taps::count() const {
                       {"quic_evicted", sum.protocols.quic_evicted},
                       {"quic_gave_up", sum.protocols.quic_gave_up},
                       {"http2_refused", sum.protocols.http2_refused},
+                      {"http2_let_go", sum.protocols.http2_let_go},
                       {"certificates_lost", sum.protocols.certificates_lost},
                       {"certificate_names_untold", sum.protocols.certificate_names_untold},
                       {"tunnelled_seen", sum.inside.seen},

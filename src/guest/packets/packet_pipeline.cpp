@@ -265,6 +265,7 @@ PipelineCounters PacketPipeline::counters() const {
                    inspector_.certificate_names_untold()};
   all.observables = observables_;
   all.overfull = overfull_;
+                   inspector_.http2_let_go(),
   return all;
 }
 

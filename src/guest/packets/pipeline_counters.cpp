@@ -51,6 +51,7 @@ void add(ProtocolCounters &to, const ProtocolCounters &from) {
   to.quic_evicted += from.quic_evicted;
   to.quic_gave_up += from.quic_gave_up;
   to.http2_refused += from.http2_refused;
+  to.http2_let_go += from.http2_let_go;
   to.certificates_lost += from.certificates_lost;
   to.certificate_names_untold += from.certificate_names_untold;
 }

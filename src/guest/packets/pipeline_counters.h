@@ -18,6 +18,7 @@ struct ProtocolCounters {
   std::uint64_t quic_evicted = 0;
   std::uint64_t quic_gave_up = 0;
   std::uint64_t http2_refused = 0;
+  std::uint64_t http2_let_go = 0;
   std::uint64_t certificates_lost = 0;
   std::uint64_t certificate_names_untold = 0;
 };

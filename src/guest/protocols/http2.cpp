@@ -93,6 +93,9 @@ Http2Connection::~Http2Connection() {
 
 Look Http2Connection::look(std::span<const std::uint8_t> bytes, std::string &scratch,
                            ObservableSink &sink) {
+  if (lost_) {
+    return kDone;
+  }
   ByteCursor cursor(bytes);
   const auto first = read_frame(cursor);
   if (!first) {

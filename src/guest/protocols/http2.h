@@ -24,6 +24,7 @@ struct Http2Shared {
   static constexpr std::uint32_t kMostConnections = 512; ///< at up to 32 KiB
   std::uint32_t connections = 0;
   std::uint64_t refused = 0; ///< connections beyond those, and not read
+  std::uint64_t let_go = 0;  ///< that were read, and then could not be followed
   std::vector<std::uint8_t> block;
   HpackScratch scratch;
   std::string method, scheme, authority, path, host, user_agent; ///< of the request at hand
@@ -40,6 +41,8 @@ public:
   /// `bytes` start at a frame. Done: they are no HTTP/2 that can be followed.
   [[nodiscard]] Look look(std::span<const std::uint8_t> bytes, std::string &scratch,
                           ObservableSink &sink);
+  /// Bytes are missing: neither the next frame nor what its fields refer to is known.
+  void lose_place() { lost_ = true; }
 
 private:
   explicit Http2Connection(Http2Shared &shared);
@@ -49,6 +52,7 @@ private:
 
   Http2Shared &shared_;
   HpackTable table_;
+  bool lost_ = false;
 };
 
 } // namespace outguard::guest

@@ -163,6 +163,10 @@ void StreamState::lose_place() {
   kept.misses = misses;
   kept.replies = replies;
   kept.mail = mail == MailText::None ? MailText::None : MailText::InLine;
+  kept.http2 = std::move(http2);
+  if (kept.http2) {
+    kept.http2->lose_place();
+  }
   *this = std::move(kept);
 }
 
@@ -171,7 +175,12 @@ Inspector::Recognized Inspector::continue_known(StreamState &state,
                                                 std::span<const std::uint8_t> bytes,
                                                 const StreamEnds &ends, ObservableSink &sink) {
   if (state.http2) {
-    return {state.http2->look(bytes, scratch_, sink), AppProtocol::Http};
+    const Look look = state.http2->look(bytes, scratch_, sink);
+    if (look.outcome == Look::Outcome::Done) {
+      ++http2_.let_go;
+      sink.note_blindness(Blindness::Unreadable);
+    }
+    return {look, AppProtocol::Http};
   }
   if (state.protocol == AppProtocol::Ssh) {
     return {look_at_ssh_packet(bytes, ends.role, scratch_, sink), AppProtocol::Ssh};
@@ -190,7 +199,8 @@ Inspector::Recognized Inspector::continue_known(StreamState &state,
   return {};
 }
 
-Look Inspector::look_at_http2(StreamState &state, std::span<const std::uint8_t> bytes) {
+Look Inspector::look_at_http2(StreamState &state, std::span<const std::uint8_t> bytes,
+                              ObservableSink &sink) {
   switch (match_http2_preface(bytes)) {
   case PrefaceMatch::No:
     return kNotMine;
@@ -200,7 +210,11 @@ Look Inspector::look_at_http2(StreamState &state, std::span<const std::uint8_t> 
     break;
   }
   state.http2 = Http2Connection::open(http2_);
-  return state.http2 ? consumed(kHttp2Preface.size()) : kDone;
+  if (!state.http2) {
+    sink.note_blindness(Blindness::Unreadable);
+    return kDone;
+  }
+  return consumed(kHttp2Preface.size());
 }
 
 /// Protocols whose messages begin with letters.
@@ -221,7 +235,7 @@ Inspector::Recognized Inspector::look_at_words(StreamState &state,
     }
   }
   if (bytes[0] == 'P') {
-    if (const Look look = look_at_http2(state, bytes); is_mine(look)) {
+    if (const Look look = look_at_http2(state, bytes, sink); is_mine(look)) {
       return {look, AppProtocol::Http};
     }
   }

@@ -63,6 +63,8 @@ public:
   [[nodiscard]] std::uint64_t certificate_names_untold() const { return tls_.names_untold; }
   /// HTTP/2 connections that were not read: too many at once.
   [[nodiscard]] std::uint64_t http2_refused() const { return http2_.refused; }
+  /// Likewise: from some frame on, as it was broken or beyond a limit, or bytes were missing.
+  [[nodiscard]] std::uint64_t http2_let_go() const { return http2_.let_go; }
 
 private:
   struct Recognized {
@@ -75,7 +77,8 @@ private:
                                           const StreamEnds &ends, ObservableSink &sink);
   [[nodiscard]] Recognized look_at_words(StreamState &state, std::span<const std::uint8_t> bytes,
                                          const StreamEnds &ends, ObservableSink &sink);
-  [[nodiscard]] Look look_at_http2(StreamState &state, std::span<const std::uint8_t> bytes);
+  [[nodiscard]] Look look_at_http2(StreamState &state, std::span<const std::uint8_t> bytes,
+                                   ObservableSink &sink);
 
   std::string scratch_;
   TlsScratch tls_;

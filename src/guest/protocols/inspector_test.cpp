@@ -176,7 +176,37 @@ TEST_F(InspectorTest, AfterAGapAMailIsStillAMail) {
   (void)stream(bytes_of(kHttp2Preface));
   EXPECT_NE(state_.http2, nullptr);
   state_.lose_place();
-  EXPECT_EQ(state_.http2, nullptr);
+  EXPECT_TRUE(stream(http2_frames()).done);
+  EXPECT_EQ(sink_.blind, static_cast<std::uint8_t>(Blindness::Unreadable));
+}
+
+TEST_F(InspectorTest, Http2ThatCannotBeFollowedIsSaid) {
+  constexpr auto kUnreadable = static_cast<std::uint8_t>(Blindness::Unreadable);
+  const auto preface = bytes_of(kHttp2Preface);
+  const auto headers = [](const Bytes &block) { return http2_frame(1, 4, block); };
+  const Bytes table_too_large{0x3f, 0xe1, 0xff, 0x03};
+  const auto block_too_long = hpack_first_request() + Bytes(13000, 'x');
+  std::uint64_t let_go = 0;
+  for (const auto &block : {table_too_large, block_too_long}) {
+    state_ = {};
+    sink_ = {};
+    EXPECT_FALSE(stream(preface + headers(hpack_first_request())).done);
+    EXPECT_EQ(sink_.blind, 0);
+    EXPECT_TRUE(stream(headers(block)).done);
+    EXPECT_EQ(sink_.blind, kUnreadable);
+    EXPECT_EQ(inspector_.http2_let_go(), ++let_go);
+  }
+  state_ = {};
+  std::vector<StreamState> open(Http2Shared::kMostConnections);
+  const StreamEnds ends{client_, server_, StreamRole::Client};
+  for (StreamState &state : open) {
+    ASSERT_FALSE(inspector_.stream(state, preface, ends, sink_).done);
+  }
+  state_ = {};
+  sink_ = {};
+  EXPECT_TRUE(stream(preface).done);
+  EXPECT_EQ(inspector_.http2_refused(), 1U);
+  EXPECT_EQ(sink_.blind, kUnreadable);
 }
 
 TEST_F(InspectorTest, DnsAnswersOverTcpAtEveryCut) {

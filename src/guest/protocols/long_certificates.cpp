@@ -6,13 +6,22 @@ std::uint32_t LongCertificates::begin() {
   last_ = last_ == UINT32_MAX ? 1 : last_ + 1;
   Slot &slot = slot_of(last_);
   if (slot.number != 0) {
-    ++lost_;
-    std::string unused;
-    (void)slot.sha1.finish(unused);
-    (void)slot.sha256.finish(unused);
+    lose(slot.number);
   }
   slot.number = last_;
   return last_;
+}
+
+void LongCertificates::lose(std::uint32_t number) {
+  ++lost_;
+  Slot &slot = slot_of(number);
+  if (number == 0 || slot.number != number) {
+    return;
+  }
+  std::string unused;
+  (void)slot.sha1.finish(unused);
+  (void)slot.sha256.finish(unused);
+  slot.number = 0;
 }
 
 bool LongCertificates::add(std::uint32_t number, std::span<const std::uint8_t> bytes) {

@@ -21,6 +21,8 @@ public:
   /// False: it is lost.
   [[nodiscard]] bool add(std::uint32_t number, std::span<const std::uint8_t> bytes);
   void end(std::uint32_t number, std::string &scratch, ObservableSink &sink);
+  /// No more of it is known. 0: it was never begun.
+  void lose(std::uint32_t number);
   [[nodiscard]] std::uint64_t lost() const { return lost_; }
 
 private:

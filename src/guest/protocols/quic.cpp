@@ -132,7 +132,7 @@ QuicLook QuicInspector::look(const QuicDatagram &datagram, HelloScratch &scratch
   }
   if (unopened && !datagram.again) {
     ++counts_.unopened;
-    if (!opened && datagram.from_initiator && find(datagram.flow) == nullptr) {
+    if (datagram.from_initiator) {
       sink.note_blindness(Blindness::Unreadable);
     }
   }

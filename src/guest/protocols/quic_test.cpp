@@ -144,6 +144,11 @@ TEST_F(QuicTest, WhatCannotBeOpenedIsSaid) {
   EXPECT_EQ(sink_.blind, kUnreadable);
   EXPECT_THAT(sink_.seen, IsEmpty());
   EXPECT_EQ(inspector_.counts().unopened, 2U);
+  sink_ = {};
+  EXPECT_EQ(look(quic_initial({}, crypto_frame(whole, 0, 20)), 2), QuicLook::More);
+  EXPECT_EQ(sink_.blind, 0);
+  EXPECT_EQ(look(quic_initial({.keys_of = Bytes{1}}, frames), 2), QuicLook::More);
+  EXPECT_EQ(sink_.blind, kUnreadable); // also when one that opens came before
 }
 
 TEST_F(QuicTest, UnknownVersions) {

@@ -148,7 +148,7 @@ void observe_certificate(Bytes der, TlsScratch &scratch, ObservableSink &sink) {
 }
 
 /// Goes on with a long certificate, at `bytes` that start in or right behind a record. How many of
-/// them were used; nullopt: no more will come of it.
+/// them were used, also of an alert that is still to come; nullopt: no more will come of it.
 std::optional<std::size_t> hash_long_certificate(TlsState &state, Bytes bytes, TlsScratch &scratch,
                                                  ObservableSink &sink) {
   ByteCursor cursor(bytes);
@@ -156,6 +156,7 @@ std::optional<std::size_t> hash_long_certificate(TlsState &state, Bytes bytes, T
     const auto wanted =
         std::min<std::size_t>({state.record_left, state.certificate_left, cursor.remaining()});
     if (!scratch.long_certificates.add(state.certificate, *cursor.take(wanted))) {
+      sink.note_blindness(Blindness::Unreadable); // it made room for another
       return std::nullopt;
     }
     state.record_left = static_cast<std::uint16_t>(state.record_left - wanted);
@@ -167,11 +168,19 @@ std::optional<std::size_t> hash_long_certificate(TlsState &state, Bytes bytes, T
     if (state.record_left > 0 || cursor.remaining() < kRecordHeader) {
       return cursor.position();
     }
-    if (cursor.rest()[0] != kHandshake || !may_be_tls(cursor.rest())) {
+    const std::uint8_t type = cursor.rest()[0];
+    if (!may_be_tls(cursor.rest())) {
+      scratch.long_certificates.lose(state.certificate);
+      sink.note_blindness(Blindness::Unreadable);
       return std::nullopt;
     }
     (void)cursor.skip(3);
-    state.record_left = *cursor.be16();
+    const std::uint16_t length = *cursor.be16();
+    if (type != kAlert) {
+      state.record_left = length;
+    } else if (!cursor.skip(length)) {
+      return cursor.position() + length;
+    }
   }
 }
 
@@ -186,14 +195,19 @@ TlsResult look_at_certificate(TlsState &state, const Message &message, std::size
     return message.whole() ? TlsResult{TlsLook::Done} : not_yet; // an empty list
   }
   const std::size_t wanted = *length;
-  if (wanted == 0 || wanted + 6 > message.length || wanted > kMostCertificate) {
-    return {TlsLook::Done}; // a lie, or nothing that a client accepts
+  if (wanted == 0 || wanted + 6 > message.length) {
+    return {TlsLook::Done}; // a lie
   }
   if (const auto der = list.take(wanted)) {
     observe_certificate(*der, scratch, sink);
     return {TlsLook::Done};
   }
-  if (joined.ended || before + kCertificateHeader + wanted <= kMostTlsHeld) {
+  if (joined.ended || wanted > kMostCertificate) {
+    scratch.long_certificates.lose(0);
+    sink.note_blindness(Blindness::Unreadable);
+    return {TlsLook::Done};
+  }
+  if (before + kCertificateHeader + wanted <= kMostTlsHeld) {
     return not_yet;
   }
   state.certificate = scratch.long_certificates.begin();

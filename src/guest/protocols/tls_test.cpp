@@ -38,14 +38,14 @@ protected:
           look_at_tls(state_, std::span(bytes).subspan(begin, end - begin), 50000, scratch_, sink_);
       if (result.look == TlsLook::Consumed) {
         begin += result.length;
-        most_held_ = std::max(most_held_, end - begin);
+        most_held_ = std::max(most_held_, end - std::min(begin, end));
       }
-      const bool wants = result.look == TlsLook::NeedMore || begin == end;
+      const bool wants = result.look == TlsLook::NeedMore || begin >= end;
       if (result.look == TlsLook::Done || result.look == TlsLook::NotTls ||
           (wants && end == bytes.size())) {
         return result.look;
       }
-      end = wants ? std::min(end + piece, bytes.size()) : end;
+      end = wants ? std::min(std::max(begin, end) + piece, bytes.size()) : end;
       most_held_ = std::max(most_held_, end - begin);
     }
   }
@@ -224,9 +224,37 @@ TEST_F(TlsTest, ALongCertificateIsHashedAsItComes) {
     }
     auto broken = flight;
     broken[5 + record] = 23; // something else instead of the second record
+    const auto lost = scratch_.long_certificates.lost();
     EXPECT_EQ(stream(broken, 1400), TlsLook::Done);
     EXPECT_THAT(sink_.seen, IsEmpty());
+    EXPECT_EQ(sink_.blind, static_cast<std::uint8_t>(Blindness::Unreadable));
+    EXPECT_EQ(scratch_.long_certificates.lost(), lost + 1);
   }
+}
+
+TEST_F(TlsTest, AnAlertWithinALongCertificateHidesNothing) {
+  const Bytes leaf = certificate({.common_name = "long.example", .padding = 60000});
+  constexpr std::size_t kRecord = 5000;
+  const Bytes flight = in_records(server_messages({leaf}), kRecord);
+  const auto behind = [&](std::size_t records) {
+    return flight.begin() + static_cast<std::ptrdiff_t>(records * (5 + kRecord));
+  };
+  const Bytes alert{21, 3, 3, 0, 2, 1, 90}; // a warning, no_renegotiation: OpenSSL goes on
+  const Bytes all = Bytes(flight.begin(), behind(5)) + alert + Bytes(behind(5), behind(6)) + alert +
+                    alert + Bytes(behind(6), flight.end());
+  for (const std::size_t piece : {1U, 1400U, 30000U}) {
+    EXPECT_EQ(stream(all, piece), TlsLook::Done);
+    EXPECT_THAT(sink_.seen, SizeIs(2)) << piece;
+    EXPECT_EQ(sink_.blind, 0);
+  }
+}
+
+TEST_F(TlsTest, ACertificateTooLongToHashIsSaid) {
+  const Bytes leaf = certificate({.common_name = "long.example", .padding = 300000});
+  EXPECT_EQ(stream(in_records(server_messages({leaf})), 1400), TlsLook::Done);
+  EXPECT_THAT(sink_.seen, IsEmpty());
+  EXPECT_EQ(sink_.blind, static_cast<std::uint8_t>(Blindness::Unreadable));
+  EXPECT_EQ(scratch_.long_certificates.lost(), 1U);
 }
 
 TEST_F(TlsTest, LongCertificatesAreBounded) {
