@@ -261,11 +261,11 @@ PipelineCounters PacketPipeline::counters() const {
                    quic.evicted,
                    quic.gave_up,
                    inspector_.http2_refused(),
+                   inspector_.http2_let_go(),
                    inspector_.certificates_lost(),
                    inspector_.certificate_names_untold()};
   all.observables = observables_;
   all.overfull = overfull_;
-                   inspector_.http2_let_go(),
   return all;
 }
 
