@@ -1,27 +1,8 @@
 #include "facts/feed_fetch.h"
 
-#include "facts/wire.h"
+#include "facts/wire_message.h"
 
 namespace outguard {
-
-namespace {
-
-template <class Message> std::vector<std::uint8_t> encode_any(const Message &message) {
-  WireWriter writer;
-  writer(message);
-  return writer.take();
-}
-
-template <class Message>
-std::optional<Message> decode_any(std::span<const std::uint8_t> bytes,
-                                  WireReader::PlainText plain) {
-  WireReader reader(bytes, plain);
-  Message message;
-  reader(message);
-  return reader.finished() ? std::optional(std::move(message)) : std::nullopt;
-}
-
-} // namespace
 
 const char *to_string(FeedKind kind) {
   switch (kind) {
@@ -94,17 +75,17 @@ const char *to_string(FetchProblem problem) {
 }
 
 std::vector<std::uint8_t> encode(const FetchFeed &request) {
-  return encode_any(request);
+  return encode_message(request);
 }
 std::vector<std::uint8_t> encode(const FeedFetched &answer) {
-  return encode_any(answer);
+  return encode_message(answer);
 }
 
 std::optional<FetchFeed> decode_fetch(std::span<const std::uint8_t> bytes) {
-  return decode_any<FetchFeed>(bytes, WireReader::PlainText::Any);
+  return decode_message<FetchFeed>(bytes, WireReader::PlainText::Any);
 }
 std::optional<FeedFetched> decode_fetched(std::span<const std::uint8_t> bytes) {
-  return decode_any<FeedFetched>(bytes, WireReader::PlainText::MustBePrintable);
+  return decode_message<FeedFetched>(bytes, WireReader::PlainText::MustBePrintable);
 }
 
 } // namespace outguard

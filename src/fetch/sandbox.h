@@ -4,18 +4,12 @@
 // signalling and sockets of other families (seccomp). The network stays. Call once, at start, from
 // the only thread.
 
-#include <string>
-#include <vector>
-
-#include "base/result.h"
+#include "sandbox/give_up.h"
 
 namespace outguard::fetch {
 
-/// What of the sandbox this host could not give. Empty: all of it holds.
-using SandboxGaps = std::vector<std::string>;
-
 /// Only `keep`, the control socket, stays what it was; 0, 1 and 2 become 0, which the parent has
 /// opened to nothing. An error means that the process must end.
-[[nodiscard]] Result<SandboxGaps> enter_sandbox(int keep);
+[[nodiscard]] Result<sandbox::Gaps> enter_sandbox(int keep);
 
 } // namespace outguard::fetch
