@@ -195,26 +195,25 @@ void PacketPipeline::datagram(Flow &flow, FlowDirection direction, const Decoded
                               ObservableSink &sink) {
   FlowSide &side = flow.side(direction);
   const bool from_initiator = direction == flow.initiator;
-  // Neither noise nor a first connection hides another one of QUIC between the same ends.
-  const bool only_quic = side.inspected;
+  // Neither noise nor a first connection hides another one of QUIC between the same ends, or DNS.
+  const bool let_go = side.inspected;
+  const bool as_dns = begins_as_dns(packet.payload);
   if (packet.payload.empty() ||
-      (only_quic && !(from_initiator && has_known_quic_version(packet.payload)))) {
+      (let_go && !as_dns && !(from_initiator && has_known_quic_version(packet.payload)))) {
     return;
   }
   FlowSide &other = flow.sides[1 - static_cast<std::size_t>(direction)];
-  const bool again = only_quic && flow.app_protocol == AppProtocol::Quic;
+  const bool dns_port = is_dns_port(packet.source.port) || is_dns_port(packet.destination.port);
+  const bool again = let_go && flow.app_protocol == AppProtocol::Quic;
   const QuicDatagram quic{packet.payload, flow.id, from_initiator, packet.destination.port, again};
   if (const QuicLook look = inspector_.quic(quic, sink); look != QuicLook::NotQuic) {
     flow.app_protocol = AppProtocol::Quic;
-    side.inspected = only_quic || look == QuicLook::Done || side.packets >= kQuicLooks;
-    other.inspected = other.inspected || look == QuicLook::Done;
+    side.inspected = !dns_port && (let_go || look == QuicLook::Done || side.packets >= kQuicLooks);
+    other.inspected = !dns_port && (other.inspected || look == QuicLook::Done);
     return;
   }
-  if (only_quic) {
-    return;
-  }
-  if (flow.app_protocol == AppProtocol::Quic) {
-    side.inspected = side.packets >= kQuicLooks; // encrypted
+  if ((let_go || flow.app_protocol == AppProtocol::Quic) && !as_dns && !dns_port) {
+    side.inspected = let_go || side.packets >= kQuicLooks; // encrypted
     return;
   }
   const AppProtocol found = inspector_.datagram(packet.payload, packet.source.port,
@@ -222,9 +221,9 @@ void PacketPipeline::datagram(Flow &flow, FlowDirection direction, const Decoded
   if (found != AppProtocol::None) {
     flow.app_protocol = found;
   }
-  const bool dns_port = is_dns_port(packet.source.port) || is_dns_port(packet.destination.port);
   side.inspected =
-      flow.app_protocol == AppProtocol::None && !dns_port && side.packets >= kDatagramLooks;
+      found == AppProtocol::None && !dns_port &&
+      (let_go || (flow.app_protocol == AppProtocol::None && side.packets >= kDatagramLooks));
 }
 
 void PacketPipeline::on_flow_end(Flow &flow, FlowEnd reason) {

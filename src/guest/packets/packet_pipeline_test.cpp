@@ -158,6 +158,23 @@ TEST_F(StreamTest, WildSequenceNumbersDoNotBlind) {
   EXPECT_EQ(streams().live, 0U);
 }
 
+TEST_F(StreamTest, NeitherUnknownLinesNorAHelloHideOneBehind) {
+  for (int i = 0; i < 20; ++i) {
+    feed(talk_.from_client(bytes_of("a1 NOOP\r\n")));
+    feed(talk_.from_server(bytes_of("* OK\r\n")));
+  }
+  EXPECT_EQ(streams().live, 0U); // let go
+  const auto front = client_hello({.server_name = "front.example"});
+  feed(talk_.from_client(front));
+  feed(talk_.client_at(-static_cast<std::int64_t>(front.size()), front)); // again
+  EXPECT_THAT(sink_.observed, ElementsAre("tls-sni name front.example"));
+  feed(talk_.from_client(bytes_of("a2 STARTTLS\r\n")));
+  feed(talk_.from_client(slice(hello_, 0, 500)));
+  feed(talk_.from_client(slice(hello_, 500)));
+  EXPECT_THAT(sink_.observed, ElementsAre("tls-sni name front.example", expected_));
+  EXPECT_EQ(streams().live, 0U);
+}
+
 TEST_F(StreamTest, ResetAndFinDoNotBlind) {
   feed(talk_.client_rst()); // any process with a raw socket can send one that nobody heeds
   feed(talk_.from_client(slice(hello_, 0, 500)));
@@ -287,11 +304,40 @@ TEST_F(DatagramTest, NamesOfQueriesOnceAndOfLoneAnswers) {
 TEST_F(DatagramTest, UnknownProtocolsAreLetGo) {
   const auto a = endpoint("10.0.0.1:40000");
   const auto b = endpoint("192.0.2.53:9999");
+  const Bytes request = Bytes{0, 1, 'x', 0, 'o', 'c', 't', 'e', 't', 0};
   for (int i = 0; i < 8; ++i) {
     feed(PacketBuilder(a, b).udp().payload("not dns at all").build());
   }
-  feed(PacketBuilder(a, b).udp().payload(dns_query("late.example")).build());
+  feed(PacketBuilder(a, b).udp().payload(request).build());
   EXPECT_THAT(sink_.observed, IsEmpty());
+}
+
+TEST_F(DatagramTest, NoiseHidesNoDnsOnAnyPort) {
+  const auto a = endpoint("10.0.0.1:40000");
+  const auto b = endpoint("192.0.2.53:9999");
+  for (int i = 0; i < 20; ++i) {
+    feed(PacketBuilder(a, b).udp().payload("not dns at all").build());
+  }
+  feed(PacketBuilder(a, b).udp().payload(dns_query("late.example")).build());
+  feed(PacketBuilder(b, a).udp().payload(dns_answer("late.example", "192.0.2.1")).build());
+  EXPECT_THAT(sink_.observed,
+              ElementsAre("dns-name name late.example", "dns-answer-address address 192.0.2.1"));
+}
+
+TEST_F(DatagramTest, QuicHidesNoDns) {
+  const auto hello =
+      message(1, hello_body({.ciphers = {0x1301}, .extensions = {sni("front.example")}}));
+  for (const char *server : {"192.0.2.53:53", "192.0.2.53:9999"}) {
+    const auto a = endpoint("10.0.0.1:40000");
+    const auto b = endpoint(server);
+    feed(PacketBuilder(a, b)
+             .udp()
+             .payload(quic_initial({}, crypto_frame(hello, 0, hello.size())))
+             .build());
+    sink_.observed.clear();
+    feed(PacketBuilder(a, b).udp().payload(dns_query("c2.example")).build());
+    EXPECT_THAT(sink_.observed, ElementsAre("dns-name name c2.example")) << server;
+  }
 }
 
 TEST_F(DatagramTest, NeitherNoiseNorAFirstConnectionHidesQuic) {

@@ -46,7 +46,13 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
       distance(packet.acknowledgment, flow.side(other).expected) > 0) { // never, without a hole
     acknowledge(flow, other, packet, sink);
   }
-  if (side.inspected || packet.payload_length == 0) {
+  const std::uint32_t start =
+      packet.sequence + ((packet.tcp_flags & tcp_flag::kSyn) != 0 ? 1U : 0U);
+  // Neither lines that nobody knows nor a first hello hide one behind STARTTLS: it begins a
+  // segment.
+  const bool anew =
+      side.inspected && begins_tls(packet.payload) && distance(start, side.expected) >= 0;
+  if ((side.inspected && !anew) || packet.payload_length == 0) {
     return;
   }
   if (packet.checked_header != 0 && has_bad_checksum(packet)) {
@@ -57,11 +63,10 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
     ++counters_.urgent; // which byte is taken out depends on when the receiver reads
     sink.note_blindness(Blindness::Unreadable);
   }
-  const std::uint32_t start =
-      packet.sequence + ((packet.tcp_flags & tcp_flag::kSyn) != 0 ? 1U : 0U);
-  if (!side.anchored) { // the capture begins in the middle of the connection: here, then
+  if (!side.anchored || anew) { // of a connection in the middle of which the capture begins: here
     side.expected = start;
     side.anchored = true;
+    side.inspected = false;
   }
   std::int32_t ahead = distance(start, side.expected);
   if (ahead > kMostAhead || ahead < -kMostAhead) {

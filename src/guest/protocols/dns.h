@@ -22,6 +22,14 @@ enum class DnsNames : std::uint8_t { OfQueries, OfQueriesAndAnswers };
   return port == 53 || port == 5353 || port == 5355; // DNS, mDNS, LLMNR
 }
 
+/// As it is with every query and answer of one question, and with one of millions of others: cheap
+/// enough for all the datagrams of a flow.
+[[nodiscard]] inline bool begins_as_dns(std::span<const std::uint8_t> datagram) {
+  constexpr std::size_t kLeast = 17; // header, root, type, class
+  return datagram.size() >= kLeast && (datagram[2] & 0x78) == 0 && (datagram[3] & 0x40) == 0 &&
+         datagram[4] == 0 && datagram[5] == 1; // opcode, Z, number of questions
+}
+
 enum class DnsLook : std::uint8_t {
   NotDns,
   Message,

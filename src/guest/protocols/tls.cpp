@@ -254,6 +254,15 @@ bool may_be_tls(std::span<const std::uint8_t> bytes) {
   return !length || *length <= kMaxRecord;
 }
 
+bool begins_tls_hello(std::span<const std::uint8_t> bytes) {
+  constexpr std::size_t kVersion = kRecordHeader + kHandshakeHeader;
+  const auto is_hello = [](std::uint8_t type) { // also both levels of an alert
+    return type == kClientHello || type == kServerHello;
+  };
+  return may_be_tls(bytes) && (bytes.size() <= kRecordHeader || is_hello(bytes[kRecordHeader])) &&
+         (bytes.size() <= kVersion || bytes[0] == kAlert || bytes[kVersion] == 3);
+}
+
 TlsResult look_at_tls(TlsState &state, std::span<const std::uint8_t> bytes,
                       std::uint16_t receiver_port, TlsScratch &scratch, ObservableSink &sink) {
   if (state.certificate != 0) {

@@ -48,6 +48,14 @@ struct TlsResult {
 
 /// Can `bytes` be the start of a TLS handshake or alert record? False only when it cannot.
 [[nodiscard]] bool may_be_tls(std::span<const std::uint8_t> bytes);
+/// Likewise of one in clear text that a hello may be in, or comes behind.
+[[nodiscard]] bool begins_tls_hello(std::span<const std::uint8_t> bytes);
+
+/// May a handshake, or an alert in front of one, begin here? Cheap for all that is none; encrypted
+/// records rarely pass.
+[[nodiscard]] inline bool begins_tls(std::span<const std::uint8_t> bytes) {
+  return !bytes.empty() && (bytes[0] == 22 || bytes[0] == 21) && begins_tls_hello(bytes);
+}
 
 /// `bytes` starts at a record, or in the middle of what earlier looks consumed. `receiver_port` is
 /// where they go to. The server name is told as soon as it is complete, however long the hello goes
