@@ -1,4 +1,6 @@
 // intel check, compile, lookup: feeds, and what they list.
+#include <algorithm>
+#include <span>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,6 +14,9 @@
 namespace outguard::cli {
 
 namespace {
+
+/// Of a file that is no feed at all, a licence say, so many lines are enough to see it.
+constexpr std::size_t kMostOfNoFeed = 3;
 
 /// A list of harmless things with nothing wrong: over a hundred of them would hide the feeds.
 bool is_sound_warninglist(const FeedReport &feed) {
@@ -29,8 +34,36 @@ void print_warninglists(const launch::CompiledIntel &compiled) {
   }
 }
 
+void print_feed(const FeedReport &feed) {
+  const auto name = GuestText(feed.name).printable();
+  print_line(fmt::format("{} ({}): {} accepted, {} rejected, {} ignored, {} comments and "
+                         "blanks{}{}",
+                         name, feed.format.empty() ? "unknown format" : feed.format, feed.accepted,
+                         feed.rejected, feed.ignored, feed.comments,
+                         feed.problem.empty() ? "" : "; refused: " + feed.problem,
+                         feed.note.empty() ? "" : "; " + feed.note));
+  for (const auto &reason : feed.reasons) {
+    print_line(fmt::format("  {:>8}  {}", reason.count, reason.reason));
+  }
+  if (feed.flagged != 0) {
+    print_line(fmt::format("  {:>8}  kept, but flagged by a warninglist", feed.flagged));
+  }
+  for (const auto &kind : feed.ignored_kinds) {
+    print_line(fmt::format("  {:>8}  ignored: {}", kind.count, kind.reason));
+  }
+  const auto shown =
+      std::min(feed.lines.size(), feed.problem.empty() ? feed.lines.size() : kMostOfNoFeed);
+  for (const auto &line : std::span(feed.lines).first(shown)) {
+    print_line(fmt::format("  {}:{}: {}: {}", name, line.line, line.reason, line.text.printable()));
+  }
+  if (feed.rejected > shown) {
+    print_line(fmt::format("  ... and {} more rejected lines", feed.rejected - shown));
+  }
+}
+
 /// True: nothing of any feed was refused as a whole.
 bool print_feeds(const Common &common, const launch::CompiledIntel &compiled) {
+  complain_of_left_out(compiled);
   bool good = compiled.good();
   if (common.format == Format::Table) {
     print_warninglists(compiled);
@@ -41,32 +74,8 @@ bool print_feeds(const Common &common, const launch::CompiledIntel &compiled) {
       print_line(store::feed_json(feed));
       continue;
     }
-    if (is_sound_warninglist(feed)) {
-      continue;
-    }
-    print_line(fmt::format("{} ({}): {} accepted, {} rejected, {} ignored, {} comments and "
-                           "blanks{}{}",
-                           GuestText(feed.name).printable(),
-                           feed.format.empty() ? "unknown format" : feed.format, feed.accepted,
-                           feed.rejected, feed.ignored, feed.comments,
-                           feed.problem.empty() ? "" : "; refused: " + feed.problem,
-                           feed.note.empty() ? "" : "; " + feed.note));
-    for (const auto &reason : feed.reasons) {
-      print_line(fmt::format("  {:>8}  {}", reason.count, reason.reason));
-    }
-    if (feed.flagged != 0) {
-      print_line(fmt::format("  {:>8}  kept, but flagged by a warninglist", feed.flagged));
-    }
-    for (const auto &kind : feed.ignored_kinds) {
-      print_line(fmt::format("  {:>8}  ignored: {}", kind.count, kind.reason));
-    }
-    for (const auto &line : feed.lines) {
-      print_line(fmt::format("  {}:{}: {}: {}", GuestText(feed.name).printable(), line.line,
-                             line.reason, line.text.printable()));
-    }
-    if (feed.rejected > feed.lines.size()) {
-      print_line(
-          fmt::format("  ... and {} more rejected lines", feed.rejected - feed.lines.size()));
+    if (!is_sound_warninglist(feed)) {
+      print_feed(feed);
     }
   }
   return good;

@@ -249,6 +249,7 @@ bool is_nothing_read(const launch::CompiledIntel &compiled) {
 
 /// Says on stderr what keeps the answer from being the last word.
 void say_limits(const launch::CompiledIntel &compiled) {
+  complain_of_left_out(compiled);
   for (const auto &feed : compiled.feeds) {
     if (!feed.problem.empty()) {
       complain(GuestText(feed.name).printable() + ": " + feed.problem);

@@ -10,7 +10,8 @@ namespace outguard::cli {
 
 [[nodiscard]] Result<launch::CompiledIntel> compile(const IntelOptions &options,
                                                     const launch::ValuesToJudge &asked = {});
-void complain_about_feeds(const launch::CompiledIntel &compiled);
+/// What of the folders given is not read.
+void complain_of_left_out(const launch::CompiledIntel &compiled);
 /// All at once, for commands that look things up. No indicator at all is an error.
 [[nodiscard]] Result<void> load_intel(launch::SensorProcess &sensor, const IntelOptions &options);
 

@@ -149,11 +149,11 @@ Exit end_replay(const Common &common, const std::string &capture, ReplayOutput &
     return Exit::Failed;
   }
   output.end(*end);
-  if (common.format == Format::Table) {
+  const bool any = end->counters.seen != 0;
+  if (common.format == Format::Table && (any || end->problem.empty())) {
     print_summary(*end);
   }
   if (!end->problem.empty()) {
-    const bool any = end->counters.seen != 0;
     complain(capture + ": " + end->problem + (any ? "; what came before was processed" : ""));
     return Exit::Failed;
   }

@@ -24,6 +24,27 @@ FeedReport unreadable(const std::string &path, std::string problem) {
   return report;
 }
 
+/// What nobody would miss in silence; empty: nothing is left out of what was given.
+std::string left_out(const FeedChoice &choice, bool any_file) {
+  namespace fs = std::filesystem;
+  std::error_code problem;
+  std::size_t below = 0;
+  for (fs::directory_iterator at(choice.path, problem), end; !problem && at != end;
+       at.increment(problem)) {
+    std::error_code ignored;
+    const bool hidden = at->path().filename().string().starts_with('.');
+    below += !hidden && at->is_directory(ignored) ? 1U : 0U;
+  }
+  if (choice.role == FeedRole::WarningList) {
+    return any_file ? "" : choice.path + ": no *.json in this folder";
+  }
+  if (below != 0) { // a file is no folder: there is none below it
+    return choice.path + ": folders in it are not read, " + std::to_string(below) +
+           " here: give each by its own name";
+  }
+  return any_file ? "" : choice.path + ": no file in this folder";
+}
+
 Result<std::vector<FeedReport>> add_feed(SensorProcess &compiler, const std::string &path,
                                          const FeedChoice &choice) {
   // O_NONBLOCK: a named pipe in the folder must not hold the start up.
@@ -138,6 +159,9 @@ Result<CompiledIntel> compile_all(const std::vector<FeedChoice> &choices,
     if (!files) {
       compiled.feeds.push_back(unreadable(choice.path, files.error().message));
       continue;
+    }
+    if (auto note = left_out(choice, !files->empty()); !note.empty()) {
+      compiled.left_out.push_back(std::move(note));
     }
     for (const auto &file : *files) {
       auto feeds = add_feed(*compiler, file, choice);

@@ -32,6 +32,7 @@ struct CompiledIntel {
   Fd image;                      ///< sealed against any change; empty when there is no indicator
   std::vector<FeedReport> feeds; ///< one a file, or a file of an archive; one that could not be
                                  ///< opened is one with a problem
+  std::vector<std::string> left_out; ///< of the folders given, in words
   IntelReport totals;
   std::vector<ValueJudged> judged; ///< as ValuesToJudge::values, by the feeds' warninglists
   [[nodiscard]] bool good() const { return static_cast<bool>(image); }

@@ -100,6 +100,33 @@ class Explain(Files):
         self.assertIn("No such file", problems)
 
 
+class Check(Files):
+    def check(self, *words, code=0):
+        got, output, problems = outguard("intel", "check", *words)
+        self.assertEqual(got, code, output + problems)
+        return output, problems
+
+    def test_what_a_folder_leaves_out_is_said(self):
+        below = self.folder / "below"
+        below.mkdir()
+        (below / "more.txt").write_text(LIST)
+        output, problems = self.check(str(self.folder))
+        self.assertIn(f"{self.folder}: folders in it are not read, 1 here", problems)
+        self.assertIn(f"{self.list} (list): 4 accepted, 3 rejected", output)
+        empty = below / "empty"
+        empty.mkdir()
+        self.assertIn(f"{empty}: no file in this folder", self.check(self.list, str(empty))[1])
+        self.assertEqual(self.check(str(below / "more.txt"))[1], "")
+
+    def test_what_is_no_feed_at_all_takes_few_lines(self):
+        prose = self.file("README.md", "All of this\nis not a feed\nbut prose\n" * 20)
+        output, _ = self.check(self.list, prose, code=1)
+        self.assertIn("refused: no indicator in it (60 rejected", output)
+        self.assertEqual(output.count("README.md:"), 3)
+        self.assertIn("... and 57 more rejected lines", output)
+        self.assertEqual(output.count("list.txt:"), 3, "the feed that is good tells all")
+
+
 class Images(Files):
     def image(self):
         path = str(self.folder / "all.img")
@@ -258,6 +285,7 @@ class Replay(Files):
                                      self.file("packed.pcap.xz", b"\xfd7zXZ\0" + bytes(50)))
         self.assertEqual(code, 1)
         self.assertIn("unpack it first", problems)
+        self.assertNotIn("packets seen", problems, "nothing came: zeros would hide why")
 
 
 def tcp_syn(local, remote, when):
