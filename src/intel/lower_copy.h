@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
 
 namespace outguard::intel {
@@ -39,6 +40,12 @@ inline void lower_copy(std::string_view from, char *to) {
   for (; at < from.size(); ++at) {
     to[at] = from[at] >= 'A' && from[at] <= 'Z' ? static_cast<char>(from[at] | 0x20) : from[at];
   }
+}
+
+[[nodiscard]] inline std::string lowered(std::string_view text) {
+  std::string copy(text.size(), '\0');
+  lower_copy(text, copy.data());
+  return copy;
 }
 
 } // namespace outguard::intel

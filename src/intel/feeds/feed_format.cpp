@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <string>
 
-#include "intel/domain_name.h"
 #include "intel/feeds/adblock_parser.h"
 #include "intel/feeds/csv_parser.h"
 #include "intel/feeds/dataset_parser.h"
 #include "intel/feeds/rpz_parser.h"
 #include "intel/feeds/zeek_parser.h"
+#include "intel/lower_copy.h"
 
 namespace outguard::intel {
 
@@ -47,8 +47,7 @@ bool looks_like_json(std::string_view text) {
 }
 
 bool is_dataset_name(std::string_view file_name) {
-  std::string name(file_name.substr(file_name.find_last_of('/') + 1));
-  std::transform(name.begin(), name.end(), name.begin(), ascii_lower);
+  const auto name = lowered(file_name.substr(file_name.find_last_of('/') + 1));
   const auto holds = [&](std::string_view part) { return name.find(part) != std::string::npos; };
   return (holds("-string") || holds("-md5") || holds("-sha256") || holds("-ip")) &&
          (holds(".lst") || holds("dataset") || holds("suricata"));

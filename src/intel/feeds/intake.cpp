@@ -2,17 +2,11 @@
 
 #include <algorithm>
 
-#include "intel/domain_name.h"
+#include "intel/lower_copy.h"
 
 namespace outguard::intel {
 
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string copy(text);
-  std::transform(copy.begin(), copy.end(), copy.begin(), ascii_lower);
-  return copy;
-}
 
 /// Not within a UTF-8 sequence.
 void cut(std::string &text, std::size_t most) {
@@ -27,7 +21,7 @@ void cut(std::string &text, std::size_t most) {
 } // namespace
 
 Intake::Intake(const std::string &name, ReservedPolicy policy, const FeedSink &sink)
-    : policy_(policy), sink_(&sink), base_name_(lower(name.substr(name.find_last_of('/') + 1))),
+    : policy_(policy), sink_(&sink), base_name_(lowered(name.substr(name.find_last_of('/') + 1))),
       report_(name) {
   if (is_named("ja3")) {
     md5_means_ = IndicatorType::Ja3;
@@ -62,7 +56,7 @@ void Intake::retype(FeedIndicator &indicator) const {
 }
 
 Tlp parse_tlp(std::string_view text) {
-  auto name = lower(text);
+  auto name = lowered(text);
   if (name.starts_with("tlp:")) {
     name.erase(0, 4);
   }
@@ -82,7 +76,7 @@ Tlp parse_tlp(std::string_view text) {
 }
 
 void add_tag(IndicatorAbout &about, std::string_view tag) {
-  if (lower(tag.substr(0, 4)) == "tlp:") {
+  if (lowered(tag.substr(0, 4)) == "tlp:") {
     about.tlp = std::max(about.tlp, parse_tlp(tag)); // the strictest of several
     return;
   }

@@ -4,9 +4,9 @@
 #include <utility>
 #include <vector>
 
-#include "intel/domain_name.h"
 #include "intel/feeds/line_reader.h"
 #include "intel/list_parser.h"
+#include "intel/lower_copy.h"
 
 namespace outguard::intel {
 
@@ -15,12 +15,6 @@ namespace {
 constexpr std::size_t kProbeLines = 200;
 constexpr std::size_t kMaxWords = 16;
 constexpr unsigned kMaxSpreadLines = 16; ///< of one record; a SOA takes eight at most
-
-std::string lower(std::string_view text) {
-  std::string copy(text);
-  std::transform(copy.begin(), copy.end(), copy.begin(), ascii_lower);
-  return copy;
-}
 
 /// A line without its comment and what stands in quotes, where no mark means anything.
 struct PlainLine {
@@ -82,14 +76,14 @@ std::optional<Record> read_record(std::string_view line) {
     record.owner = words[at++];
   }
   for (int i = 0; i < 2 && at < words.size(); ++i) {
-    if (is_ttl(words[at]) || lower(words[at]) == "in") {
+    if (is_ttl(words[at]) || lowered(words[at]) == "in") {
       ++at;
     }
   }
   if (at + 1 >= words.size()) {
     return std::nullopt;
   }
-  record.type = lower(words[at]);
+  record.type = lowered(words[at]);
   record.data = words[at + 1];
   return record;
 }
@@ -98,7 +92,7 @@ bool is_rpz_action(const Record &record) {
   if (record.type != "cname") {
     return false;
   }
-  const auto data = lower(record.data);
+  const auto data = lowered(record.data);
   return data == "." || data == "*." || data.starts_with("rpz-");
 }
 
@@ -188,14 +182,14 @@ private:
       return;
     }
     if (!record->owner.empty()) {
-      owner_ = lower(record->owner);
+      owner_ = lowered(record->owner);
     }
     take_record(*record, line, number);
   }
 
   void take_directive(std::string_view line) {
     const auto words = words_of(line);
-    if (words.size() > 1 && lower(words[0]) == "$origin") {
+    if (words.size() > 1 && lowered(words[0]) == "$origin") {
       origin_.clear();
       note_origin(words[1]);
     }
@@ -204,7 +198,7 @@ private:
 
   void note_origin(std::string_view name) {
     if (origin_.empty() && name.size() > 1 && name.ends_with('.')) {
-      origin_ = lower(name.substr(0, name.size() - 1));
+      origin_ = lowered(name.substr(0, name.size() - 1));
     }
   }
 
@@ -225,7 +219,7 @@ private:
       intake_->reject(RejectReason::OutsideZone, line, number);
       return;
     }
-    if (lower(record.data).starts_with("rpz-passthru")) {
+    if (lowered(record.data).starts_with("rpz-passthru")) {
       intake_->ignore("exception (rpz-passthru)");
       return;
     }

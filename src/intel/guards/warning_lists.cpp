@@ -6,6 +6,7 @@
 
 #include "intel/domain_name.h"
 #include "intel/guards/key_network.h"
+#include "intel/lower_copy.h"
 #include "intel/url.h"
 
 namespace outguard::intel {
@@ -13,57 +14,11 @@ namespace outguard::intel {
 namespace {
 
 constexpr std::size_t kMaxNameShown = 96;
-constexpr std::uint32_t kAllTypes = ~std::uint32_t{0};
 /// First byte of a key: entries of different kinds never meet.
 constexpr char kName = 'd';
 constexpr char kUrl = 'u';
 constexpr char kOther = 'v';
 constexpr char kNetwork = 'n';
-
-constexpr std::uint32_t bit(IndicatorType type) {
-  return std::uint32_t{1} << static_cast<unsigned>(type);
-}
-
-struct Attribute {
-  std::string_view name;
-  std::uint32_t types;
-};
-constexpr std::uint32_t kAddresses = bit(IndicatorType::Address) | bit(IndicatorType::Network);
-// MISP's attribute types. Composite ones ("filename|md5") say no more than their parts, which every
-// list with them names too; "domain|ip" alone is for neither part alone.
-constexpr Attribute kAttributes[] = {
-    {"ip-src", kAddresses},
-    {"ip-dst", kAddresses},
-    {"ip-src|port", bit(IndicatorType::Endpoint)},
-    {"ip-dst|port", bit(IndicatorType::Endpoint)},
-    {"domain", bit(IndicatorType::Domain)},
-    {"hostname", bit(IndicatorType::Domain)},
-    {"url", bit(IndicatorType::Url)},
-    {"uri", bit(IndicatorType::Url)},
-    {"md5", bit(IndicatorType::FileMd5)},
-    {"sha1", bit(IndicatorType::FileSha1)},
-    {"sha256", bit(IndicatorType::FileSha256)},
-    {"x509-fingerprint-sha1", bit(IndicatorType::CertificateSha1)},
-    {"x509-fingerprint-sha256", bit(IndicatorType::CertificateSha256)},
-    {"ja3-fingerprint-md5", bit(IndicatorType::Ja3)},
-    {"hassh-md5", bit(IndicatorType::Hassh)},
-};
-
-std::uint32_t types_of(const std::vector<std::string_view> &attributes) {
-  std::uint32_t types = attributes.empty() ? kAllTypes : 0;
-  for (const auto name : attributes) {
-    for (const auto &known : kAttributes) {
-      types |= known.name == name ? known.types : 0;
-    }
-  }
-  return types;
-}
-
-std::string lower(std::string_view text) {
-  std::string copy(text);
-  std::transform(copy.begin(), copy.end(), copy.begin(), ascii_lower);
-  return copy;
-}
 
 std::string printable(std::string_view text) {
   std::string copy(text.substr(0, kMaxNameShown));
@@ -139,49 +94,6 @@ void add_once(std::vector<std::uint16_t> &numbers, std::uint16_t number) {
 }
 
 } // namespace
-
-WarningRule warning_rule(std::string_view name, std::string_view category) {
-  if (category == "known") {
-    return WarningRule::Inform;
-  }
-  if (category == "false_positive") {
-    return WarningRule::Refuse;
-  }
-  constexpr std::string_view kInforming[] = {
-      "amazon aws",
-      "akamai",
-      "ipv4 public dns",
-      "ipv6 public dns",
-      "azure",
-      "google cloud",
-      "oracle cloud",
-      "ovh",
-      "github ip",
-      "vpn",
-      "private relay",
-      "zscaler",
-      "telegram",
-      "scan",
-      "tenable",
-      "cortex",
-      "connection-attempt",
-      "check-host",
-      "gptbot",
-      "gpt crawler",
-      "sinkhole",
-      "smtp sending",
-      "attack simulator",
-      "top 20,000",
-      "top 50,000",
-      "top 100,000",
-      "top 20 000",
-  };
-  const auto text = lower(name);
-  return std::any_of(std::begin(kInforming), std::end(kInforming),
-                     [&](auto part) { return text.find(part) != text.npos; })
-             ? WarningRule::Inform
-             : WarningRule::Refuse;
-}
 
 // ---- Loading ----------------------------------------------------------------------------
 
@@ -260,7 +172,7 @@ Receipt WarningLists::take_text(std::string_view entry, Mention mention) {
     mention.below = true;
     entry.remove_prefix(entry.front() == '*' ? 2 : 1);
   }
-  const auto text = lower(entry);
+  const auto text = lowered(entry);
   if (is_digest(text)) {
     return store(keyed(kOther, text), mention);
   }
@@ -312,7 +224,7 @@ Receipt WarningLists::store(std::string key, Mention mention) {
 
 void WarningLists::hit(Hits &hits, std::uint16_t number, Fit fit) const {
   const auto &list = lists_[number];
-  if ((list.types & bit(hits.type)) != 0) {
+  if ((list.types & type_bit(hits.type)) != 0) {
     const bool refuses = list.rule == WarningRule::Refuse && fit == Fit::Same;
     add_once(refuses ? hits.refusing : hits.flagging, number);
   }
@@ -386,7 +298,7 @@ void WarningLists::look_value(Hits &hits, const IndicatorKey &key) const {
 }
 
 void WarningLists::look_patterns(Hits &hits, const IndicatorKey &key) {
-  if ((pattern_types_ & bit(hits.type)) == 0) {
+  if ((pattern_types_ & type_bit(hits.type)) == 0) {
     return;
   }
   if (const auto text = key_text(key.type, key.prefix, key.bytes)) {

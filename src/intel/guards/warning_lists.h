@@ -14,6 +14,7 @@
 #include "facts/intel_report.h"
 #include "intel/guards/pattern_set.h"
 #include "intel/guards/warning_list_reader.h"
+#include "intel/guards/warning_rule.h"
 #include "intel/indicator_guard.h"
 #include "intel/ip_network.h"
 #include "intel/report_writer.h"
@@ -23,13 +24,6 @@ namespace outguard::intel {
 inline constexpr std::size_t kMaxWarningLists = 1024;
 inline constexpr std::size_t kMaxWarningEntries = 8'000'000; ///< of all lists
 inline constexpr std::size_t kMaxWarningFlags = 3;           ///< of one indicator
-
-/// What a list is for. MISP's category "known" informs and "false_positive" refuses; a list without
-/// one is sorted by its name: clouds, VPNs, scanners, sinkholes and long top lists inform, since
-/// attackers rent, use or reach them, and all others refuse. So do addresses of open resolvers,
-/// many of them hijacked devices, and Akamai's, which are Linode's too.
-enum class WarningRule : std::uint8_t { Refuse, Inform };
-[[nodiscard]] WarningRule warning_rule(std::string_view name, std::string_view category);
 
 class WarningLists {
 public:
@@ -48,7 +42,7 @@ private:
   struct List {
     std::string name, flag;
     WarningRule rule = WarningRule::Refuse;
-    std::uint32_t types = 0; ///< bit n: IndicatorType n
+    std::uint32_t types = 0; ///< see type_bit()
   };
   struct Mention {
     std::uint16_t list = 0;
