@@ -14,6 +14,7 @@ namespace {
 /// Finding a kernel the slow way reads all RAM once; the fast way takes a tenth of a second.
 constexpr std::chrono::minutes kAttachWait{2};
 constexpr std::chrono::seconds kHandOverWait{10};
+constexpr std::chrono::minutes kDescribeWait{1};
 
 Result<GuestStateSeen> attach_once(SensorProcess &sensor, AttachMemory request,
                                    std::span<const int> fds) {
@@ -120,6 +121,24 @@ Result<void> use_verified_intel(SensorProcess &sensor, const Fd *image, const Fd
 
 Result<void> use_delta(SensorProcess &sensor, const Fd &delta) {
   return hand_over(sensor, UseIntel{true, true}, {delta.get()});
+}
+
+Result<IntelStats> describe_intel(const Fd &image) {
+  auto reader = SensorProcess::start(SensorRole::Guard);
+  if (!reader) {
+    return tl::unexpected(reader.error());
+  }
+  if (const auto used = use_verified_intel(*reader, &image, nullptr); !used) {
+    return tl::unexpected(used.error());
+  }
+  auto answer = reader->call(DescribeIntel{}, {}, kDescribeWait);
+  if (!answer) {
+    return tl::unexpected(answer.error());
+  }
+  if (auto *stats = std::get_if<IntelStats>(&*answer)) {
+    return std::move(*stats);
+  }
+  return fail(ErrorCode::InvalidInput, "the sensor did not describe its intelligence");
 }
 
 Result<void> verify_intel(const Fd &image) {

@@ -46,4 +46,7 @@ attach_live(SensorProcess &sensor, const hypervisor::VmFound &vm, const SymbolFi
 /// hears packets stands still for it.
 [[nodiscard]] Result<void> verify_intel(const Fd &image);
 
+/// Counts what an image that was verified before holds, likewise in a process of its own.
+[[nodiscard]] Result<IntelStats> describe_intel(const Fd &image);
+
 } // namespace outguard::launch

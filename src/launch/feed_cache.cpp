@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "launch/state_file.h"
+
 namespace outguard::launch {
 
 namespace {
@@ -43,38 +45,9 @@ std::vector<std::string> lines_of(std::string_view text) {
   return lines;
 }
 
-std::string read_small(const std::string &path) {
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  std::string text(kMaxNoteBytes, '\0');
-  const ssize_t count = file ? ::read(file.get(), text.data(), text.size()) : -1;
-  text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
-  return text;
-}
-
-Result<void> sync_folder(const std::string &folder) {
-  const Fd place(::open(folder.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY));
-  if (!place || ::fsync(place.get()) != 0) {
-    return fail_errno(folder);
-  }
-  return {};
-}
-
-/// Writes a file beside `path` through `fill`, then puts it in its place.
-template <class Fill>
-Result<void> replace_file(const std::string &folder, const std::string &path, Fill fill) {
-  const auto temporary = path + ".new";
-  const Fd file(
-      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file) {
-    return fail_errno(temporary);
-  }
-  if (!fill(file.get()) || ::fsync(file.get()) != 0 ||
-      ::rename(temporary.c_str(), path.c_str()) != 0) {
-    auto failed = fail_errno(path);
-    ::unlink(temporary.c_str());
-    return failed;
-  }
-  return sync_folder(folder);
+WallTime changed(const struct stat &about) {
+  return WallTime(std::chrono::seconds(about.st_mtim.tv_sec) +
+                  std::chrono::nanoseconds(about.st_mtim.tv_nsec));
 }
 
 bool copy_all(int from, std::uint64_t bytes, int to) {
@@ -103,7 +76,8 @@ std::string FeedCache::base(const std::string &url, FeedKind kind) const {
 }
 
 std::optional<FeedCache::Note> FeedCache::read_note(const std::string &url, FeedKind kind) const {
-  const auto lines = lines_of(read_small(base(url, kind) + ".note"));
+  const auto text = read_small_file(base(url, kind) + ".note", kMaxNoteBytes).value_or("");
+  const auto lines = lines_of(text);
   if (lines.size() != 8 || lines[0] != kForm || lines[1] != to_string(kind) || lines[2] != url) {
     return std::nullopt;
   }
@@ -122,9 +96,7 @@ Result<void> FeedCache::write_note(const std::string &url, FeedKind kind, const 
     text += '\n' + line; // no line feed in any: URLs and headers are printable
   }
   text += '\n';
-  return replace_file(folder_, base(url, kind) + ".note", [&](int file) {
-    return ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  });
+  return replace_file(base(url, kind) + ".note", text);
 }
 
 std::optional<FeedCache::Copy> FeedCache::find(const std::string &url, FeedKind kind) const {
@@ -139,6 +111,11 @@ std::optional<FeedCache::Copy> FeedCache::find(const std::string &url, FeedKind 
   if (!copy.body || ::fstat(copy.body.get(), &about) != 0 || !S_ISREG(about.st_mode) ||
       static_cast<std::uint64_t>(about.st_size) != note->bytes) {
     return std::nullopt;
+  }
+  copy.came = changed(about);
+  struct stat note_file {};
+  if (::stat((base(url, kind) + ".note").c_str(), &note_file) == 0) {
+    copy.confirmed = changed(note_file);
   }
   copy.mark = note->mark;
   if (note->joins >= most_joins_) {
@@ -158,7 +135,7 @@ Result<std::string> FeedCache::keep(const FetchFeed &request, const FetchedFeed 
     const bool joined = !request.mark.added_after.empty() && answer.new_items < answer.items;
     note = Note{answer.mark, answer.bytes, joined && note ? note->joins + 1 : 0};
     const auto kept = replace_file(
-        folder_, path, [&](int file) { return copy_all(fetched.body.get(), answer.bytes, file); });
+        path, [&](int file) { return copy_all(fetched.body.get(), answer.bytes, file); });
     if (!kept) {
       return tl::unexpected(kept.error());
     }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "base/clock.h"
 #include "launch/feed_fetcher.h"
 
 namespace outguard::launch {
@@ -23,7 +24,9 @@ public:
   struct Copy {
     std::string path;
     Fd body;
-    FeedMark mark; ///< to be told to the server
+    FeedMark mark;        ///< to be told to the server
+    WallTime came{};      ///< its bytes
+    WallTime confirmed{}; ///< when its server last gave it, or said that it is the latest
   };
   /// nullopt: there is none, or it is damaged, which costs no more than a whole fetch.
   [[nodiscard]] std::optional<Copy> find(const std::string &url, FeedKind kind) const;

@@ -56,7 +56,7 @@ void FeedKeeper::fetch(std::size_t feed, const std::stop_token &stop) {
   } else {
     schedule_.succeeded(feed, monotonic_now(), jitter);
   }
-  note_(source, outcome);
+  note_(source, outcome, schedule_.next_of(feed));
 }
 
 } // namespace outguard::launch

@@ -15,8 +15,10 @@ namespace outguard::launch {
 
 class FeedKeeper {
 public:
-  /// Called on the keeper's thread after every fetch. An error or a Failed answer leaves the copy.
-  using Note = std::function<void(const FeedSource &, const Result<RefreshedFeed> &)>;
+  /// Called on the keeper's thread after every fetch, with the time of the next. An error or a
+  /// Failed answer leaves the copy.
+  using Note =
+      std::function<void(const FeedSource &, const Result<RefreshedFeed> &, MonotonicTime)>;
 
   FeedKeeper(std::vector<FeedSource> sources, std::string folder, Note note);
   /// Ends a fetch that runs, within a fraction of a second.

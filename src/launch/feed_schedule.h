@@ -25,6 +25,7 @@ public:
   [[nodiscard]] std::optional<std::size_t> due(MonotonicTime now) const;
   /// When the next is; nullopt: there are no feeds.
   [[nodiscard]] std::optional<MonotonicTime> next() const;
+  [[nodiscard]] MonotonicTime next_of(std::size_t feed) const { return feeds_.at(feed).at; }
 
   /// `jitter`, 0 to 1, takes up to a tenth off, so that many hosts do not ask together.
   void succeeded(std::size_t feed, MonotonicTime now, double jitter);

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "launch/key_file.h"
+#include "launch/state_file.h"
 
 namespace outguard::launch {
 

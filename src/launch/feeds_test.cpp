@@ -202,8 +202,10 @@ TEST_F(Cache, TheKeeperFetchesKeepsAndStopsAtOnce) {
   std::vector<FeedSource> sources(2);
   sources[0].url = good.url();
   sources[1].url = silent.url();
-  const auto note = [&](const FeedSource &source, const Result<RefreshedFeed> &outcome) {
+  const auto note = [&](const FeedSource &source, const Result<RefreshedFeed> &outcome,
+                        MonotonicTime next) {
     ASSERT_TRUE(outcome) << outcome.error().message;
+    EXPECT_GT(next, monotonic_now());
     EXPECT_EQ(source.url, good.url());
     came.set_value(outcome->path);
   };

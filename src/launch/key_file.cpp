@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "launch/state_file.h"
 
 namespace outguard::launch {
 
@@ -35,30 +36,6 @@ std::string_view trimmed(std::string_view text) {
 }
 
 } // namespace
-
-Result<std::string> read_small_file(const std::string &path, std::size_t most) {
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) {
-    return fail_errno(path);
-  }
-  std::string text(most + 1, '\0');
-  std::size_t had = 0;
-  while (had < text.size()) {
-    const ssize_t count = ::read(file.get(), text.data() + had, text.size() - had);
-    if (count < 0) {
-      return fail_errno(path);
-    }
-    if (count == 0) {
-      break;
-    }
-    had += static_cast<std::size_t>(count);
-  }
-  if (had > most) {
-    return fail(ErrorCode::LimitReached, path + ": larger than " + std::to_string(most) + " bytes");
-  }
-  text.resize(had);
-  return text;
-}
 
 Result<std::vector<std::string>> parse_key(std::string_view text, FeedKind kind,
                                            const std::string &name) {

@@ -22,6 +22,4 @@ namespace outguard::launch {
 [[nodiscard]] Result<std::vector<std::string>> read_key_file(const std::string &path,
                                                              FeedKind kind);
 
-[[nodiscard]] Result<std::string> read_small_file(const std::string &path, std::size_t most);
-
 } // namespace outguard::launch

@@ -6,8 +6,8 @@ namespace outguard::launch {
 
 namespace {
 
-std::map<std::string, std::uint64_t> entries_of(std::span<const FeedReport> feeds) {
-  std::map<std::string, std::uint64_t> entries;
+ShrinkGuard::Entries entries_of(std::span<const FeedReport> feeds) {
+  ShrinkGuard::Entries entries;
   for (const auto &feed : feeds) {
     entries[feed.name] += feed.accepted + feed.duplicates;
   }
@@ -48,8 +48,11 @@ ShrinkGuard::Verdict ShrinkGuard::judge(std::span<const FeedReport> feeds,
   return verdict;
 }
 
-void ShrinkGuard::accept(std::span<const FeedReport> feeds) {
+void ShrinkGuard::accept(std::span<const FeedReport> feeds, std::span<const Loss> but) {
   in_force_ = entries_of(feeds);
+  for (const auto &loss : but) {
+    in_force_[loss.source] = loss.before;
+  }
 }
 
 } // namespace outguard::launch

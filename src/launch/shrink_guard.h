@@ -38,14 +38,19 @@ public:
   /// that gave nothing before has nothing to lose.
   [[nodiscard]] Verdict judge(std::span<const FeedReport> feeds, const IntelReport &totals) const;
 
-  /// This set is in force now: because it may be, or because the user said so.
-  void accept(std::span<const FeedReport> feeds);
+  /// This set is in force now: because it may be, or because the user said so. What sources in
+  /// `but` had before is not forgotten.
+  void accept(std::span<const FeedReport> feeds, std::span<const Loss> but = {});
+
+  using Entries = std::map<std::string, std::uint64_t>; ///< by source
+  [[nodiscard]] const Entries &entries() const { return in_force_; }
+  void restore(Entries entries) { in_force_ = std::move(entries); }
 
 private:
   [[nodiscard]] bool is_shrunken(std::uint64_t before, std::uint64_t now) const;
 
   unsigned most_lost_percent_;
-  std::map<std::string, std::uint64_t> in_force_; ///< entries by source
+  Entries in_force_;
 };
 
 } // namespace outguard::launch

@@ -92,5 +92,18 @@ TEST(ShrinkGuard, AnAcceptedShrinkIsTheNewMeasure) {
   EXPECT_TRUE(guard.judge(Feeds{feed("a", 10)}, {}).may_replace());
 }
 
+TEST(ShrinkGuard, WhatWasLostStaysKnownUntilItIsAccepted) {
+  ShrinkGuard guard;
+  guard.restore({{"a", 1000}, {"b", 10}});
+  const Feeds now{feed("a", 1), feed("b", 9)};
+  const auto verdict = guard.judge(now, {});
+  ASSERT_EQ(verdict.losses.size(), 1U);
+  guard.accept(now, verdict.losses);
+  EXPECT_EQ(guard.entries(), (ShrinkGuard::Entries{{"a", 1000}, {"b", 9}}));
+  EXPECT_FALSE(guard.judge(now, {}).may_replace());
+  guard.accept(now);
+  EXPECT_TRUE(guard.judge(now, {}).may_replace());
+}
+
 } // namespace
 } // namespace outguard::launch
