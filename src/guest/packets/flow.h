@@ -27,23 +27,23 @@ struct FlowSide {
 };
 
 struct alignas(64) Flow {
-  // First cache line: what a look-up compares.
-  FlowTuple tuple; ///< as the guest sees it
-  std::uint32_t hash = 0;
-  std::uint32_t network = 0;       ///< as DecodedPacket's
+  // First cache line: what a look-up compares, and what else every packet needs.
+  FlowTuple tuple;           ///< as the guest sees it
+  std::uint32_t network = 0; ///< as DecodedPacket's
+  FlowDirection initiator = FlowDirection::ToRemote;
+  TcpState tcp_state = TcpState::None;
+  AppProtocol app_protocol = AppProtocol::None;
+  bool syn_seen = false;
   std::int64_t last_packet_ns = 0; ///< time stamp of the packet at hand while the sink is called
   // Second: what a packet changes.
   std::array<FlowSide, 2> sides; ///< by FlowDirection
   // Third: what a flow is born with.
   std::uint64_t id = 0; ///< unique per pipeline, from 1; 0: free slot
   std::int64_t first_packet_ns = 0;
-  std::uint64_t user = 0;           ///< the sink's; 0 at on_flow_started
+  std::uint64_t user = 0; ///< the sink's; 0 at on_flow_started
+  std::uint32_t hash = 0;
   std::uint32_t first_sequence = 0; ///< of the SYN, when one was seen
-  FlowDirection initiator = FlowDirection::ToRemote;
-  TcpState tcp_state = TcpState::None;
-  AppProtocol app_protocol = AppProtocol::None;
-  bool syn_seen = false;
-  std::uint8_t blind = 0; ///< Blindness bits
+  std::uint8_t blind = 0;           ///< Blindness bits
   std::uint8_t vlan_count = 0;
   std::array<std::uint16_t, 4> vlans{};
   MacAddress guest_mac{};

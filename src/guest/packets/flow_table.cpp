@@ -1,13 +1,13 @@
 #include "guest/packets/flow_table.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 namespace outguard::guest {
 
 namespace {
 
-constexpr std::uint32_t kFirstSlots = 1024;
 constexpr std::uint32_t kExpireBudget = 16384; ///< flows looked at in one expire()
 constexpr std::uint32_t kEvictSample = 16;     ///< the longest idle of these goes
 
@@ -20,9 +20,17 @@ std::uint64_t word_at(const IpAddress &address, std::size_t offset) {
   return word;
 }
 
-bool same(const Endpoint &a, const Endpoint &b) {
-  return word_at(a.address, 0) == word_at(b.address, 0) &&
-         word_at(a.address, 8) == word_at(b.address, 8) && a.port == b.port;
+std::uint64_t difference(const Endpoint &a, const Endpoint &b) {
+  const auto words = [](const Endpoint &end) { // the family, and the first 15 bytes
+    std::array<std::uint64_t, 2> both{};
+    static_assert(offsetof(IpAddress, bytes) == 1 && sizeof both == sizeof(IpAddress) - 1);
+    std::memcpy(both.data(), &end.address, sizeof both);
+    return both;
+  };
+  const auto of_a = words(a);
+  const auto of_b = words(b);
+  return (of_a[0] ^ of_b[0]) | (of_a[1] ^ of_b[1]) |
+         static_cast<unsigned>((a.address.bytes[15] ^ b.address.bytes[15]) | (a.port ^ b.port));
 }
 
 FlowDirection opposite(FlowDirection direction) {
@@ -53,31 +61,35 @@ void track_sequence(Flow &flow, FlowDirection direction, const DecodedPacket &pa
   }
 }
 
-/// Sequence numbers and a light state: enough for time-outs and for a reset of both ends.
-void track_tcp(Flow &flow, FlowDirection direction, const DecodedPacket &packet) {
-  const bool syn = (packet.tcp_flags & tcp_flag::kSyn) != 0;
-  const bool fin = (packet.tcp_flags & tcp_flag::kFin) != 0;
+void track_state(Flow &flow, FlowDirection direction, const DecodedPacket &packet) {
   FlowSide &mine = flow.side(direction);
   const FlowSide &theirs = flow.side(opposite(direction));
-
-  if ((packet.tcp_flags & tcp_flag::kRst) != 0) {
-    flow.tcp_state = TcpState::Closed;
-    return; // its sequence number says nothing about what the sender would send next
-  }
-  const std::uint32_t next =
-      packet.sequence + packet.payload_length + (syn ? 1 : 0) + (fin ? 1 : 0);
-  track_sequence(flow, direction, packet, next);
-  if (syn && !mine.anchored) {
+  if ((packet.tcp_flags & tcp_flag::kSyn) != 0 && !mine.anchored) {
     mine.expected = packet.sequence + 1;
     mine.anchored = true;
   }
-  mine.fin = mine.fin || fin;
+  mine.fin = mine.fin || (packet.tcp_flags & tcp_flag::kFin) != 0;
   if (mine.fin && theirs.fin) {
     flow.tcp_state = TcpState::Closed;
   } else if (mine.fin || theirs.fin) {
     flow.tcp_state = TcpState::Closing;
   } else if (flow.tcp_state != TcpState::Closed) {
     flow.tcp_state = theirs.packets > 0 ? TcpState::Open : TcpState::Opening;
+  }
+}
+
+/// Sequence numbers and a light state: enough for time-outs and for a reset of both ends.
+void track_tcp(Flow &flow, FlowDirection direction, const DecodedPacket &packet) {
+  const std::uint8_t flags = packet.tcp_flags;
+  if ((flags & tcp_flag::kRst) != 0) {
+    flow.tcp_state = TcpState::Closed;
+    return; // its sequence number says nothing about what the sender would send next
+  }
+  const std::uint32_t turns = // each takes a sequence number
+      ((flags & tcp_flag::kSyn) != 0 ? 1U : 0U) + ((flags & tcp_flag::kFin) != 0 ? 1U : 0U);
+  track_sequence(flow, direction, packet, packet.sequence + packet.payload_length + turns);
+  if (turns != 0 || flow.tcp_state != TcpState::Open) { // else it stays open
+    track_state(flow, direction, packet);
   }
 }
 
@@ -114,22 +126,15 @@ bool replaces(const Flow &flow, FlowDirection direction, const DecodedPacket &pa
   return !repeated && (direction == FlowDirection::ToRemote || closed);
 }
 
-/// Do the packet's ends make it one of the flow's? Where the way it went is known, a frame from the
-/// guest with the remote end's address for its source is none: it begins a flow of its own.
-bool joins(const FlowTuple &tuple, const DecodedPacket &packet) {
-  const bool outward = same(tuple.local, packet.source) && same(tuple.remote, packet.destination);
-  const bool inward = same(tuple.local, packet.destination) && same(tuple.remote, packet.source);
-  if (!packet.direction) {
-    return outward || inward;
-  }
-  return *packet.direction == FlowDirection::ToRemote ? outward : inward;
-}
-
-FlowDirection direction_of(const Flow &flow, const DecodedPacket &packet) {
-  if (packet.direction) {
-    return *packet.direction; // find() saw to it that the addresses agree
-  }
-  return same(flow.tuple.local, packet.source) ? FlowDirection::ToRemote : FlowDirection::ToGuest;
+/// Is the packet one of a flow between these ends, and which way? Where the way it went is known, a
+/// frame from the guest with the remote end's address for its source is none: it begins a flow of
+/// its own.
+bool is_between(const FlowTuple &ends, const DecodedPacket &packet, FlowDirection &direction) {
+  const bool outward = packet.direction ? *packet.direction == FlowDirection::ToRemote
+                                        : difference(packet.source, ends.local) == 0;
+  direction = outward ? FlowDirection::ToRemote : FlowDirection::ToGuest;
+  return (difference(packet.source, outward ? ends.local : ends.remote) |
+          difference(packet.destination, outward ? ends.remote : ends.local)) == 0;
 }
 
 } // namespace
@@ -137,86 +142,37 @@ FlowDirection direction_of(const Flow &flow, const DecodedPacket &packet) {
 FlowTable::FlowTable(FlowTableConfig config, std::vector<IpAddress> local_addresses,
                      Listener &listener)
     : config_(config), local_addresses_(std::move(local_addresses)), listener_(listener),
-      seed_(config.seed ? *config.seed : random_seed()), slots_(kFirstSlots),
-      mask_(kFirstSlots - 1) {
+      seed_(config.seed ? *config.seed : random_seed()), hash_(seed_) {
   config_.max_flows = std::clamp(config_.max_flows, 1U, 1U << 30);
 }
 
-std::uint32_t FlowTable::hash(const DecodedPacket &packet) const {
-  const Endpoint *low = &packet.source;
-  const Endpoint *high = &packet.destination;
-  KeyedHash hash(seed_);
-  if (packet.network != 0) {
-    hash.add(packet.network);
-  }
-  if (low->address.family == IpFamily::V4 && high->address.family == IpFamily::V4) {
-    const auto [first, second] = std::minmax(
-        {word_at(low->address, 0) << 16 | low->port, word_at(high->address, 0) << 16 | high->port});
-    hash.add(first);
-    hash.add(second | std::uint64_t{packet.protocol} << 48);
-    return static_cast<std::uint32_t>(hash.finish());
-  }
-  const int order = std::memcmp(low->address.bytes.data(), high->address.bytes.data(), 16);
-  if (order > 0 || (order == 0 && low->port > high->port)) {
-    std::swap(low, high);
-  }
-  hash.add(word_at(low->address, 0));
-  hash.add(word_at(low->address, 8));
-  hash.add(word_at(high->address, 0));
-  hash.add(word_at(high->address, 8));
-  hash.add(std::uint64_t{low->port} << 48 | std::uint64_t{high->port} << 32 | packet.protocol);
-  return static_cast<std::uint32_t>(hash.finish());
-}
-
-void FlowTable::prefetch_slot(std::uint32_t hash) const {
-  __builtin_prefetch(&slots_[hash & mask_]);
-}
-
-void FlowTable::prefetch_flow(std::uint32_t hash) const {
-  const Slot &slot = slots_[hash & mask_];
-  if (slot.flow != 0) {
-    const Flow &flow = at(slot.flow - 1);
-    __builtin_prefetch(&flow);
-    __builtin_prefetch(&flow.sides, 1);
-  }
-}
-
-std::optional<std::uint32_t> FlowTable::find(const DecodedPacket &packet,
-                                             std::uint32_t hash) const {
-  for (std::uint32_t i = hash & mask_; slots_[i].flow != 0; i = (i + 1) & mask_) {
-    if (slots_[i].tag != hash) {
-      continue;
-    }
-    const Flow &flow = at(slots_[i].flow - 1);
-    if (flow.tuple.protocol == packet.protocol && flow.network == packet.network &&
-        flow.tuple.local.address.family == packet.source.address.family &&
-        joins(flow.tuple, packet)) {
-      return slots_[i].flow - 1;
-    }
-  }
-  return std::nullopt;
-}
-
 FlowTable::Update FlowTable::update(const DecodedPacket &packet, std::uint32_t hash) {
-  auto index = find(packet, hash);
-  if (index && replaces(at(*index), direction_of(at(*index), packet), packet)) {
-    end(*index, FlowEnd::Replaced);
-    index.reset();
+  FlowDirection direction{};
+  Flow *flow = nullptr;
+  std::uint32_t place = slots_.find(hash, [&](std::uint32_t candidate) {
+    flow = &at(candidate - 1);
+    return is_between(flow->tuple, packet, direction) && flow->tuple.protocol == packet.protocol &&
+           flow->network == packet.network;
+  });
+  if (place != 0 && (packet.tcp_flags & tcp_flag::kSyn) != 0 &&
+      replaces(*flow, direction, packet)) {
+    end(place - 1, FlowEnd::Replaced);
+    place = 0;
   }
-  const bool started = !index;
+  const bool started = place == 0;
   if (started) {
-    index = start(packet, hash);
+    direction = first_direction(packet);
+    place = start(packet, hash, direction) + 1;
+    flow = &at(place - 1);
   }
-  Flow &flow = at(*index);
-  const FlowDirection direction = direction_of(flow, packet);
-  flow.last_packet_ns = packet.timestamp_ns;
+  flow->last_packet_ns = packet.timestamp_ns;
   if (packet.protocol == kTcp) {
-    track_tcp(flow, direction, packet);
+    track_tcp(*flow, direction, packet);
   }
-  FlowSide &side = flow.side(direction);
+  FlowSide &side = flow->side(direction);
   side.packets += packet.frames;
   side.bytes += packet.wire_length;
-  return {flow, direction, started, {*index + 1, static_cast<std::uint32_t>(flow.id)}};
+  return {*flow, direction, started, {place, static_cast<std::uint32_t>(flow->id)}};
 }
 
 const Flow *FlowTable::find(FlowReference reference) const {
@@ -260,16 +216,17 @@ FlowDirection FlowTable::first_direction(const DecodedPacket &packet) const {
   return answer ? FlowDirection::ToGuest : FlowDirection::ToRemote;
 }
 
-std::uint32_t FlowTable::start(const DecodedPacket &packet, std::uint32_t hash) {
+std::uint32_t FlowTable::start(const DecodedPacket &packet, std::uint32_t hash,
+                               FlowDirection direction) {
   const std::uint32_t index = take_index();
   Flow &flow = at(index);
   flow = Flow{};
-  const bool outward = first_direction(packet) == FlowDirection::ToRemote;
+  const bool outward = direction == FlowDirection::ToRemote;
   flow.tuple = {packet.protocol, outward ? packet.source : packet.destination,
                 outward ? packet.destination : packet.source};
   flow.guest_mac = outward ? packet.source_mac : packet.destination_mac;
   flow.remote_mac = outward ? packet.destination_mac : packet.source_mac;
-  flow.initiator = outward ? FlowDirection::ToRemote : FlowDirection::ToGuest;
+  flow.initiator = direction;
   flow.hash = hash;
   flow.network = packet.network;
   flow.id = next_id_++;
@@ -280,7 +237,7 @@ std::uint32_t FlowTable::start(const DecodedPacket &packet, std::uint32_t hash) 
   flow.carrier = packet.carrier;
   flow.syn_seen = opens_connection(packet);
   flow.first_sequence = packet.sequence;
-  if (accepts_connection(packet, outward ? FlowDirection::ToRemote : FlowDirection::ToGuest)) {
+  if (accepts_connection(packet, direction)) {
     flow.initiator = FlowDirection::ToGuest; // the guest answers a SYN that was not taken for one
     flow.syn_seen = true;
     flow.first_sequence = packet.acknowledgment - 1;
@@ -288,7 +245,7 @@ std::uint32_t FlowTable::start(const DecodedPacket &packet, std::uint32_t hash) 
     opener.expected = packet.acknowledgment;
     opener.anchored = true;
   }
-  place({hash, index + 1});
+  slots_.add(hash, index + 1);
   ++counters_.started;
   ++counters_.live;
   return index;
@@ -305,53 +262,15 @@ std::uint32_t FlowTable::take_index() {
       free_.push_back(first + i - 1);
     }
   }
-  if (counters_.live * 2 >= slots_.size()) {
-    grow();
-  }
   const std::uint32_t index = free_.back();
   free_.pop_back();
   return index;
 }
 
-void FlowTable::place(Slot slot) {
-  std::uint32_t i = slot.tag & mask_;
-  while (slots_[i].flow != 0) {
-    i = (i + 1) & mask_;
-  }
-  slots_[i] = slot;
-}
-
-void FlowTable::grow() {
-  std::vector<Slot> old(slots_.size() * 2);
-  old.swap(slots_);
-  mask_ = static_cast<std::uint32_t>(slots_.size() - 1);
-  for (const Slot &slot : old) {
-    if (slot.flow != 0) {
-      place(slot);
-    }
-  }
-}
-
-/// Linear probing without tombstones: followers that may not stay behind the hole move into it.
-void FlowTable::erase_slot(std::uint32_t index) {
-  std::uint32_t hole = at(index).hash & mask_;
-  while (slots_[hole].flow != index + 1) {
-    hole = (hole + 1) & mask_;
-  }
-  for (std::uint32_t i = (hole + 1) & mask_; slots_[i].flow != 0; i = (i + 1) & mask_) {
-    const std::uint32_t home = slots_[i].tag & mask_;
-    if (((i - home) & mask_) >= ((i - hole) & mask_)) {
-      slots_[hole] = slots_[i];
-      hole = i;
-    }
-  }
-  slots_[hole] = {};
-}
-
 void FlowTable::end(std::uint32_t index, FlowEnd reason) {
   Flow &flow = at(index);
   listener_.on_flow_end(flow, reason);
-  erase_slot(index);
+  slots_.remove(flow.hash, index + 1);
   flow.id = 0;
   free_.push_back(index);
   --counters_.live;

@@ -12,7 +12,9 @@
 
 #include "guest/packets/decoded_packet.h"
 #include "guest/packets/flow.h"
+#include "guest/packets/flow_slots.h"
 #include "guest/packets/keyed_hash.h"
+#include "guest/packets/tuple_hash.h"
 
 namespace outguard::guest {
 
@@ -48,10 +50,16 @@ public:
   /// `local_addresses` decides which end is the guest's where a packet's direction is unknown.
   FlowTable(FlowTableConfig config, std::vector<IpAddress> local_addresses, Listener &listener);
 
-  [[nodiscard]] std::uint32_t hash(const DecodedPacket &packet) const;
+  [[nodiscard]] std::uint32_t hash(const DecodedPacket &packet) const { return hash_(packet); }
   /// Asks for the cache lines that update() will need, while others are being worked on.
-  void prefetch_slot(std::uint32_t hash) const;
-  void prefetch_flow(std::uint32_t hash) const;
+  void prefetch_slot(std::uint32_t hash) const { slots_.prefetch(hash); }
+  void prefetch_flow(std::uint32_t hash) const {
+    if (const std::uint32_t place = slots_.guess(hash); place != 0) {
+      const Flow &flow = at(place - 1);
+      __builtin_prefetch(&flow, 1);
+      __builtin_prefetch(&flow.sides, 1);
+    }
+  }
 
   struct Update {
     Flow &flow;
@@ -90,24 +98,17 @@ public:
 
 private:
   static constexpr std::uint32_t kChunk = 1024; ///< flows allocated at once
-  /// `tag` is the hash, so that a slot's home is known without its flow. flow: index + 1, 0: empty.
-  struct Slot {
-    std::uint32_t tag = 0;
-    std::uint32_t flow = 0;
-  };
 
-  [[nodiscard]] Flow &at(std::uint32_t index) { return chunks_[index / kChunk][index % kChunk]; }
-  [[nodiscard]] const Flow &at(std::uint32_t index) const {
-    return chunks_[index / kChunk][index % kChunk];
+  [[nodiscard]] Flow &at(std::uint32_t index) {
+    return chunks_.data()[index / kChunk].get()[index % kChunk];
   }
-  [[nodiscard]] std::optional<std::uint32_t> find(const DecodedPacket &packet,
-                                                  std::uint32_t hash) const;
+  [[nodiscard]] const Flow &at(std::uint32_t index) const {
+    return chunks_.data()[index / kChunk].get()[index % kChunk];
+  }
   [[nodiscard]] std::uint32_t take_index();
-  std::uint32_t start(const DecodedPacket &packet, std::uint32_t hash);
-  void place(Slot slot);
-  void grow();
+  [[nodiscard]] std::uint32_t start(const DecodedPacket &packet, std::uint32_t hash,
+                                    FlowDirection direction);
   void end(std::uint32_t index, FlowEnd reason);
-  void erase_slot(std::uint32_t index);
   void evict_one();
   [[nodiscard]] FlowDirection first_direction(const DecodedPacket &packet) const;
   [[nodiscard]] std::int64_t timeout_ns(const Flow &flow) const;
@@ -116,8 +117,8 @@ private:
   std::vector<IpAddress> local_addresses_;
   Listener &listener_;
   HashSeed seed_;
-  std::vector<Slot> slots_; ///< power of two, at most half full: short linear probes
-  std::uint32_t mask_ = 0;
+  TupleHash hash_;
+  FlowSlots slots_;
   std::vector<std::unique_ptr<Flow[]>> chunks_;
   std::vector<std::uint32_t> free_;
   std::uint32_t hand_ = 0; ///< where the next expiry or eviction looks
