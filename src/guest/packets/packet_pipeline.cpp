@@ -131,7 +131,7 @@ void PacketPipeline::process_decoded(const DecodedPacket &packet, std::uint32_t 
   } else if (packet.protocol == kUdp) {
     datagram(flow, direction, packet, sink);
   }
-  overfull_ += static_cast<std::uint64_t>(sink.is_full());
+  overfull_ += static_cast<std::uint64_t>(sink.passed_over());
 }
 
 /// False: nothing came of it.

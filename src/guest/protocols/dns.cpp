@@ -85,8 +85,10 @@ public:
       : message_(message), scratch_(scratch), sink_(sink) {}
 
   void read(ByteCursor cursor, const Header &header) {
-    const std::uint32_t records = std::min(header.records, kMaxRecords);
-    for (std::uint32_t i = 0; i < records && left_ > 0; ++i) {
+    for (std::uint32_t i = 0; i < header.records; ++i) {
+      if (left_ <= 0 || i == kMaxRecords) {
+        return sink_.pass_over_rest();
+      }
       const bool owner = header.questions == 0 ? observe_name(cursor) : skip_dns_name(cursor);
       if (!owner || !read_record(cursor)) {
         return;
@@ -166,7 +168,10 @@ private:
     if (bytes.size() % size != 0) {
       return;
     }
-    for (; !bytes.empty() && left_ > 0; bytes = bytes.subspan(size)) {
+    for (; !bytes.empty(); bytes = bytes.subspan(size)) {
+      if (left_ <= 0) {
+        return sink_.pass_over_rest();
+      }
       std::array<char, INET6_ADDRSTRLEN> memory;
       const auto text = family == IpFamily::V4
                             ? text_of_v4(bytes.first<4>(), memory)
@@ -232,7 +237,9 @@ DnsLook look_at_dns(std::span<const std::uint8_t> message, DnsStrictness strictn
       sink.observe({ObservableKind::DnsName, form, scratch});
     }
   }
-  if (header->response && header->questions <= kMaxQuestions) {
+  if (header->questions > kMaxQuestions) {
+    sink.pass_over_rest();
+  } else if (header->response) {
     AnswerReader(message, scratch, sink).read(cursor, *header);
   }
   return DnsLook::Message;

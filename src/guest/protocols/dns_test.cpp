@@ -103,6 +103,32 @@ TEST_F(DnsTest, AnswersAreBounded) {
   }
   EXPECT_EQ(look(dns_response("a.example", records, 1000)), DnsLook::Message);
   EXPECT_EQ(sink_.seen.size(), 128U);
+  EXPECT_TRUE(sink_.passed_over());
+}
+
+TEST_F(DnsTest, WhatIsPassedOverIsSaid) {
+  const auto record = dns_record(1, {10, 0, 0, 1});
+  const auto text = dns_record(16, {1, 'x'});
+  const auto answer = [](const Bytes &one, std::uint16_t count) {
+    Bytes records;
+    for (int i = 0; i < count; ++i) {
+      records = std::move(records) + one;
+    }
+    return dns_response("a.example", records, count);
+  };
+  auto many_questions = dns_query("a.example");
+  many_questions[5] = 33;
+  for (int i = 0; i < 33; ++i) {
+    many_questions = std::move(many_questions) + Bytes{1, 'b', 0, 0, 1, 0, 1};
+  }
+  for (const auto &[message, passed_over] :
+       {std::pair{answer(record, 128), false}, std::pair{answer(record, 129), true},
+        std::pair{answer(text, 512), false}, std::pair{answer(text, 513), true},
+        std::pair{dns_query("a.example"), false}, std::pair{many_questions, true}}) {
+    sink_ = {};
+    EXPECT_EQ(look(message), DnsLook::Message);
+    EXPECT_EQ(sink_.passed_over(), passed_over) << message.size();
+  }
 }
 
 TEST_F(DnsTest, OddLabelsAreEscaped) {

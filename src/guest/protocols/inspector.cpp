@@ -106,6 +106,9 @@ Look look_at_dns_over_tcp(std::span<const std::uint8_t> bytes, bool own_port, Ap
   if (look_at_dns(here, strictness, DnsNames::OfQueries, scratch, sink) == DnsLook::NotDns) {
     return pass_broken_dns(kDnsPrefix + length, bytes, own_port, sink);
   }
+  if (here.size() < length) {
+    sink.pass_over_rest();
+  }
   protocol = AppProtocol::Dns;
   return consumed(kDnsPrefix + length);
 }

@@ -235,6 +235,17 @@ TEST_F(InspectorTest, DnsOverTcp) {
   EXPECT_EQ(sink_.seen.back(), "dns-name name c.example");
 }
 
+TEST_F(InspectorTest, OfALongDnsMessageTheRestIsSaidToBePassedOver) {
+  server_.port = 53;
+  Bytes records;
+  for (int i = 0; i < 100; ++i) {
+    records = std::move(records) + dns_record(16, Bytes(150, 'x'));
+  }
+  const auto message = over_tcp(dns_response("a.example", records, 100));
+  EXPECT_EQ(from_server(Bytes(message.begin(), message.begin() + 13000)).consumed, 13000U);
+  EXPECT_TRUE(sink_.passed_over());
+}
+
 TEST_F(InspectorTest, ABrokenDnsMessageHidesNoneBehindIt) {
   server_.port = 53;
   const auto query = over_tcp(dns_query("b.example"));

@@ -37,6 +37,9 @@ public:
   /// Work on the packet at hand beyond reading it once, in bytes of text. An observable costs its
   /// text and kObservableCost, for it is looked up.
   void spend(std::size_t bytes) { spent_ += bytes; }
+  /// A parser's limit is reached: there is more in the packet than was looked at.
+  void pass_over_rest() { passed_over_ = true; }
+  [[nodiscard]] bool passed_over() const { return passed_over_ || is_full(); }
   /// All that is spent on one packet: parsers of streams pass over its rest.
   [[nodiscard]] bool is_full() const { return spent_ > kMostSpent; }
 
@@ -46,6 +49,7 @@ public:
 
 private:
   std::size_t spent_ = 0;
+  bool passed_over_ = false;
 };
 
 } // namespace outguard::guest
