@@ -239,9 +239,14 @@ void IntelImage::walk_domain(Role role, std::string_view given, Seconds now, Yie
   if (given.ends_with('.')) {
     given.remove_suffix(1);
   }
-  const auto skipped = given.find('\\') == given.npos ? 0 : behind_escapes(given);
+  std::size_t skipped = given.find('\\') == given.npos ? 0 : behind_escapes(given);
+  if (skipped < given.size() && given.size() - skipped > kMaxNameBytes) {
+    // Nobody resolves such a name, but who asks for it in a request is served all the same.
+    const auto dot = given.find('.', given.size() - kMaxNameBytes - 1);
+    skipped = dot == given.npos ? given.size() : dot + 1;
+  }
   given = given.substr(std::min(skipped, given.size()));
-  if (given.empty() || given.size() > kMaxNameBytes) {
+  if (given.empty()) {
     return;
   }
   std::array<char, kMaxNameBytes> lower;

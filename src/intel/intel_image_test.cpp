@@ -107,7 +107,7 @@ TEST(IntelImage, DomainsMeanThemselvesAndTheNamesUnderThem) {
   EXPECT_EQ(intel.domain("com"), Values{});
   EXPECT_EQ(intel.domain(""), Values{});
   EXPECT_EQ(intel.domain("..evil.com"), Values{"evil.com"});
-  EXPECT_EQ(intel.domain(std::string(300, 'a') + ".evil.com"), Values{});
+  EXPECT_EQ(intel.domain(std::string(300, 'a') + ".evil.com"), Values{"evil.com"});
 }
 
 TEST(IntelImage, EveryByteIsLoweredAsItShouldBe) {
@@ -126,6 +126,20 @@ TEST(IntelImage, EveryByteIsLoweredAsItShouldBe) {
     lower_copy(std::string(size, 'Q'), lower.data());
     EXPECT_EQ(lower, std::string(size, 'q'));
   }
+}
+
+TEST(IntelImage, ANameTooLongHidesNoDomainItIsUnder) {
+  const Intel intel(Feeds{{"a.txt", "evil.com\n"}, {"hosts", "0.0.0.0 exact.com\n"}});
+  std::string labels;
+  while (labels.size() < 2000) {
+    labels += "label.";
+    EXPECT_EQ(intel.domain(labels + "evil.com"), Values{"evil.com"}) << labels.size();
+    EXPECT_EQ(intel.domain(labels + "exact.com"), Values{});
+  }
+  EXPECT_EQ(intel.domain(std::string(2000, 'x') + ".evil.com"), Values{"evil.com"});
+  EXPECT_EQ(intel.domain(std::string(2000, 'x')), Values{});
+  EXPECT_EQ(intel.domain(std::string(244, 'x') + ".evil.com"), Values{"evil.com"}); // 253
+  EXPECT_EQ(intel.domain(std::string(245, 'x') + ".evil.com"), Values{"evil.com"});
 }
 
 TEST(IntelImage, AnEscapedDotSeparatesNothing) {
