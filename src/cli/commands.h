@@ -18,7 +18,8 @@ struct Common {
 };
 
 Exit vm_list(const Common &common);
-Exit vm_show(const Common &common, const std::string &target);
+/// `run_folder`: where supervisors are asked.
+Exit vm_show(const Common &common, const std::string &target, const std::string &run_folder);
 struct AllProcesses {
   bool tree = false;
   bool scan = false; ///< look for hidden ones in all of RAM too
@@ -83,7 +84,7 @@ Exit replay(const Common &common, const ReplayOptions &options);
 
 Exit alert_list(const Common &common, const std::string &eve_file);
 Exit alert_follow(const Common &common, const std::string &eve_file);
-Exit doctor(const Common &common);
+Exit doctor(const Common &common, const std::string &run_folder);
 
 /// Becomes `outguardd` with these arguments; returns only when that failed.
 Exit become_supervisor(const std::vector<std::string> &arguments);

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "api/client.h"
 #include "cli/commands.h"
 
 namespace outguard::cli {
@@ -15,6 +16,7 @@ constexpr const char *kEveFile = "/var/log/outguard/eve.json";
 struct Arguments {
   Common common;
   std::string target, protocol, local, remote, output, value, eve_file = kEveFile;
+  std::string run_folder = api::kRunFolder;
   AllProcesses list;
   bool all = false;
   OneProcess one;
@@ -100,7 +102,9 @@ private:
     auto *vm = group("vm", "virtual machines of this host");
     add(vm, "list", "VMs found, what is seen of each, and why not more",
         [&a] { return vm_list(a.common); });
-    add_target(add(vm, "show", "one VM in full", [&a] { return vm_show(a.common, a.target); }));
+    auto *show = add(vm, "show", "one VM in full, and how it is guarded",
+                     [&a] { return vm_show(a.common, a.target, a.run_folder); });
+    add_target(show);
     auto *processes = add(&app_, "ps", "processes of a guest", [&a] {
       return a.one.pid != 0 ? ps_one(a.common, a.target, a.one) : ps(a.common, a.target, a.list);
     });
@@ -124,8 +128,14 @@ private:
     owner->add_option("PROTOCOL", a.protocol)->required()->check(CLI::IsMember({"tcp", "udp"}));
     owner->add_option("LOCAL", a.local, "ADDRESS:PORT in the guest")->required();
     owner->add_option("REMOTE", a.remote, "ADDRESS:PORT of the other side")->required();
-    add(&app_, "doctor", "what this host can do, and what of each VM is seen",
-        [&a] { return doctor(a.common); });
+    auto *check_up = add(&app_, "doctor",
+                         "what this host can do, what intelligence is in force, what of each VM is "
+                         "seen, and what to do where something is wrong",
+                         [&a] { return doctor(a.common, a.run_folder); });
+    for (auto *command : {show, check_up}) {
+      command->add_option("--run-folder", a.run_folder, "where a running supervisor is asked")
+          ->capture_default_str();
+    }
   }
 
   void add_intel_commands() {

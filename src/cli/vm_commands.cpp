@@ -1,9 +1,11 @@
-// vm list, vm show, doctor: what is seen, and the reason for each gap.
+// vm list, vm show: what is seen, and the reason for each gap.
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "api/status_json.h"
 #include "cli/commands.h"
 #include "cli/problems.h"
+#include "cli/status_lines.h"
 #include "cli/target.h"
 #include "facts/guest_text.h"
 #include "hypervisor/vm_finder.h"
@@ -138,7 +140,41 @@ Exit vm_list(const Common &common) {
   return root ? Exit::Ok : Exit::Partial;
 }
 
-Exit vm_show(const Common &common, const std::string &target) {
+namespace {
+
+/// Whose guard it is; a reason in words where there is none.
+void show_guard(const Common &common, const hypervisor::VmFound &vm,
+                const std::string &run_folder) {
+  const auto look = look_for_supervisors(run_folder);
+  for (const auto &supervisor : look.running) {
+    for (const auto &guard : supervisor.guards) {
+      if (guard.pid != vm.pid) {
+        continue;
+      }
+      if (common.format == Format::Json) {
+        return print_line(api::guard_json(supervisor, guard));
+      }
+      for (const auto &[name, value] : guard_lines(supervisor, guard, wall_now())) {
+        print_line(fmt::format("{:<12} {}", name, value));
+      }
+      return;
+    }
+  }
+  const auto reason = look.running.empty()
+                          ? look.reason
+                          : fmt::format("supervisor {} runs and does not guard this VM: see vms in "
+                                        "its configuration",
+                                        look.running.front().pid);
+  if (common.format == Format::Json) {
+    print_line(api::no_supervisor_json(reason));
+  } else {
+    print_line(fmt::format("{:<12} none: {}", "guard", reason));
+  }
+}
+
+} // namespace
+
+Exit vm_show(const Common &common, const std::string &target, const std::string &run_folder) {
   const auto vm = hypervisor::resolve_target(target);
   if (!vm) {
     return report(vm.error());
@@ -149,56 +185,8 @@ Exit vm_show(const Common &common, const std::string &target) {
   } else {
     print_vm(row);
   }
+  show_guard(common, *vm, run_folder);
   return Exit::Ok;
-}
-
-namespace {
-
-struct Check {
-  std::string what;
-  bool good;
-  std::string otherwise; ///< what it means that it is not
-};
-
-std::vector<Check> check_host() {
-  auto sensor = launch::SensorProcess::start(launch::SensorRole::Guard);
-  const auto answered = sensor ? launch::get_counters(*sensor).map([](const auto &) {})
-                               : Result<void>(tl::unexpected(sensor.error()));
-  std::vector<Check> checks{
-      {"running as root", ::geteuid() == 0, "VMs' memory and taps can be opened by root only"},
-      {"packet sockets", ::access("/proc/net/packet", F_OK) == 0, "taps cannot be heard"},
-      {"network namespaces", ::access("/proc/self/ns/net", F_OK) == 0,
-       "taps in other namespaces cannot be heard, and sensors keep the host's"},
-      {"sandboxed sensor starts and answers", answered.has_value(),
-       answered ? "" : answered.error().message}};
-  // What the sandbox lacks, if anything, is the first thing a sensor says.
-  if (const auto event = sensor ? sensor->next_event(std::chrono::milliseconds(0))
-                                : Result<std::optional<Report>>(std::nullopt);
-      event && *event) {
-    if (const auto *sandbox = std::get_if<SandboxSeen>(&**event)) {
-      for (const auto &gap : sandbox->gaps) {
-        checks.push_back({"whole sandbox", false, gap});
-      }
-    }
-  }
-  return checks;
-}
-
-} // namespace
-
-Exit doctor(const Common &common) {
-  bool good = true;
-  for (const auto &check : check_host()) {
-    good = good && check.good;
-    if (common.format == Format::Json) {
-      print_line(store::check_json(check.what, check.good, check.otherwise));
-    } else {
-      print_line(fmt::format("{:<4} {}{}{}", check.good ? "ok" : "NO", check.what,
-                             check.good ? "" : ": ", check.good ? "" : check.otherwise));
-    }
-  }
-  const auto listed = vm_list(common);
-  return good ? listed : Exit::Failed;
 }
 
 } // namespace outguard::cli

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "api/client.h"
 #include "base/result.h"
 #include "daemon/intel_config.h"
 #include "detect/policy.h"
@@ -17,6 +18,8 @@ struct Config {
   detect::Policy policy;
   IntelConfig intel;
   std::string eve_file = "/var/log/outguard/eve.json";
+  std::string run_folder = api::kRunFolder; ///< where it can be asked
+  std::string file;                         ///< that this was read from; empty: none
   std::string symbols;          ///< an ISF file, or a folder of them by release; empty: none
   std::vector<std::string> vms; ///< names or UUIDs to guard; empty: all
   std::vector<std::string> protected_processes; ///< names or executable paths never ended

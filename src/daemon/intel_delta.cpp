@@ -37,6 +37,11 @@ void tell_rejects(const FeedReport &feed) {
   }
 }
 
+tl::unexpected<std::string> refuse(std::string why) {
+  log::error(why);
+  return tl::unexpected(std::move(why));
+}
+
 } // namespace
 
 IntelDelta::IntelDelta(std::string folder)
@@ -49,7 +54,7 @@ IntelDelta::IntelDelta(std::string folder)
   }
 }
 
-std::optional<IntelDelta::Compiled> IntelDelta::compile() const {
+tl::expected<IntelDelta::Compiled, std::string> IntelDelta::compile() const {
   std::vector<launch::FeedChoice> choices;
   for (const auto &file : files_) {
     if (has_bytes(file)) {
@@ -68,15 +73,13 @@ std::optional<IntelDelta::Compiled> IntelDelta::compile() const {
   }
   auto compiled = launch::compile_delta(choices);
   if (!compiled) {
-    log::error(folder_ + ": not compiled, what was in force stays (kill -HUP tries again): " +
-               compiled.error().message);
-    return std::nullopt;
+    return refuse(folder_ + ": not compiled, what was in force stays (kill -HUP tries again): " +
+                  compiled.error().message);
   }
   for (const auto &feed : compiled->feeds) {
     tell_rejects(feed);
     if (!feed.problem.empty() && !says_nothing(feed)) {
-      log::error(feed.name + ": " + feed.problem + "; what was in force stays");
-      return std::nullopt;
+      return refuse(feed.name + ": " + feed.problem + "; what was in force stays");
     }
     (feed.name == files_[0] ? changes.added : changes.removed) += feed.accepted;
   }
@@ -84,8 +87,7 @@ std::optional<IntelDelta::Compiled> IntelDelta::compile() const {
     return changes;
   }
   if (!compiled->good()) {
-    log::error(folder_ + ": " + compiled->totals.problem + "; what was in force stays");
-    return std::nullopt;
+    return refuse(folder_ + ": " + compiled->totals.problem + "; what was in force stays");
   }
   changes.delta = std::make_shared<const Fd>(std::move(compiled->image));
   return changes;

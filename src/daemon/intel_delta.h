@@ -6,8 +6,9 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
+
+#include <tl/expected.hpp>
 
 #include "base/fd.h"
 #include "launch/intel_compiler_process.h"
@@ -26,8 +27,9 @@ public:
     std::shared_ptr<const Fd> delta; ///< null: nothing is added or removed
     std::uint64_t added = 0, removed = 0;
   };
-  /// nullopt: they cannot be used, the log says why, and what was compiled before stays.
-  [[nodiscard]] std::optional<Compiled> compile() const;
+  /// An error: they cannot be used, this is why, the log says so, and what was compiled before
+  /// stays.
+  [[nodiscard]] tl::expected<Compiled, std::string> compile() const;
 
 private:
   std::string folder_;

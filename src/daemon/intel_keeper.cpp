@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "daemon/settling.h"
+#include "launch/attach.h"
 
 namespace outguard::daemon {
 
@@ -43,7 +44,8 @@ std::string parent_of(const std::string &path) {
 } // namespace
 
 IntelKeeper::IntelKeeper(const IntelConfig &config, IntelBoard &board)
-    : config_(config), board_(board), changes_(config.changes), loader_(config.most_lost_percent),
+    : config_(config), board_(board), changes_(config.changes),
+      loader_(config.most_lost_percent, config.cache), journal_(config),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   for (const auto &feed : config_.feeds) {
     if (auto copy = launch::FeedCache(config_.cache).find(feed.source.url, feed.source.kind)) {
@@ -78,7 +80,9 @@ Result<void> IntelKeeper::start() {
     }
     feeds_ = std::make_unique<launch::FeedKeeper>(
         std::move(sources), config_.cache,
-        [this](const auto &source, const auto &outcome) { note_fetched(source, outcome); });
+        [this](const auto &source, const auto &outcome, auto next) {
+          note_fetched(source, outcome, next);
+        });
   }
   return {};
 }
@@ -170,7 +174,11 @@ void IntelKeeper::update_changes() {
   const std::array places{added, removed, changes_.folder()}; // the folder: one was deleted
   const auto began = since(last_change(places));
   auto compiled = changes_.compile();
-  if (!compiled || (!compiled->delta && !has_delta_)) {
+  if (!compiled) {
+    return journal_.changes_refused(compiled.error());
+  }
+  journal_.changed(compiled->added, compiled->removed);
+  if (!compiled->delta && !has_delta_) {
     return;
   }
   has_delta_ = compiled->delta != nullptr;
@@ -181,7 +189,7 @@ void IntelKeeper::update_changes() {
 }
 
 void IntelKeeper::note_fetched(const launch::FeedSource &source,
-                               const Result<launch::RefreshedFeed> &outcome) {
+                               const Result<launch::RefreshedFeed> &outcome, MonotonicTime next) {
   const auto feed =
       std::find_if(config_.feeds.begin(), config_.feeds.end(), [&](const IntelFeed &one) {
         return one.source.url == source.url && one.source.kind == source.kind;
@@ -189,6 +197,7 @@ void IntelKeeper::note_fetched(const launch::FeedSource &source,
   if (feed == config_.feeds.end()) {
     return;
   }
+  journal_.fetched(feed->name, outcome, next);
   const auto &answer = outcome ? outcome->fetched.answer : FeedFetched();
   if (!outcome || answer.status == FetchStatus::Failed) {
     const auto copy = copy_of(*feed);
@@ -220,6 +229,7 @@ void IntelKeeper::want(IntelLoader::Asked asked) {
 }
 
 void IntelKeeper::load_on_demand(const std::stop_token &stop) {
+  count(); // what start() loaded
   while (true) {
     std::unique_lock lock(mutex_);
     if (!wanted_changed_.wait(lock, stop, [this] { return wanted_.has_value(); })) {
@@ -227,21 +237,43 @@ void IntelKeeper::load_on_demand(const std::stop_token &stop) {
     }
     const auto asked = *std::exchange(wanted_, std::nullopt);
     lock.unlock();
-    static_cast<void>(load(asked));
+    if (load(asked)) {
+      count();
+    }
   }
+}
+
+/// After it is in force: nobody waits for the numbers.
+void IntelKeeper::count() {
+  const auto image = board_.now().image;
+  if (const auto stats = image ? launch::describe_intel(*image) : Result<IntelStats>(); stats) {
+    journal_.counted(*stats);
+  }
+}
+
+api::IntelStatus IntelKeeper::status() const {
+  auto status = journal_.status();
+  status.version = board_.now().number;
+  return status;
 }
 
 bool IntelKeeper::load(IntelLoader::Asked asked) {
   const auto began = monotonic_now();
-  auto loaded = loader_.load(choices(), asked);
+  journal_.compiling();
+  std::vector<std::string> feeds;
+  std::transform(config_.feeds.begin(), config_.feeds.end(), std::back_inserter(feeds),
+                 [](const IntelFeed &feed) { return feed.name; });
+  auto loaded = loader_.load(choices(), feeds, asked);
   if (!loaded) {
+    journal_.refused(loaded.error());
     return false;
   }
-  board_.publish_image(
-      std::move(loaded->image),
-      {fmt::format("intelligence in force: {} indicators from {} source{}", loaded->indicators,
-                   loaded->sources, loaded->sources == 1 ? "" : "s"),
-       began});
+  journal_.loaded(*loaded);
+  board_.publish_image(std::move(loaded->image),
+                       {fmt::format("intelligence in force: {} indicators from {} source{}",
+                                    loaded->totals.indicators, loaded->feeds.size(),
+                                    loaded->feeds.size() == 1 ? "" : "s"),
+                        began});
   return true;
 }
 

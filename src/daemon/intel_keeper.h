@@ -18,6 +18,7 @@
 #include "daemon/intel_board.h"
 #include "daemon/intel_config.h"
 #include "daemon/intel_delta.h"
+#include "daemon/intel_journal.h"
 #include "daemon/intel_loader.h"
 #include "launch/feed_keeper.h"
 
@@ -38,6 +39,9 @@ public:
   /// are the same still. Returns at once; any thread.
   void reload();
 
+  /// What is in force, where it comes from, how old it is. Any thread; waits for nothing.
+  [[nodiscard]] api::IntelStatus status() const;
+
 private:
   // The watching thread: looks for what changed; compiles the delta itself.
   struct Seen {
@@ -49,8 +53,10 @@ private:
   void want(IntelLoader::Asked asked);
   void load_on_demand(const std::stop_token &stop);
   [[nodiscard]] bool load(IntelLoader::Asked asked);
+  void count();
   // The thread of the FeedKeeper.
-  void note_fetched(const launch::FeedSource &source, const Result<launch::RefreshedFeed> &outcome);
+  void note_fetched(const launch::FeedSource &source, const Result<launch::RefreshedFeed> &outcome,
+                    MonotonicTime next);
 
   /// Everything there is to compile now: files, and the copies of feeds.
   [[nodiscard]] std::vector<launch::FeedChoice> choices() const;
@@ -65,8 +71,9 @@ private:
   bool has_delta_ = false;
   std::atomic<bool> changes_wanted_ = false; ///< compile them though they did not change
   IntelLoader loader_; ///< one thread at a time: start(), then the loading one
-  FileWatch watch_;    ///< likewise the watching one
-  const Fd wake_;      ///< eventfd, of the watching thread
+  IntelJournal journal_;
+  FileWatch watch_; ///< likewise the watching one
+  const Fd wake_;   ///< eventfd, of the watching thread
 
   mutable std::mutex mutex_; ///< guards the next three
   std::condition_variable_any wanted_changed_;

@@ -16,11 +16,29 @@ constexpr std::size_t kMostTold = 8; ///< sources named in the log; the rest is 
 
 /// An allowlist is the operator's own, and one that shrinks takes no protection away.
 bool is_free_to_shrink(const FeedReport &feed, const std::vector<launch::FeedChoice> &choices) {
-  return feed.problem.empty() &&
-         std::any_of(choices.begin(), choices.end(), [&](const launch::FeedChoice &choice) {
-           return choice.role == FeedRole::Allowlist &&
-                  (feed.name == choice.path || feed.name.starts_with(choice.path + "/"));
-         });
+  const auto *choice = choice_of(feed.name, choices);
+  return feed.problem.empty() && choice != nullptr && choice->role == FeedRole::Allowlist;
+}
+
+/// A source that is this one, or comes out of it: a file of a folder, a member of an archive.
+bool is_of(const std::string &source, const std::string &given) {
+  return source.starts_with(given) &&
+         (source.size() == given.size() || given.ends_with('/') ||
+          std::string_view("/!:").find(source[given.size()]) != std::string_view::npos);
+}
+
+std::vector<std::string> texts_of(const std::vector<launch::ShrinkGuard::Loss> &losses) {
+  std::vector<std::string> texts;
+  std::transform(losses.begin(), losses.end(), std::back_inserter(texts),
+                 [](const auto &loss) { return loss.text(); });
+  return texts;
+}
+
+std::string joined(const std::vector<std::string> &texts) {
+  const auto named = std::min(texts.size(), kMostTold);
+  auto text = fmt::format(
+      "{}", fmt::join(texts.begin(), texts.begin() + static_cast<std::ptrdiff_t>(named), "; "));
+  return named == texts.size() ? text : text + fmt::format("; and {} more", texts.size() - named);
 }
 
 void tell(const launch::CompiledIntel &compiled) {
@@ -39,71 +57,115 @@ void tell(const launch::CompiledIntel &compiled) {
 
 } // namespace
 
-std::optional<IntelLoader::Loaded> IntelLoader::load(const std::vector<launch::FeedChoice> &choices,
-                                                     Asked asked) {
+const launch::FeedChoice *choice_of(const std::string &source,
+                                    const std::vector<launch::FeedChoice> &choices) {
+  const auto found =
+      std::find_if(choices.begin(), choices.end(), [&](const launch::FeedChoice &choice) {
+        return is_of(source, choice.name.empty() ? choice.path : choice.name);
+      });
+  return found == choices.end() ? nullptr : &*found;
+}
+
+tl::expected<IntelLoader::Loaded, IntelLoader::Refusal>
+IntelLoader::load(const std::vector<launch::FeedChoice> &choices,
+                  const std::vector<std::string> &expected, Asked asked) {
   auto compiled = launch::compile_intel(choices);
   if (!compiled) {
-    refuse("it could not be compiled: " + compiled.error().message,
-           "It is tried again at the next change and at SIGHUP");
-    return std::nullopt;
+    return refuse("it could not be compiled: " + compiled.error().message,
+                  "It is tried again at the next change and at SIGHUP");
   }
   tell(*compiled);
-  if (!may_replace(choices, *compiled, asked)) {
-    return std::nullopt;
+  if (const auto may = may_replace(choices, *compiled, asked); !may) {
+    return tl::unexpected(may.error());
   }
   if (const auto sound = launch::verify_intel(compiled->image); !sound) {
-    refuse("the compiled image is refused: " + sound.error().message,
-           "It is compiled anew at the next change and at SIGHUP");
-    return std::nullopt;
+    return refuse("the compiled image is refused: " + sound.error().message,
+                  "It is compiled anew at the next change and at SIGHUP");
   }
   guard_.accept(judged_);
   told_.clear();
   in_force_ = compiled->totals.indicators;
-  return Loaded{std::move(compiled->image), in_force_, compiled->feeds.size()};
+  recall(choices, expected);
+  compare_with_earlier_run(asked);
+  return Loaded{std::move(compiled->image), std::move(compiled->totals), std::move(compiled->feeds),
+                choices, short_of_};
 }
 
-bool IntelLoader::may_replace(const std::vector<launch::FeedChoice> &choices,
-                              const launch::CompiledIntel &compiled, Asked asked) {
+IntelLoader::Verdict IntelLoader::may_replace(const std::vector<launch::FeedChoice> &choices,
+                                              const launch::CompiledIntel &compiled, Asked asked) {
   judged_.clear();
   std::copy_if(compiled.feeds.begin(), compiled.feeds.end(), std::back_inserter(judged_),
                [&](const FeedReport &feed) { return !is_free_to_shrink(feed, choices); });
   const auto verdict = guard_.judge(judged_, compiled.totals);
-  std::vector<std::string> losses;
-  for (const auto &loss : verdict.losses) {
-    losses.push_back(loss.text());
-  }
+  auto losses = texts_of(verdict.losses);
   if (!verdict.problem.empty()) {
-    told_ = losses;
-    refuse(verdict.problem, "It is compiled anew at the next change and at SIGHUP");
-    return false;
+    told_ = std::move(losses);
+    return refuse(verdict.problem, "It is compiled anew at the next change and at SIGHUP");
   }
   if (losses.empty()) {
-    return true;
-  }
-  const auto named = std::min(losses.size(), kMostTold);
-  auto text = fmt::format(
-      "{}", fmt::join(losses.begin(), losses.begin() + static_cast<std::ptrdiff_t>(named), "; "));
-  if (named < losses.size()) {
-    text += fmt::format("; and {} more", losses.size() - named);
+    return {};
   }
   if (asked == Asked::ByUser && losses == told_) {
-    log::warning("accepted by SIGHUP: " + text);
-    return true;
+    log::warning("accepted by SIGHUP: " + joined(losses));
+    return {};
   }
-  told_ = losses;
-  refuse(text, fmt::format("If this is right, `kill -HUP {}` puts it in force; "
-                           "intel: most_lost_percent sets the limit",
-                           ::getpid()));
-  return false;
+  told_ = std::move(losses);
+  return refuse(joined(told_), fmt::format("If this is right, `kill -HUP {}` puts it in force; "
+                                           "intel: most_lost_percent sets the limit",
+                                           ::getpid()));
 }
 
-void IntelLoader::refuse(const std::string &why, const std::string &remedy) const {
+// ---- Beside an earlier run
+
+/// Once, at the first set of this run. A source that is no longer configured is no loss.
+void IntelLoader::recall(const std::vector<launch::FeedChoice> &choices,
+                         const std::vector<std::string> &expected) {
+  if (std::exchange(recalled_, true)) {
+    return;
+  }
+  auto entries = memory_.read();
+  if (!entries) {
+    log::error(entries.error().message + "; whether something is missing since the last run is "
+                                         "not known this time");
+    return;
+  }
+  std::erase_if(*entries, [&](const auto &entry) {
+    return choice_of(entry.first, choices) == nullptr &&
+           std::none_of(expected.begin(), expected.end(),
+                        [&](const auto &name) { return is_of(entry.first, name); });
+  });
+  earlier_.restore(std::move(*entries));
+}
+
+void IntelLoader::compare_with_earlier_run(Asked asked) {
+  const auto losses = earlier_.judge(judged_, {}).losses;
+  auto texts = texts_of(losses);
+  if (texts.empty() && !short_of_.empty()) {
+    log::info("what an earlier run had in force is whole again");
+  } else if (!texts.empty() && asked == Asked::ByUser && texts == short_of_) {
+    log::warning("accepted by SIGHUP: " + joined(texts));
+    texts.clear();
+  } else if (!texts.empty() && texts != short_of_) {
+    log::error(fmt::format("intelligence is short of what the last run had in force: {}. What is "
+                           "left is in force. If this is right, `kill -HUP {}` accepts it",
+                           joined(texts), ::getpid()));
+  }
+  short_of_ = std::move(texts);
+  earlier_.accept(judged_, short_of_.empty() ? std::vector<launch::ShrinkGuard::Loss>() : losses);
+  if (const auto written = memory_.write(earlier_.entries()); !written) {
+    log::warning("what is in force is not remembered for the next run: " + written.error().message);
+  }
+}
+
+tl::unexpected<IntelLoader::Refusal> IntelLoader::refuse(const std::string &why,
+                                                         const std::string &remedy) const {
   if (in_force_ == 0) {
     log::error("no usable intelligence: " + why);
   } else {
     log::error(fmt::format("intelligence not replaced, {} indicators stay in force: {}. {}",
                            in_force_, why, remedy));
   }
+  return tl::unexpected(Refusal{why, remedy});
 }
 
 } // namespace outguard::daemon

@@ -1,22 +1,30 @@
 #pragma once
 // Compiles all configured intelligence, and decides whether the result may replace what is in
 // force. Every refusal is told with its reason and what to do; the user accepts exactly what was
-// told. One thread.
+// told. What an earlier run had in force counts too: at start there is nothing better than what is
+// left, so that is taken, and the loss told until it is made good or accepted. One thread.
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/result.h"
+#include <tl/expected.hpp>
+
+#include "launch/entry_memory.h"
 #include "launch/intel_compiler_process.h"
 #include "launch/shrink_guard.h"
 
 namespace outguard::daemon {
 
+/// What a source of that name was given as; null: nothing of these.
+[[nodiscard]] const launch::FeedChoice *choice_of(const std::string &source,
+                                                  const std::vector<launch::FeedChoice> &choices);
+
 class IntelLoader {
 public:
-  explicit IntelLoader(unsigned most_lost_percent) : guard_(most_lost_percent) {}
+  /// `state` is the folder that remembers from run to run.
+  IntelLoader(unsigned most_lost_percent, std::string state)
+      : guard_(most_lost_percent), earlier_(most_lost_percent), memory_(std::move(state)) {}
 
   enum class Asked {
     ByChange, ///< something changed
@@ -24,22 +32,38 @@ public:
   };
   struct Loaded {
     Fd image; ///< verified
-    std::uint64_t indicators = 0;
-    std::size_t sources = 0;
+    IntelReport totals;
+    std::vector<FeedReport> feeds;
+    std::vector<launch::FeedChoice> choices; ///< that they came of
+    std::vector<std::string> short_of;       ///< losses beside an earlier run, not accepted
   };
-  /// nullopt: nothing may be replaced, and the log says why.
-  [[nodiscard]] std::optional<Loaded> load(const std::vector<launch::FeedChoice> &choices,
-                                           Asked asked);
+  /// Nothing may be replaced; the log says so too.
+  struct Refusal {
+    std::string why, remedy;
+  };
+  /// `expected`: sources that are configured, though there may be nothing of them yet.
+  [[nodiscard]] tl::expected<Loaded, Refusal> load(const std::vector<launch::FeedChoice> &choices,
+                                                   const std::vector<std::string> &expected,
+                                                   Asked asked);
 
 private:
-  [[nodiscard]] bool may_replace(const std::vector<launch::FeedChoice> &choices,
-                                 const launch::CompiledIntel &compiled, Asked asked);
-  void refuse(const std::string &why, const std::string &remedy) const;
+  using Verdict = tl::expected<void, Refusal>;
+  [[nodiscard]] Verdict may_replace(const std::vector<launch::FeedChoice> &choices,
+                                    const launch::CompiledIntel &compiled, Asked asked);
+  void recall(const std::vector<launch::FeedChoice> &choices,
+              const std::vector<std::string> &expected);
+  void compare_with_earlier_run(Asked asked);
+  [[nodiscard]] tl::unexpected<Refusal> refuse(const std::string &why,
+                                               const std::string &remedy) const;
 
-  launch::ShrinkGuard guard_;
-  std::vector<FeedReport> judged_; ///< of the latest set, without what is free to shrink
-  std::vector<std::string> told_;  ///< losses refused last
-  std::uint64_t in_force_ = 0;     ///< indicators
+  launch::ShrinkGuard guard_;   ///< what is in force
+  launch::ShrinkGuard earlier_; ///< and what was, before this run, until it is accepted
+  launch::EntryMemory memory_;  ///< of `earlier_`
+  bool recalled_ = false;
+  std::vector<FeedReport> judged_;    ///< of the latest set, without what is free to shrink
+  std::vector<std::string> told_;     ///< losses refused last
+  std::vector<std::string> short_of_; ///< losses beside the earlier run, told
+  std::uint64_t in_force_ = 0;        ///< indicators
 };
 
 } // namespace outguard::daemon

@@ -23,6 +23,7 @@ int run(int argc, char **argv) {
                "outguard run");
   std::string config_file;
   std::string eve_file;
+  std::string run_folder;
   std::string output = "table";
   std::vector<std::string> feeds;
   std::vector<std::string> vms;
@@ -36,6 +37,8 @@ int run(int argc, char **argv) {
   app.add_flag("--allow-reserved", allow_reserved,
                "accept private and documentation addresses in --intel");
   app.add_option("--eve", eve_file, "file for alerts, one EVE line each");
+  app.add_option("--run-folder", run_folder,
+                 "folder of the socket that `outguard doctor` asks (/run/outguard)");
   app.add_option("--vm", vms, "guard only these (name or UUID)");
   app.add_flag("--enforce", enforce, "carry out responses; without it they are only planned");
   app.add_option("-o,--output", output, "alerts on stdout as table (lines) or json")
@@ -72,6 +75,10 @@ int run(int argc, char **argv) {
   if (!eve_file.empty()) {
     config.eve_file = eve_file;
   }
+  if (!run_folder.empty()) {
+    config.run_folder = run_folder;
+  }
+  config.file = config_file;
   if (enforce) {
     auto enforced = detect::Policy::make(ResponseMode::Enforce, config.policy.rules());
     if (!enforced) {
@@ -84,8 +91,8 @@ int run(int argc, char **argv) {
                      "must run as root: VMs' memory and taps can be opened by root only"},
                     1);
   }
-  const auto done =
-      daemon::supervise(config, output == "json" ? daemon::Show::Json : daemon::Show::Lines);
+  const auto done = daemon::supervise(
+      config, output == "json" ? daemon::Show::Json : daemon::Show::Lines, OUTGUARD_VERSION);
   return done ? 0 : complain(done.error(), 1);
 }
 

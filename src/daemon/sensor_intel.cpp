@@ -26,6 +26,7 @@ Result<void> SensorIntel::begin(std::shared_ptr<launch::SensorProcess> sensor) {
   const std::lock_guard lock(mutex_);
   sensor_ = std::move(sensor);
   given_ = {};
+  version_ = 0;
   auto given = give();
   if (!given) {
     sensor_.reset();
@@ -36,6 +37,7 @@ Result<void> SensorIntel::begin(std::shared_ptr<launch::SensorProcess> sensor) {
 void SensorIntel::end() {
   const std::lock_guard lock(mutex_);
   sensor_.reset();
+  version_ = 0;
   board_.left(this);
 }
 
@@ -72,6 +74,7 @@ Result<void> SensorIntel::give() {
   }
   if (done) {
     board_.took(this, now.number);
+    version_ = now.number;
     given_ = std::move(now);
   }
   return done;

@@ -2,6 +2,7 @@
 // Keeps the sensor of one VM at the intelligence in force, on a thread of its own: neither a guard
 // that waits for its guest nor another VM's sensor holds it up. Owned by the VmGuard.
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,6 +26,9 @@ public:
   [[nodiscard]] Result<void> begin(std::shared_ptr<launch::SensorProcess> sensor);
   /// The sensor has ended.
   void end();
+  /// Number of the state that the sensor has (IntelInForce::number); 0: it has none. Waits for
+  /// nobody.
+  [[nodiscard]] std::uint64_t version() const { return version_; }
 
 private:
   void follow(const std::stop_token &stop);
@@ -36,6 +40,7 @@ private:
   std::mutex mutex_;       ///< guards all below; held while the sensor is told
   std::shared_ptr<launch::SensorProcess> sensor_;
   IntelInForce given_;
+  std::atomic<std::uint64_t> version_ = 0; ///< of given_, without the mutex
   std::jthread thread_;
 };
 

@@ -11,7 +11,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "api/server.h"
+#include "api/status_json.h"
 #include "base/log.h"
+#include "daemon/guards.h"
 #include "daemon/intel_keeper.h"
 #include "facts/guest_text.h"
 #include "hypervisor/vm_finder.h"
@@ -100,9 +103,34 @@ void tell_unknown(const Config &config) {
   }
 }
 
+/// Where it cannot be asked, it guards all the same.
+std::unique_ptr<api::Server> answer_requests(const Config &config, const IntelKeeper &keeper,
+                                             const Guards &guards, const std::string &version) {
+  const auto started = wall_now();
+  const auto status = [&config, &keeper, &guards, version, started] {
+    api::SupervisorStatus now;
+    now.pid = ::getpid();
+    now.version = version;
+    now.mode = to_string(config.policy.mode());
+    now.config = config.file;
+    now.eve_file = config.eve_file;
+    now.cache = config.intel.cache;
+    now.started = started;
+    now.intelligence = keeper.status();
+    now.guards = guards.status();
+    return api::answer_line(now);
+  };
+  auto server = api::Server::start(config.run_folder, {{"status", status}});
+  if (!server) {
+    log::warning("cannot be asked how it is (outguard doctor): " + server.error().message);
+    return nullptr;
+  }
+  return std::move(*server);
+}
+
 } // namespace
 
-Result<void> supervise(const Config &config, Show show) {
+Result<void> supervise(const Config &config, Show show, const std::string &version) {
   std::signal(SIGPIPE, SIG_IGN); // `outguard run | head` must not end the guards
   allow_many_files();
   const auto signals = hear_signals();
@@ -111,6 +139,9 @@ Result<void> supervise(const Config &config, Show show) {
   }
   IntelBoard intel;
   IntelKeeper keeper(config.intel, intel);
+  Guards guards;
+  // Before intelligence is compiled: that it is can be asked.
+  const auto api = answer_requests(config, keeper, guards, version);
   if (auto started = keeper.start(); !started) {
     return started;
   }
@@ -141,7 +172,6 @@ Result<void> supervise(const Config &config, Show show) {
   log::info(fmt::format("guarding this host's VMs, mode {}", to_string(config.policy.mode())));
   tell_unknown(config);
   hypervisor::VmWatch watch;
-  std::map<pid_t, std::unique_ptr<VmGuard>> guards;
   for (auto asked = Asked::Nothing; asked != Asked::End; asked = what_is_asked(*signals)) {
     if (asked == Asked::Reload) {
       log::info("SIGHUP: intelligence is compiled anew, the EVE file opened anew");
@@ -156,19 +186,17 @@ Result<void> supervise(const Config &config, Show show) {
     }
     for (const auto &change : *changes) {
       const auto name = GuestText(change.vm.name).printable();
-      guards.erase(change.vm.pid); // ends its threads; a changed VM is guarded anew
+      guards.remove(change.vm.pid); // ends its threads; a changed VM is guarded anew
       if (change.kind == hypervisor::VmChange::Kind::Disappeared) {
         log::info(name + ": QEMU has ended");
       } else if (is_wanted(config, change.vm)) {
         log::info(fmt::format("{}: guarded (pid {})", name, change.vm.pid));
-        guards.emplace(change.vm.pid, std::make_unique<VmGuard>(change.vm, shared));
+        guards.add(change.vm, shared);
       }
     }
   }
   log::info("ending; blocks stay until they expire");
-  for (const auto &[pid, one] : guards) {
-    one->end();
-  }
+  guards.end();
   return {};
 }
 

@@ -19,6 +19,7 @@ constexpr milliseconds kEventWait{200};  ///< how late an end or a retry may be 
 constexpr milliseconds kFirstPause{250}; ///< before a sensor that ended is started again
 constexpr milliseconds kLongestPause{5000};
 constexpr std::chrono::seconds kCountInterval{10}; ///< how often losses are looked for
+constexpr std::chrono::seconds kFirstCount{1};
 constexpr std::chrono::seconds kGoodLife{30}; ///< a sensor that lived this long starts anew at once
 constexpr std::size_t kMostWaiting = 256;     ///< findings, for their responses; and for hashes
 constexpr std::size_t kMostHashes = 256;      ///< of executables, the latest
@@ -77,6 +78,29 @@ VmGuard::~VmGuard() {
   responding_.join();
 }
 
+api::GuardStatus VmGuard::status() const {
+  api::GuardStatus status;
+  status.vm = vm_.name.empty() ? vm_.key() : vm_.name;
+  status.uuid = vm_.uuid;
+  status.pid = vm_.pid;
+  for (const auto &tap : vm_.taps) {
+    status.taps.push_back(tap.name);
+  }
+  status.intel_version = intel_.version();
+  const std::lock_guard lock(mutex_);
+  status.state = to_string(state_);
+  status.reason = state_ == GuestState::Ready ? "" : reason_;
+  status.since = state_since_;
+  status.kernel = identity_.kernel.raw();
+  status.sensor = sensor_ != nullptr;
+  status.counted = counted_;
+  status.packets_seen = counters_.seen;
+  status.packets_processed = counters_.processed;
+  status.packets_dropped = counters_.dropped;
+  status.counters = counters_.other;
+  return status;
+}
+
 bool VmGuard::sleep_for(milliseconds time) {
   std::unique_lock lock(mutex_);
   return !changed_.wait_for(lock, time, [this] { return ending_; });
@@ -84,8 +108,10 @@ bool VmGuard::sleep_for(milliseconds time) {
 
 void VmGuard::set_state(GuestState state, const std::string &reason) {
   const std::lock_guard lock(mutex_);
+  reason_ = reason;
   if (state_ != state) {
     state_ = state;
+    state_since_ = wall_now();
     const auto text = to_string(state) + (reason.empty() ? std::string() : ": " + reason);
     tell(text, state == GuestState::Ready);
   }
@@ -140,6 +166,8 @@ bool VmGuard::start_sensor() {
     }
     sensor_ = sensor;
     hashes_.clear(); // flows are numbered anew
+    counters_ = {};
+    counted_.reset();
   }
   if (const auto given = intel_.begin(sensor); !given) {
     log::error(name_ + ": the sensor has no intelligence: " + given.error().message);
@@ -174,7 +202,7 @@ void VmGuard::attach_memory() {
 
 void VmGuard::take_events() {
   AttachRetry retry(monotonic_now());
-  auto next_count = monotonic_now() + kCountInterval;
+  auto next_count = monotonic_now() + kFirstCount;
   while (true) {
     auto event = sensor_->next_event(kEventWait);
     if (!event) {
@@ -261,6 +289,11 @@ void VmGuard::tell_losses() {
   const auto counters = launch::get_counters(*sensor_);
   if (!counters) {
     return; // the next event tells what became of the sensor
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    counters_ = *counters;
+    counted_ = wall_now();
   }
   std::uint64_t lost = 0;
   for (const auto &count : counters->dropped) {

@@ -14,6 +14,7 @@
 #include <string>
 #include <thread>
 
+#include "api/supervisor_status.h"
 #include "base/fd.h"
 #include "daemon/attach_timing.h"
 #include "daemon/config.h"
@@ -52,6 +53,8 @@ public:
   void end();
 
   [[nodiscard]] const hypervisor::VmFound &vm() const { return vm_; }
+  /// Of the last look; asks no sensor. Any thread.
+  [[nodiscard]] api::GuardStatus status() const;
 
 private:
   class Link; // respond::SensorLink over the sensor of the moment
@@ -105,12 +108,16 @@ private:
   };
   std::deque<Answered> answered_; ///< responding thread only
 
-  std::mutex mutex_; ///< guards all below
+  mutable std::mutex mutex_; ///< guards all below
   std::condition_variable changed_;
   std::shared_ptr<launch::SensorProcess> sensor_; ///< null while there is none
   MemoryLayout writable_;
   VmIdentity identity_;
   GuestState state_ = GuestState::Starting;
+  std::string reason_; ///< for the state
+  WallTime state_since_ = wall_now();
+  CountersSeen counters_; ///< at `counted_`
+  api::Time counted_;
   LogPace pace_;
   std::deque<Finding> findings_;        ///< waiting for their responses
   std::deque<ExecutableHashed> hashes_; ///< the latest

@@ -32,10 +32,6 @@ Json kernel_object(const VmRow &row) {
 
 } // namespace
 
-std::string check_json(const std::string &what, bool good, const std::string &otherwise) {
-  return line({{"check", what}, {"ok", good}, {"reason", good ? Json() : Json(otherwise)}});
-}
-
 std::string vm_json(const VmRow &row) {
   return line({{"vm", row.name.printable()},
                {"uuid", text_or_null(row.uuid)},

@@ -27,9 +27,6 @@ struct VmRow {
   std::vector<std::string> gaps; ///< our own words
 };
 
-/// A row of `outguard doctor -o json`: one check of the host.
-[[nodiscard]] std::string check_json(const std::string &what, bool good,
-                                     const std::string &otherwise);
 /// A row of `outguard vm list -o json`.
 [[nodiscard]] std::string vm_json(const VmRow &row);
 

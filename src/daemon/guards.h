@@ -1,0 +1,29 @@
+#pragma once
+// The VMs that are guarded now. Owned by the supervisor, whose thread alone changes it; any thread
+// may ask, and holds nobody up: a guard that ends does so outside the lock.
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "daemon/vm_guard.h"
+
+namespace outguard::daemon {
+
+class Guards {
+public:
+  /// Ends the guard of this QEMU, if there is one, and its threads.
+  void remove(pid_t pid);
+  void add(hypervisor::VmFound vm, const Shared &shared);
+  /// Ends all, together. Nothing that guards share may end before this has returned.
+  void end();
+
+  [[nodiscard]] std::vector<api::GuardStatus> status() const;
+
+private:
+  mutable std::mutex mutex_; ///< guards the map
+  std::map<pid_t, std::unique_ptr<VmGuard>> guards_;
+};
+
+} // namespace outguard::daemon
