@@ -1,3 +1,7 @@
+#include <cstring>
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -20,6 +24,31 @@ TEST(IpAddress, TextRoundTrip) {
        {"", "1.2.3", "1.2.3.4 ", "01.2.3.4", "fe80::1%eth0", ":::", "1.2.3.4.5"}) {
     EXPECT_FALSE(IpAddress::parse(text)) << text;
   }
+}
+
+TEST(IpAddress, ReadsWhatTheSystemReads) {
+  const std::string_view parts[] = {"0",   "1",       "00", "01", "9", "255",
+                                    "256", "0000255", "",   " 1", "a", "-1"};
+  const std::string_view ends[] = {"", ".", ".1", ":", " ", "/8"};
+  std::size_t good = 0;
+  for (const auto a : parts) {
+    for (const auto b : parts) {
+      for (const auto c : parts) {
+        for (const auto end : ends) {
+          const auto text = fmt::format("{}.{}.7.{}{}", a, b, c, end);
+          in_addr system{};
+          const bool is_sound = inet_pton(AF_INET, text.c_str(), &system) == 1;
+          const auto address = IpAddress::parse(text);
+          ASSERT_EQ(address.has_value(), is_sound) << text;
+          good += is_sound ? 1 : 0;
+          if (is_sound) {
+            EXPECT_EQ(std::memcmp(address->bytes.data(), &system, sizeof system), 0) << text;
+          }
+        }
+      }
+    }
+  }
+  EXPECT_EQ(good, 64U);
 }
 
 TEST(IpAddress, MappedBecomesV4AndOthersStay) {

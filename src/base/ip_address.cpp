@@ -8,6 +8,33 @@
 
 namespace outguard {
 
+namespace {
+
+/// As inet_pton(3): four numbers of one to three digits, none above 255, none with a leading zero.
+bool parse_v4(std::string_view text, std::array<std::uint8_t, 16> &bytes) {
+  std::array<std::uint8_t, 4> octets{};
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < octets.size(); ++i) {
+    const auto start = at;
+    unsigned value = 0;
+    for (; at < text.size() && text[at] >= '0' && text[at] <= '9' && value < 256; ++at) {
+      value = value * 10 + static_cast<unsigned>(text[at] - '0');
+    }
+    const bool leading_zero = at - start > 1 && text[start] == '0';
+    const bool ends =
+        i + 1 == octets.size() ? at == text.size() : at < text.size() && text[at] == '.';
+    if (at == start || value > 255 || leading_zero || !ends) {
+      return false;
+    }
+    octets[i] = static_cast<std::uint8_t>(value);
+    ++at;
+  }
+  std::copy(octets.begin(), octets.end(), bytes.begin());
+  return true;
+}
+
+} // namespace
+
 IpAddress IpAddress::v4(std::span<const std::uint8_t, 4> network_order) {
   IpAddress address;
   std::copy(network_order.begin(), network_order.end(), address.bytes.begin());
@@ -24,13 +51,13 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   if (text.size() >= INET6_ADDRSTRLEN) {
     return std::nullopt;
   }
-  const std::string terminated(text);
-  if (terminated.find('\0') != std::string::npos) {
-    return std::nullopt;
-  }
   IpAddress address;
-  if (inet_pton(AF_INET, terminated.c_str(), address.bytes.data()) == 1) {
+  if (parse_v4(text, address.bytes)) {
     return address;
+  }
+  const std::string terminated(text);
+  if (terminated.find(':') == std::string::npos || terminated.find('\0') != std::string::npos) {
+    return std::nullopt;
   }
   address.family = IpFamily::V6;
   if (inet_pton(AF_INET6, terminated.c_str(), address.bytes.data()) == 1) {

@@ -1,8 +1,10 @@
 #include "intel/domain_name.h"
 
 #include <algorithm>
+#include <array>
 
 #include "intel/idna.h"
+#include "intel/lower_copy.h"
 
 namespace outguard::intel {
 
@@ -13,14 +15,13 @@ bool is_digit(char c) {
 }
 
 /// Hyphens may stand anywhere: names that break RFC 952 there resolve all the same, and are listed.
-bool is_label_character(char c) {
-  return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '_';
-}
-
-bool is_label(std::string_view label) {
-  return !label.empty() && label.size() <= kMaxLabelBytes &&
-         std::all_of(label.begin(), label.end(), is_label_character);
-}
+constexpr auto kLabelCharacters = [] {
+  std::array<bool, 256> found{};
+  for (const char c : std::string_view("abcdefghijklmnopqrstuvwxyz0123456789-_")) {
+    found[static_cast<unsigned char>(c)] = true;
+  }
+  return found;
+}();
 
 } // namespace
 
@@ -36,16 +37,23 @@ Parsed<std::string> normalise_domain(std::string_view text) {
     return reject(RejectReason::NameTooLong);
   }
   std::string name(text.size(), '\0');
-  std::transform(text.begin(), text.end(), name.begin(), ascii_lower);
+  lower_copy(text, name.data());
 
-  std::size_t labels = 0;
-  std::string_view label;
-  for (std::size_t start = 0; start <= name.size(); start += label.size() + 1) {
-    label = std::string_view(name).substr(start, name.find('.', start) - start);
-    if (!is_label(label)) {
+  std::size_t labels = 1, start = 0; // of the label that the loop is in
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (name[i] == '.') {
+      if (i == start || i - start > kMaxLabelBytes) {
+        return reject(RejectReason::BadLabel);
+      }
+      start = i + 1;
+      ++labels;
+    } else if (!kLabelCharacters[static_cast<unsigned char>(name[i])]) {
       return reject(RejectReason::BadLabel);
     }
-    ++labels;
+  }
+  const auto label = std::string_view(name).substr(start);
+  if (label.empty() || label.size() > kMaxLabelBytes) {
+    return reject(RejectReason::BadLabel);
   }
   if (std::all_of(label.begin(), label.end(), is_digit)) {
     return reject(RejectReason::BadAddress);

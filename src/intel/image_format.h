@@ -15,7 +15,7 @@ namespace outguard::intel {
 static_assert(std::endian::native == std::endian::little);
 
 inline constexpr std::array<char, 8> kImageMagic{'O', 'G', 'I', 'N', 'T', 'E', 'L', '\n'};
-inline constexpr std::uint32_t kImageVersion = 3;
+inline constexpr std::uint32_t kImageVersion = 4;
 /// A look-up ends after so many slots, whatever the image holds. Three slots in five are used, so a
 /// chain of this length does not happen to an unknown seed; the builder checks.
 inline constexpr std::uint32_t kMaxProbes = 256;
@@ -171,13 +171,46 @@ static_assert(sizeof(Slot) == 8 && sizeof(Record) == 24 && sizeof(About) == 28);
 }
 
 inline constexpr std::size_t kChecksumStart = 16;
-[[nodiscard]] inline std::uint64_t bytes_checksum(std::string_view bytes) {
-  constexpr HashSeed kSeed{0x243f6a8885a308d3, 0x9e3779b97f4a7c15};
-  return KeyHash(kSeed).add(kSeed.start, bytes);
+inline constexpr HashSeed kChecksumSeed{0x243f6a8885a308d3, 0x9e3779b97f4a7c15};
+
+/// Of everything behind the header, handed over part by part. Four chains side by side: one would
+/// wait for the multiplier at each word.
+class ContentChecksum {
+public:
+  /// Parts but the last are whole blocks long.
+  static constexpr std::size_t kBlockBytes = 32;
+
+  void add(std::string_view part) {
+    for (; part.size() >= kBlockBytes; part.remove_prefix(kBlockBytes)) {
+      for (std::size_t i = 0; i < chains_.size(); ++i) {
+        chains_[i] = hash_.add_word(chains_[i], part.data() + i * sizeof(std::uint64_t));
+      }
+    }
+    last_ = part;
+  }
+  /// While the last part is there.
+  [[nodiscard]] std::uint64_t value() const {
+    auto state = hash_.add(kChecksumSeed.start, last_);
+    for (const auto chain : chains_) {
+      state = hash_.add(state, {reinterpret_cast<const char *>(&chain), sizeof chain});
+    }
+    return state;
+  }
+
+private:
+  KeyHash hash_{kChecksumSeed};
+  std::array<std::uint64_t, 4> chains_{1, 2, 3, 4};
+  std::string_view last_;
+};
+
+[[nodiscard]] inline std::uint64_t content_checksum(std::string_view content) {
+  ContentChecksum checksum;
+  checksum.add(content);
+  return checksum.value();
 }
 [[nodiscard]] inline std::uint64_t header_checksum(const ImageHeader &header) {
   const std::string_view bytes(reinterpret_cast<const char *>(&header), sizeof header);
-  return bytes_checksum(bytes.substr(kChecksumStart));
+  return KeyHash(kChecksumSeed).add(kChecksumSeed.start, bytes.substr(kChecksumStart));
 }
 
 } // namespace outguard::intel

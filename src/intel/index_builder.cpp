@@ -12,18 +12,34 @@ namespace {
 
 constexpr std::size_t kMaxSourceBytes = 1024; ///< sixteen of them fit one event
 
-/// Appends a section to the image and returns where it is.
-template <class Items> Section append(std::vector<std::uint8_t> &image, const Items &items) {
-  using T = typename Items::value_type;
-  static_assert(std::is_trivially_copyable_v<T>);
-  image.resize((image.size() + 7) / 8 * 8);
-  const Section section{image.size(), items.size()};
-  const auto *raw = reinterpret_cast<const std::uint8_t *>(items.data());
-  image.insert(image.end(), raw, raw + items.size() * sizeof(T));
-  return section;
+/// Says where sections lie, one behind the other, then copies them there.
+class Layout {
+public:
+  template <class T> void place(Section &section, std::size_t count) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    section = {bytes_, count};
+    bytes_ = (bytes_ + count * sizeof(T) + 7) / 8 * 8;
+  }
+  template <class Items> void place(Section &section, const Items &items) {
+    place<typename Items::value_type>(section, items.size());
+  }
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+private:
+  std::size_t bytes_ = sizeof(ImageHeader);
+};
+
+template <class T> std::span<T> view(std::vector<std::uint8_t> &image, Section section) {
+  return {reinterpret_cast<T *>(image.data() + section.offset), section.count};
 }
 
-bool add_to_slots(std::vector<Slot> &slots, std::uint64_t hash, std::uint32_t record) {
+template <class Items>
+void fill(std::vector<std::uint8_t> &image, Section section, const Items &items) {
+  using T = typename Items::value_type;
+  std::copy(items.begin(), items.end(), view<T>(image, section).begin());
+}
+
+bool add_to_slots(std::span<Slot> slots, std::uint64_t hash, std::uint32_t record) {
   auto at = first_slot(hash, slots.size());
   for (std::uint32_t probe = 0; probe < kMaxProbes; ++probe) {
     if (slots[at].record_plus_one == 0) {
@@ -45,14 +61,21 @@ bool is_wide(const FeedIndicator &given) {
          (is_url_type(given.key.type) && given.scope == MatchScope::Prefix);
 }
 
-bool is_possible(const FeedIndicator &given, std::string_view key) {
-  const auto &type = given.key.type;
+Role role_of(const Record &record) {
+  return static_cast<Role>(record.kind & ~kTypeBits);
+}
+
+bool is_network_v4(const Record &record) {
+  return record.kind == kind_of(Role::Indicator, IndicatorType::Network) && record.key_bytes == 4;
+}
+
+bool is_possible(IndicatorType type, std::uint8_t prefix, std::string_view key) {
   const bool is_v4 = key.size() == 4;
   switch (type) {
   case IndicatorType::Address:
     return is_v4 || key.size() == 16;
   case IndicatorType::Network:
-    return (is_v4 && given.key.prefix < 32) || (key.size() == 16 && given.key.prefix < 128);
+    return (is_v4 && prefix < 32) || (key.size() == 16 && prefix < 128);
   case IndicatorType::Endpoint:
     return key.size() == 6 || key.size() == 18;
   case IndicatorType::Url:
@@ -88,18 +111,29 @@ std::size_t IndexBuilder::count(Role role) const {
   return heads_ - allowed_ - removed_;
 }
 
-IndexBuilder::Added IndexBuilder::add(const FeedIndicator &given, SourceId source,
-                                      std::uint32_t line, Role role) {
-  DigestBytes scratch;
-  const auto key = stored_bytes(given.key.type, given.key.bytes, scratch);
-  if (!key || !is_possible(given, *key)) {
+IndexBuilder::Place IndexBuilder::locate(const IndicatorKey &key, Role role) {
+  const auto stored = stored_bytes(key.type, key.bytes, digest_);
+  if (!stored || !is_possible(key.type, key.prefix, *stored)) {
+    return {};
+  }
+  const auto kind = kind_of(role, key.type);
+  const auto hash = key.type == IndicatorType::Domain ? hash_.of_domain(kind, *stored)
+                                                      : hash_.of(kind, key.prefix, *stored);
+  __builtin_prefetch(&slots_[first_try(hash)]);
+  return {*stored, hash, true};
+}
+
+IndexBuilder::Added IndexBuilder::add(const FeedIndicator &given, const Place &place,
+                                      SourceId source, std::uint32_t line, Role role) {
+  const auto &[key, hash, possible] = place;
+  if (!possible) {
     return Added::BadValue;
   }
-  if (entries_.size() >= kMaxRecords || arena_.size() + key->size() > UINT32_MAX) {
+  if (entries_.size() >= kMaxRecords || arena_.size() + key.size() > UINT32_MAX) {
     return Added::Full;
   }
   Record record;
-  record.key_bytes = static_cast<std::uint16_t>(key->size());
+  record.key_bytes = static_cast<std::uint16_t>(key.size());
   record.source = source;
   record.line = line;
   record.kind = kind_of(role, given.key.type);
@@ -108,51 +142,49 @@ IndexBuilder::Added IndexBuilder::add(const FeedIndicator &given, SourceId sourc
       given.confidence == 0 ? kListConfidence : std::min<std::uint8_t>(given.confidence, 100);
   record.flags = is_wide(given) ? Record::kWide : 0;
   record.valid_until = stored_time(given.valid_until);
-  const auto about = abouts_.add(given.about);
-  if (!about) {
+  const auto slot = find_slot(hash, record, key);
+  const auto head = slots_[slot].record_plus_one;
+  const auto added = head != 0 ? add_mention(head - 1, record, given.about)
+                               : add_key(slot, place, record, given.about);
+  const bool is_stored = added == Added::New || added == Added::Merged;
+  if (is_stored && role != Role::Removed) {
+    note_shape(role, given, key);
+  }
+  return added;
+}
+
+IndexBuilder::Added IndexBuilder::add_key(std::size_t slot, const Place &place, Record record,
+                                          const IndicatorAbout &about) {
+  if (!tell(record, about)) {
     return Added::Full;
   }
-  record.about = *about;
-  if (record.about != 0 && abouts_.about(record.about).valid_from != 0) {
-    record.flags |= Record::kHasBegin;
-  }
-
-  const auto hash = given.key.type == IndicatorType::Domain
-                        ? hash_.of_domain(record.kind, *key)
-                        : hash_.of(record.kind, record.prefix, *key);
-  const auto slot = find_slot(hash, record, *key);
-  if (role == Role::Indicator || role == Role::Allowed) {
-    note_shape(role, given, *key);
-  }
-  if (slots_[slot].record_plus_one != 0) {
-    return add_mention(slots_[slot].record_plus_one - 1, record);
-  }
-  if (key->size() <= sizeof record.key) {
-    std::memcpy(&record.key, key->data(), key->size());
+  const auto key = place.key;
+  if (key.size() <= sizeof record.key) {
+    std::memcpy(&record.key, key.data(), key.size());
   } else {
     record.key = static_cast<std::uint32_t>(arena_.size());
-    arena_ += *key;
+    arena_.append(key);
   }
-  entries_.push_back({record, kNone, true, hash});
-  slots_[slot] = {fingerprint(hash), static_cast<std::uint32_t>(entries_.size())};
+  entries_.push_back({record, kNone, true, place.hash});
+  slots_[slot] = {fingerprint(place.hash), static_cast<std::uint32_t>(entries_.size())};
   ++heads_;
-  allowed_ += role == Role::Allowed ? 1 : 0;
-  removed_ += role == Role::Removed ? 1 : 0;
-  networks_v4_ +=
-      role == Role::Indicator && given.key.type == IndicatorType::Network && key->size() == 4;
+  allowed_ += role_of(record) == Role::Allowed ? 1U : 0U;
+  removed_ += role_of(record) == Role::Removed ? 1U : 0U;
+  networks_v4_ += is_network_v4(record) ? 1U : 0U;
   if (heads_ * 2 > slots_.size()) {
     grow();
   }
   return Added::New;
 }
 
-IndexBuilder::Added IndexBuilder::add_mention(std::uint32_t head, const Record &record) {
+IndexBuilder::Added IndexBuilder::add_mention(std::uint32_t head, Record record,
+                                              const IndicatorAbout &about) {
   std::uint32_t last = head;
   for (std::uint32_t at = head, mentions = 1; at != kNone; at = entries_[at].next, ++mentions) {
     auto &known = entries_[at].record;
     if (known.source == record.source &&
         ((known.flags | record.flags) & Record::kWide) == (known.flags & Record::kWide)) {
-      widen_validity(known, record);
+      widen_validity(known, record, about);
       return Added::Duplicate;
     }
     if (mentions == kMaxMentions) {
@@ -160,23 +192,36 @@ IndexBuilder::Added IndexBuilder::add_mention(std::uint32_t head, const Record &
     }
     last = at;
   }
+  if (!tell(record, about)) {
+    return Added::Full;
+  }
+  record.key = entries_[head].record.key;
   entries_.push_back({record, kNone, false, 0});
-  entries_.back().record.key = entries_[head].record.key;
   entries_[last].next = static_cast<std::uint32_t>(entries_.size() - 1);
   return Added::Merged;
 }
 
-void IndexBuilder::widen_validity(Record &known, const Record &again) const {
+bool IndexBuilder::tell(Record &record, const IndicatorAbout &about) {
+  const auto stored = abouts_.add(about);
+  if (!stored) {
+    return false;
+  }
+  record.about = *stored;
+  record.flags = static_cast<std::uint8_t>((record.flags & ~Record::kHasBegin) |
+                                           (begin_of(record) != 0 ? Record::kHasBegin : 0));
+  return true;
+}
+
+std::uint32_t IndexBuilder::begin_of(const Record &record) const {
+  return record.about == 0 ? 0 : abouts_.about(record.about).valid_from;
+}
+
+void IndexBuilder::widen_validity(Record &known, const Record &again, const IndicatorAbout &about) {
   if (known.valid_until != 0) {
     known.valid_until = again.valid_until == 0 ? 0 : std::max(known.valid_until, again.valid_until);
   }
-  const auto begin = [&](const Record &record) {
-    return (record.flags & Record::kHasBegin) != 0 ? abouts_.about(record.about).valid_from : 0;
-  };
-  if (begin(again) < begin(known)) {
-    known.about = again.about;
-    known.flags = static_cast<std::uint8_t>((known.flags & ~Record::kHasBegin) |
-                                            (again.flags & Record::kHasBegin));
+  if (stored_time(about.valid_from) < begin_of(known)) {
+    static_cast<void>(tell(known, about)); // no room: what was told of it stays
   }
 }
 
@@ -184,7 +229,7 @@ std::string_view IndexBuilder::key_bytes(const Record &record) const {
   if (record.key_bytes <= sizeof record.key) {
     return {reinterpret_cast<const char *>(&record.key), record.key_bytes};
   }
-  return std::string_view(arena_).substr(record.key, record.key_bytes);
+  return {arena_.data() + record.key, record.key_bytes};
 }
 
 bool IndexBuilder::is_same_key(const Entry &entry, std::uint64_t hash, const Record &record,
@@ -195,7 +240,7 @@ bool IndexBuilder::is_same_key(const Entry &entry, std::uint64_t hash, const Rec
 
 std::size_t IndexBuilder::find_slot(std::uint64_t hash, const Record &record,
                                     std::string_view key) const {
-  std::size_t slot = hash >> 32 & (slots_.size() - 1);
+  auto slot = first_try(hash);
   const auto belongs_here = [&](const Slot &at) {
     return at.record_plus_one == 0 ||
            (at.fingerprint == fingerprint(hash) &&
@@ -231,12 +276,12 @@ void IndexBuilder::note_shape(Role role, const FeedIndicator &given, std::string
 }
 
 void IndexBuilder::grow() {
-  slots_.assign(slots_.size() * 2, Slot{});
+  slots_ = PageVector<Slot>::zeroed(slots_.size() * 2);
   for (std::uint32_t i = 0; i < entries_.size(); ++i) {
     if (!entries_[i].head) {
       continue;
     }
-    std::size_t slot = entries_[i].hash >> 32 & (slots_.size() - 1);
+    auto slot = first_try(entries_[i].hash);
     while (slots_[slot].record_plus_one != 0) {
       slot = (slot + 1) & (slots_.size() - 1);
     }
@@ -244,8 +289,7 @@ void IndexBuilder::grow() {
   }
 }
 
-std::vector<FilterWord> IndexBuilder::make_filter() const {
-  std::vector<FilterWord> filter((heads_ + gates_.size()) * kFilterBitsPerKey / 64 + 1);
+void IndexBuilder::fill_filter(std::span<FilterWord> filter) const {
   const auto add = [&](std::uint64_t hash) {
     filter[filter_word(hash, filter.size())] |= filter_bits(hash);
   };
@@ -257,7 +301,6 @@ std::vector<FilterWord> IndexBuilder::make_filter() const {
   for (const auto gate : gates_) {
     add(gate);
   }
-  return filter;
 }
 
 std::vector<std::uint32_t> IndexBuilder::make_lengths_v4() const {
@@ -265,8 +308,7 @@ std::vector<std::uint32_t> IndexBuilder::make_lengths_v4() const {
   std::vector<std::uint32_t> lengths(many ? kLengthsMany : kLengthsFew);
   const unsigned bits = many ? 16 : 8; // of the address that choose the element
   for (const auto &[record, next, head, hash] : entries_) {
-    if (!head || record.kind != kind_of(Role::Indicator, IndicatorType::Network) ||
-        record.key_bytes != 4) {
+    if (!head || !is_network_v4(record)) {
       continue;
     }
     const std::size_t first = __builtin_bswap32(record.key) >> (32 - bits);
@@ -278,21 +320,21 @@ std::vector<std::uint32_t> IndexBuilder::make_lengths_v4() const {
   return lengths;
 }
 
-bool IndexBuilder::lay_out(std::vector<Record> &records, std::vector<Slot> &slots) const {
-  records.reserve(entries_.size());
+bool IndexBuilder::lay_out(std::span<Record> records, std::span<Slot> slots) const {
+  std::size_t count = 0;
   for (const auto &entry : entries_) {
     if (!entry.head) {
       continue;
     }
-    const auto first = records.size();
+    const auto first = count;
     if (!add_to_slots(slots, entry.hash, static_cast<std::uint32_t>(first))) {
       return false;
     }
-    records.push_back(entry.record);
+    records[count++] = entry.record;
     for (auto at = entry.next; at != kNone; at = entries_[at].next) {
-      records.push_back(entries_[at].record);
+      records[count++] = entries_[at].record;
     }
-    const auto mentions = std::span(records).subspan(first);
+    const auto mentions = records.subspan(first, count - first);
     if (mentions.size() > 1) {
       std::stable_sort(mentions.begin(), mentions.end(), [](const Record &a, const Record &b) {
         return a.confidence > b.confidence;
@@ -306,21 +348,9 @@ bool IndexBuilder::lay_out(std::vector<Record> &records, std::vector<Slot> &slot
 }
 
 Result<std::vector<std::uint8_t>> IndexBuilder::build() const {
-  std::vector<Record> records;
-  std::vector<Slot> slots(heads_ * 5 / 3 + 1);
-  if (!lay_out(records, slots)) {
-    return fail(ErrorCode::LimitReached, "indicators collide in the index: try again");
-  }
-  const auto filter = make_filter();
   const auto lengths_v4 = make_lengths_v4();
-  std::vector<std::uint8_t> image(sizeof(ImageHeader));
-  image.reserve(image.size() + filter.size() * sizeof(FilterWord) + slots.size() * sizeof(Slot) +
-                records.size() * sizeof(Record) + abouts_.abouts().size() * sizeof(About) +
-                abouts_.tags().size() * 4 + sources_.size() * sizeof(SourceName) +
-                lengths_v4.size() * 4 + url_lengths_.size() * 8 + arena_.size() +
-                abouts_.texts().size() + 128);
   ImageHeader header;
-  header.header_bytes = sizeof(ImageHeader);
+  header.header_bytes = sizeof header;
   header.seed = seed_;
   header.indicators = count(Role::Indicator);
   header.allowed = allowed_;
@@ -329,19 +359,36 @@ Result<std::vector<std::uint8_t>> IndexBuilder::build() const {
   header.allowed_networks = allowed_networks_;
   header.domain_labels = domain_labels_;
   header.types = types_;
-  header.filter = append(image, filter);
-  header.slots = append(image, slots);
-  header.records = append(image, records);
-  header.abouts = append(image, abouts_.abouts());
-  header.tags = append(image, abouts_.tags());
-  header.sources = append(image, sources_);
-  header.lengths_v4 = append(image, lengths_v4);
-  header.url_lengths = append(image, url_lengths_);
-  header.arena = append(image, arena_);
-  header.texts = append(image, abouts_.texts());
-  header.image_bytes = image.size();
+  Layout layout;
+  layout.place<FilterWord>(header.filter, (heads_ + gates_.size()) * kFilterBitsPerKey / 64 + 1);
+  layout.place<Slot>(header.slots, heads_ * 5 / 3 + 1);
+  layout.place<Record>(header.records, entries_.size());
+  layout.place(header.abouts, abouts_.abouts());
+  layout.place(header.tags, abouts_.tags());
+  layout.place(header.sources, sources_);
+  layout.place(header.lengths_v4, lengths_v4);
+  layout.place(header.url_lengths, url_lengths_);
+  layout.place(header.arena, arena_);
+  layout.place(header.texts, abouts_.texts());
+  header.image_bytes = layout.bytes();
+
+  std::vector<std::uint8_t> image;
+  image.reserve(layout.bytes());
+  use_huge_pages(image.data(), layout.bytes());
+  image.resize(layout.bytes());
+  if (!lay_out(view<Record>(image, header.records), view<Slot>(image, header.slots))) {
+    return fail(ErrorCode::LimitReached, "indicators collide in the index: try again");
+  }
+  fill_filter(view<FilterWord>(image, header.filter));
+  fill(image, header.abouts, abouts_.abouts());
+  fill(image, header.tags, abouts_.tags());
+  fill(image, header.sources, sources_);
+  fill(image, header.lengths_v4, lengths_v4);
+  fill(image, header.url_lengths, url_lengths_);
+  fill(image, header.arena, arena_);
+  fill(image, header.texts, abouts_.texts());
   const std::string_view bytes(reinterpret_cast<const char *>(image.data()), image.size());
-  header.content_checksum = bytes_checksum(bytes.substr(sizeof header));
+  header.content_checksum = content_checksum(bytes.substr(sizeof header));
   header.checksum = header_checksum(header);
   std::memcpy(image.data(), &header, sizeof header);
   return image;

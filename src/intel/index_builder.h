@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <string>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +13,7 @@
 #include "intel/about_table.h"
 #include "intel/feed_indicator.h"
 #include "intel/image_format.h"
+#include "intel/page_vector.h"
 
 namespace outguard::intel {
 
@@ -29,13 +30,27 @@ public:
   };
 
   explicit IndexBuilder(HashSeed seed)
-      : hash_(seed), seed_(seed), slots_(kFirstSlots), abouts_(seed) {}
+      : hash_(seed), seed_(seed), slots_(PageVector<Slot>::zeroed(kFirstSlots)), abouts_(seed) {}
 
   /// nullopt: too many sources.
   [[nodiscard]] std::optional<SourceId> add_source(std::string_view name);
   /// Of Allowed, the description is the comment. Of Removed, the key alone counts.
   [[nodiscard]] Added add(const FeedIndicator &given, SourceId source, std::uint32_t line,
-                          Role role = Role::Indicator);
+                          Role role = Role::Indicator) {
+    return add(given, locate(given.key, role), source, line, role);
+  }
+
+  /// Where an indicator belongs. Good until the next locate(), as long as the key.
+  struct Place {
+    std::string_view key; ///< as stored
+    std::uint64_t hash = 0;
+    bool possible = false; ///< the key can be of its type
+  };
+  /// Has the memory fetched that add() will look at: whoever has something else to do with the
+  /// indicator calls this first, and does not wait for it later.
+  [[nodiscard]] Place locate(const IndicatorKey &key, Role role);
+  [[nodiscard]] Added add(const FeedIndicator &given, const Place &place, SourceId source,
+                          std::uint32_t line, Role role);
   /// Different keys.
   [[nodiscard]] std::size_t count(Role role) const;
 
@@ -51,32 +66,41 @@ private:
     Record record;
     std::uint32_t next = kNone; ///< mention of the same key
     bool head = false;
-    std::uint64_t hash = 0;
+    std::uint64_t hash = 0; ///< of a head
   };
 
   [[nodiscard]] std::string_view key_bytes(const Record &record) const;
   [[nodiscard]] bool is_same_key(const Entry &entry, std::uint64_t hash, const Record &record,
                                  std::string_view key) const;
+  [[nodiscard]] std::size_t first_try(std::uint64_t hash) const {
+    return hash >> 32 & (slots_.size() - 1);
+  }
   /// The slot that holds the key's head entry, or the free one where it belongs.
   [[nodiscard]] std::size_t find_slot(std::uint64_t hash, const Record &record,
                                       std::string_view key) const;
-  [[nodiscard]] Added add_mention(std::uint32_t head, const Record &record);
-  void widen_validity(Record &known, const Record &again) const;
+  [[nodiscard]] Added add_key(std::size_t slot, const Place &place, Record record,
+                              const IndicatorAbout &about);
+  [[nodiscard]] Added add_mention(std::uint32_t head, Record record, const IndicatorAbout &about);
+  /// Stores what the source says of it. False: no room, and `record` is as it was.
+  [[nodiscard]] bool tell(Record &record, const IndicatorAbout &about);
+  [[nodiscard]] std::uint32_t begin_of(const Record &record) const;
+  void widen_validity(Record &known, const Record &again, const IndicatorAbout &about);
   /// What look-ups must know to be few: lengths, label counts, gates.
   void note_shape(Role role, const FeedIndicator &given, std::string_view key);
   void grow();
-  [[nodiscard]] std::vector<FilterWord> make_filter() const;
+  void fill_filter(std::span<FilterWord> filter) const;
   [[nodiscard]] std::vector<std::uint32_t> make_lengths_v4() const;
-  /// Records with mentions together, and the slots that point to their heads.
-  [[nodiscard]] bool lay_out(std::vector<Record> &records, std::vector<Slot> &slots) const;
+  /// Records with mentions together, and the slots that point to their heads. False: keys collide.
+  [[nodiscard]] bool lay_out(std::span<Record> records, std::span<Slot> slots) const;
 
   KeyHash hash_;
   HashSeed seed_;
-  std::vector<Entry> entries_;
-  std::vector<Slot> slots_; ///< of entries; a power of two, at most half used
+  DigestBytes digest_{}; ///< of the key located last
+  PageVector<Entry> entries_;
+  PageVector<Slot> slots_; ///< of entries; a power of two, at most half used
   std::size_t heads_ = 0;
   std::size_t allowed_ = 0, removed_ = 0; ///< of heads_
-  std::string arena_;
+  PageVector<char> arena_;
   AboutTable abouts_;
   std::vector<SourceName> sources_;
   std::vector<std::uint64_t> gates_; ///< hashes

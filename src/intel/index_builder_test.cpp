@@ -1,77 +1,7 @@
-#include <random>
-
-#include <gtest/gtest.h>
-
-#include "intel/index_builder.h"
-#include "intel/intel_image.h"
+#include "intel/index_testing.h"
 
 namespace outguard::intel {
 namespace {
-
-using Added = IndexBuilder::Added;
-using Values = std::vector<std::string>;
-
-constexpr Seconds kNow = 1'700'000'000;
-constexpr HashSeed kSeed{0x1234567890abcdef, 0xfedcba9876543211};
-
-FeedIndicator indicator(IndicatorType type, std::string text,
-                        MatchScope scope = MatchScope::Exact) {
-  return {{type, 0, std::move(text)}, scope, 0, 0, {}};
-}
-FeedIndicator evil(MatchScope scope = MatchScope::Exact) {
-  return indicator(IndicatorType::Domain, "evil.com", scope);
-}
-FeedIndicator network(std::string_view address, std::uint8_t prefix) {
-  return {IndicatorKey::network({IpAddress::parse(address).value(), prefix}), {}, 0, 0, {}};
-}
-
-/// A builder with one source, and what look-ups in its image give.
-class Index {
-public:
-  Added add(const FeedIndicator &given, Role role = Role::Indicator) {
-    return builder_.add(given, source_, ++line_, role);
-  }
-  const IntelImage &image() {
-    bytes_ = builder_.build().value();
-    image_ = IntelImage::open(bytes_).value();
-    EXPECT_TRUE(image_->verify());
-    return *image_;
-  }
-  Values url(std::string_view text, Seconds now = kNow) {
-    Values values;
-    image().match_url(text, now, [&](auto id) { values.push_back(value(id)); });
-    return values;
-  }
-  Values address(std::string_view text, Seconds now = kNow) {
-    Values values;
-    image().match_address(IpAddress::parse(text).value(), now,
-                          [&](auto id) { values.push_back(value(id)); });
-    return values;
-  }
-  Values domain(std::string_view text, Seconds now = kNow) {
-    Values values;
-    image().match_domain(text, now, [&](auto id) { values.push_back(value(id)); });
-    return values;
-  }
-  Values fingerprint(IndicatorType type, std::string_view text) {
-    Values values;
-    image().match_fingerprint(type, text, kNow, [&](auto id) { values.push_back(value(id)); });
-    return values;
-  }
-  IndicatorHit hit() { return image().hit(IndicatorId{0}).value(); }
-  IndexBuilder &builder() { return builder_; }
-
-private:
-  [[nodiscard]] std::string value(IndicatorId id) const {
-    return std::string(image_->hit(id).value().value.raw());
-  }
-
-  IndexBuilder builder_{kSeed};
-  SourceId source_ = builder_.add_source("feed").value();
-  std::uint32_t line_ = 0;
-  std::vector<std::uint8_t> bytes_;
-  std::optional<IntelImage> image_;
-};
 
 TEST(IndexBuilder, KeepsOneMentionASourceAndScope) {
   IndexBuilder builder(kSeed);
@@ -277,129 +207,35 @@ TEST(IndexBuilder, DifferentSayingsStayApart) {
 
 // ---- URLs -------------------------------------------------------------------------------
 
-TEST(IndexBuilder, UrlPrefixesMeanWhateverBeginsWithThem) {
+TEST(IndexBuilder, ARepeatedLineStoresNothing) {
+  const auto say = [](int i) {
+    auto given =
+        indicator(IndicatorType::Url, i % 2 == 0 ? "a.com/x/" : "b.com/y/", MatchScope::Prefix);
+    given.about.id = "event-" + std::to_string(i);
+    given.about.tags = {"tag-" + std::to_string(i)};
+    return given;
+  };
   Index index;
-  for (const auto *prefix :
-       {"http://evil.com/a/", "evil.com/a/b?id=", "evil.com/", "x.org/deep/"}) {
-    index.add(indicator(IndicatorType::Url, prefix, MatchScope::Prefix));
+  EXPECT_EQ(index.add(say(0)), Added::New);
+  EXPECT_EQ(index.add(say(1)), Added::New);
+  const auto bytes = index.image().image_bytes();
+  for (int i = 2; i < 1000; ++i) {
+    ASSERT_EQ(index.add(say(i)), Added::Duplicate);
   }
-  index.add(indicator(IndicatorType::Url, "exact.com/only"));
-  EXPECT_EQ(index.url("http://evil.com/a/b?id=7"),
-            (Values{"http://evil.com/a/", "evil.com/a/b?id=", "evil.com/"}));
-  EXPECT_EQ(index.url("https://evil.com/a/c"), Values{"evil.com/"});
-  EXPECT_EQ(index.url("http://evil.com/a/"), (Values{"http://evil.com/a/", "evil.com/"}));
-  EXPECT_EQ(index.url("http://evil.com"), Values{"evil.com/"});
-  EXPECT_EQ(index.url("http://evil.com:8080/a/"), Values{});
-  EXPECT_EQ(index.url("http://evil.com.org/a/"), Values{});
-  EXPECT_EQ(index.url("http://x.org/deep"), Values{});
-  EXPECT_EQ(index.url("http://x.org/deep/" + std::string(2000, 'a')), Values{"x.org/deep/"});
-  EXPECT_EQ(index.url("http://exact.com/only"), Values{"exact.com/only"});
-  EXPECT_EQ(index.url("http://exact.com/only/more"), Values{});
+  EXPECT_EQ(index.image().image_bytes(), bytes);
+  EXPECT_EQ(index.hit().id.raw(), "event-0");
 }
 
-TEST(IndexBuilder, ANarrowMentionOfAPrefixMatchesItselfOnly) {
-  Index index;
-  index.add(indicator(IndicatorType::Url, "evil.com/a/"));
-  index.add(indicator(IndicatorType::Url, "evil.com/a/b/", MatchScope::Prefix));
-  EXPECT_EQ(index.url("evil.com/a/b/c"), Values{"evil.com/a/b/"});
+TEST(IndexBuilder, AnImageIsTheSameWhoeverPlacesKeysFirst) {
+  const auto listed = indicator(IndicatorType::FileMd5, "0123456789abcdef0123456789abcdef");
+  IndexBuilder at_once(kSeed), in_steps(kSeed);
+  const auto a = at_once.add_source("feed").value(), b = in_steps.add_source("feed").value();
+  EXPECT_EQ(at_once.add(listed, a, 1), Added::New);
+  const auto place = in_steps.locate(listed.key, Role::Indicator);
+  EXPECT_EQ(in_steps.add(listed, place, b, 1, Role::Indicator), Added::New);
+  EXPECT_EQ(at_once.build().value(), in_steps.build().value());
+  EXPECT_FALSE(in_steps.locate({IndicatorType::FileMd5, 0, "xy"}, Role::Indicator).possible);
 }
-
-TEST(IndexBuilder, PathsMatchOnAnyHost) {
-  Index index;
-  index.add(indicator(IndicatorType::UrlPath, "/gate/index.php?id=1"));
-  index.add(indicator(IndicatorType::UrlPath, "/panel/", MatchScope::Prefix));
-  EXPECT_EQ(index.url("http://a.com/gate/index.php?id=1"), Values{"/gate/index.php?id=1"});
-  EXPECT_EQ(index.url("45.9.20.7:99/gate/index.php?id=1"), Values{"/gate/index.php?id=1"});
-  EXPECT_EQ(index.url("http://a.com/gate/index.php?id=11"), Values{});
-  EXPECT_EQ(index.url("http://a.com/x/gate/index.php?id=1"), Values{});
-  EXPECT_EQ(index.url("http://a.com/panel/login"), Values{"/panel/"});
-}
-
-TEST(IndexBuilder, WhatAClientAppendsHidesNoPrefixAndNoHostHidesAPath) {
-  Index index;
-  index.add(indicator(IndicatorType::Url, "http://evil.com/kit/", MatchScope::Prefix));
-  index.add(indicator(IndicatorType::Url, "http://evil.com/a%20b"));
-  index.add(indicator(IndicatorType::UrlPath, "/gate.php"));
-  const Values kit{"http://evil.com/kit/"};
-  EXPECT_EQ(index.url("http://evil.com/kit/?" + std::string(5000, 'a')), kit);
-  EXPECT_EQ(index.url("http://evil.com/kit/a b\tc"), kit);
-  EXPECT_EQ(index.url("http://evil.com/a b"), Values{"http://evil.com/a%20b"});
-  EXPECT_EQ(index.url("http://evil.com/a  b"), Values{});
-  for (const auto host : {"http://localhost", "http://a\\032b", "localhost", "http://a@b@c"}) {
-    EXPECT_EQ(index.url(std::string(host) + "/x/../gate.php"), Values{"/gate.php"}) << host;
-    EXPECT_EQ(index.url(std::string(host) + "/gate.php5"), Values{}) << host;
-  }
-  EXPECT_EQ(index.url("/gate.php"), Values{"/gate.php"});
-  EXPECT_EQ(index.url("http://localhost"), Values{});
-}
-
-// ---- Fingerprints -----------------------------------------------------------------------
-
-TEST(IndexBuilder, FingerprintsAndHashesKeepTheirTypesApart) {
-  const std::string md5 = "00112233445566778899aabbccddeeff";
-  const std::string sha1 = md5 + "01234567", sha256 = md5 + md5;
-  const std::string ja4 = "t13d1516h2_8daaf6152771_b186095e22b6";
-  Index index;
-  index.add(indicator(IndicatorType::Ja3, md5));
-  index.add(indicator(IndicatorType::CertificateSha1, sha1));
-  index.add(indicator(IndicatorType::FileSha256, sha256));
-  index.add(indicator(IndicatorType::Ja4, ja4));
-  EXPECT_EQ(index.fingerprint(IndicatorType::Ja3, md5), Values{md5});
-  EXPECT_EQ(index.fingerprint(IndicatorType::Ja3, "00112233445566778899AABBCCDDEEFF"), Values{md5});
-  EXPECT_EQ(index.fingerprint(IndicatorType::Hassh, md5), Values{});
-  EXPECT_EQ(index.fingerprint(IndicatorType::FileMd5, md5), Values{});
-  EXPECT_EQ(index.fingerprint(IndicatorType::CertificateSha1, sha1), Values{sha1});
-  EXPECT_EQ(index.fingerprint(IndicatorType::FileSha1, sha1), Values{});
-  EXPECT_EQ(index.fingerprint(IndicatorType::FileSha256, sha256), Values{sha256});
-  EXPECT_EQ(index.fingerprint(IndicatorType::CertificateSha256, sha256), Values{});
-  EXPECT_EQ(index.fingerprint(IndicatorType::Ja4, ja4), Values{ja4});
-  EXPECT_EQ(index.fingerprint(IndicatorType::Ja3, "no digest"), Values{});
-  EXPECT_EQ(index.fingerprint(IndicatorType::Ja3, ""), Values{});
-}
-
-// ---- Networks, with and without the table of each /16 ------------------------------------
-
-/// All networks against the plain question whether they contain the address.
-TEST(IndexBuilder, NetworksAgreeWithArithmetic) {
-  std::mt19937 random(3); // NOLINT(cert-msc51-cpp): the same test each time
-  for (const std::size_t count : {std::size_t{10}, kLengthsManyFrom - 1, std::size_t{300}}) {
-    Index index;
-    std::vector<IpNetwork> listed;
-    while (listed.size() < count) {
-      IpAddress address;
-      const auto raw = static_cast<std::uint32_t>(random());
-      std::memcpy(address.bytes.data(), &raw, sizeof raw);
-      const auto prefix = static_cast<std::uint8_t>(1 + random() % 31);
-      const IpNetwork one{masked(address, prefix), prefix};
-      if (std::find(listed.begin(), listed.end(), one) == listed.end()) {
-        listed.push_back(one);
-        ASSERT_EQ(index.add({IndicatorKey::network(one), {}, 0, 0, {}}), Added::New);
-      }
-    }
-    const auto &image = index.image();
-    for (int i = 0; i < 3000; ++i) {
-      IpAddress address = listed[random() % listed.size()].address;
-      address.bytes[random() % 4] = static_cast<std::uint8_t>(random());
-      const auto around = std::count_if(listed.begin(), listed.end(),
-                                        [&](const auto &one) { return one.contains(address); });
-      std::ptrdiff_t told = 0;
-      image.match_address(address, kNow, [&](auto) { ++told; });
-      ASSERT_EQ(told, around) << address.to_string();
-    }
-  }
-}
-
-TEST(IndexBuilder, NetworksOfIpv6HaveAnyLength) {
-  Index index;
-  for (const auto prefix : std::vector<std::uint8_t>{19, 32, 63, 64, 65, 127}) {
-    index.add(network("2600::", prefix));
-  }
-  EXPECT_EQ(index.address("2600::1"), (Values{"2600::/127", "2600::/65", "2600::/64", "2600::/63",
-                                              "2600::/32", "2600::/19"}));
-  EXPECT_EQ(index.address("2600:0:0:1::"), (Values{"2600::/63", "2600::/32", "2600::/19"}));
-}
-
-// ---- Allowlists -------------------------------------------------------------------------
 
 TEST(IndexBuilder, AllowedIsWhatAnEntryCovers) {
   Index index;

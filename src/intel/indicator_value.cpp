@@ -11,9 +11,9 @@ namespace outguard::intel {
 
 namespace {
 
-FeedIndicator indicator_of(IndicatorKey key) {
-  FeedIndicator indicator;
-  indicator.key = std::move(key);
+Parsed<FeedIndicator> indicator_of(IndicatorKey key) {
+  Parsed<FeedIndicator> indicator;
+  indicator->key = std::move(key);
   return indicator;
 }
 
@@ -126,7 +126,7 @@ Parsed<FeedIndicator> from_domain(std::string_view word, ReservedPolicy policy) 
     return reject(RejectReason::SpecialUseName);
   }
   auto indicator = indicator_of({IndicatorType::Domain, 0, std::move(*name)});
-  indicator.scope = MatchScope::WithSubdomains;
+  indicator->scope = MatchScope::WithSubdomains;
   return indicator;
 }
 
@@ -144,19 +144,21 @@ constexpr std::size_t kSha256Digits = 64;
 
 /// What a bare digest in a list is taken for: a file's.
 std::optional<IndicatorType> digest_type(std::string_view word) {
-  if (!all_hex(word)) {
-    return std::nullopt;
-  }
+  std::optional<IndicatorType> type;
   switch (word.size()) {
   case kMd5Digits:
-    return IndicatorType::FileMd5;
+    type = IndicatorType::FileMd5;
+    break;
   case kSha1Digits:
-    return IndicatorType::FileSha1;
+    type = IndicatorType::FileSha1;
+    break;
   case kSha256Digits:
-    return IndicatorType::FileSha256;
+    type = IndicatorType::FileSha256;
+    break;
   default:
-    return std::nullopt;
+    break;
   }
+  return type && all_hex(word) ? type : std::nullopt;
 }
 
 std::size_t digest_digits(IndicatorType type) {
@@ -230,7 +232,7 @@ Parsed<FeedIndicator> from_path(std::string_view word) {
     return reject(RejectReason::PathTooShort);
   }
   auto indicator = indicator_of({IndicatorType::UrlPath, 0, std::move(*path)});
-  indicator.confidence = kPathConfidence;
+  indicator->confidence = kPathConfidence;
   return indicator;
 }
 
@@ -286,7 +288,7 @@ Parsed<FeedIndicator> parse_value(IndicatorType type, std::string_view text,
   case IndicatorType::UrlPath:
     return text.starts_with('/') ? from_path(text) : reject(RejectReason::TypeMismatch);
   case IndicatorType::Ja4:
-    return is_ja4(text) ? Parsed<FeedIndicator>(indicator_of({type, 0, std::string(text)}))
+    return is_ja4(text) ? indicator_of({type, 0, std::string(text)})
                         : reject(RejectReason::BadFingerprint);
   case IndicatorType::Ja3:
   case IndicatorType::Hassh:

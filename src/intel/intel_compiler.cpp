@@ -36,6 +36,7 @@ std::optional<FeedSink> IntelCompiler::add_source(const std::string &name, Role 
 }
 
 Receipt IntelCompiler::take(const FeedIndicator &indicator, SourceId source, std::uint32_t line) {
+  const auto place = builder_.locate(indicator.key, Role::Indicator);
   const auto verdict = guard_->judge(indicator);
   if (verdict.refusal) {
     Receipt receipt(Taken::Guarded);
@@ -44,7 +45,7 @@ Receipt IntelCompiler::take(const FeedIndicator &indicator, SourceId source, std
     return receipt;
   }
   if (verdict.flags.empty()) {
-    return taken(builder_.add(indicator, source, line));
+    return taken(builder_.add(indicator, place, source, line, Role::Indicator));
   }
   auto flagged = indicator;
   for (const auto flag : verdict.flags) {
@@ -52,7 +53,7 @@ Receipt IntelCompiler::take(const FeedIndicator &indicator, SourceId source, std
       flagged.about.tags.emplace_back(flag.substr(0, kMaxTagBytes));
     }
   }
-  Receipt receipt(taken(builder_.add(flagged, source, line)));
+  Receipt receipt(taken(builder_.add(flagged, place, source, line, Role::Indicator)));
   receipt.flagged = true;
   return receipt;
 }

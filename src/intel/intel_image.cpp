@@ -77,12 +77,21 @@ Result<IntelImage> IntelImage::open(std::span<const std::uint8_t> bytes) {
   return IntelImage(bytes, header);
 }
 
-Result<void> IntelImage::verify() const {
-  const std::string_view all(reinterpret_cast<const char *>(bytes_.data()), bytes_.size());
-  if (bytes_checksum(all.substr(sizeof(ImageHeader))) != header_.content_checksum) {
-    return refuse("damaged (wrong checksum)");
+Result<void> IntelImage::verify(const PartRead &done) const {
+  constexpr std::size_t kPart = std::size_t{1} << 20;
+  static_assert(kPart % ContentChecksum::kBlockBytes == 0);
+  ContentChecksum checksum;
+  auto left = bytes_.subspan(sizeof(ImageHeader));
+  while (!left.empty()) {
+    const auto part = left.first(std::min(kPart, left.size()));
+    left = left.subspan(part.size());
+    checksum.add({reinterpret_cast<const char *>(part.data()), part.size()});
+    if (done && !left.empty()) {
+      done(part);
+    }
   }
-  return {};
+  return checksum.value() == header_.content_checksum ? Result<void>()
+                                                      : refuse("damaged (wrong checksum)");
 }
 
 IntelImage::IntelImage(std::span<const std::uint8_t> bytes, const ImageHeader &header)

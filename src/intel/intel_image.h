@@ -37,8 +37,10 @@ public:
   /// Refuses (InvalidInput, with the reason) what is not an image of this version, or has a damaged
   /// header. Reads the header only, so that opening costs the same for any size.
   [[nodiscard]] static Result<IntelImage> open(std::span<const std::uint8_t> bytes);
-  /// Reads all of the image: is it what was written? For whoever takes one from a disk.
-  [[nodiscard]] Result<void> verify() const;
+  /// Reads all of the image: is it what was written? For whoever takes one from a disk. Parts that
+  /// are read are handed to `done`, which may let go of their memory (all but the last).
+  using PartRead = std::function<void(std::span<const std::uint8_t>)>;
+  [[nodiscard]] Result<void> verify(const PartRead &done = {}) const;
 
   // Each match_ calls `yield(IndicatorId)` once for every indicator that fits and is valid at
   // `now`, the most specific first. Sources that list the same indicator are one match; sources()

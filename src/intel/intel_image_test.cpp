@@ -285,7 +285,7 @@ TEST_F(DamagedImage, EveryFlippedBitIsRefused) {
 TEST_F(DamagedImage, TheReasonIsNamed) {
   EXPECT_EQ(with_header([](auto &) {}), "");
   EXPECT_EQ(with_header([](auto &header) { header.version = 1; }),
-            "intelligence image: version 1, this program reads version 3");
+            "intelligence image: version 1, this program reads version 4");
   EXPECT_EQ(with_header([](auto &header) { header.magic[0] = 'x'; }),
             "intelligence image: not such a file (wrong magic)");
   const auto section = [&](auto change) { return with_header(change); };

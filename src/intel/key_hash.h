@@ -37,6 +37,11 @@ public:
     return fold(state ^ load_short(chunk), size);
   }
 
+  /// Eight bytes, without an end of a chunk.
+  [[nodiscard]] std::uint64_t add_word(std::uint64_t state, const char *bytes) const {
+    return fold(state ^ load<std::uint64_t>(bytes), 0);
+  }
+
   /// The whole key at once; not for domains.
   [[nodiscard]] std::uint64_t of(std::uint8_t kind, std::uint8_t prefix,
                                  std::string_view bytes) const {

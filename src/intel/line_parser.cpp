@@ -47,11 +47,23 @@ bool has_control_character(std::string_view line) {
                      [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == '\x7f'; });
 }
 
+/// Nothing to cut off or to take apart: nearly all lines of a list.
+bool is_one_word(std::string_view line) {
+  return !line.empty() && !line.starts_with('#') && !line.starts_with(';') &&
+         !line.starts_with("//") && std::all_of(line.begin(), line.end(), [](char c) {
+           return static_cast<unsigned char>(c) > ' ' && c != '\x7f';
+         });
+}
+
 } // namespace
 
 bool parse_line(std::string_view line, ReservedPolicy policy, const LineSink &sink) {
   if (line.ends_with('\r')) {
     line.remove_suffix(1);
+  }
+  if (is_one_word(line)) {
+    sink(parse_indicator(line, policy));
+    return true;
   }
   line = without_comment(line);
   if (has_control_character(line)) {

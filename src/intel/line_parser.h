@@ -8,7 +8,7 @@
 
 namespace outguard::intel {
 
-using LineSink = std::function<void(Parsed<FeedIndicator>)>;
+using LineSink = std::function<void(Parsed<FeedIndicator> &&)>;
 
 /// A number after the indicator (a count, a score) is passed over; other text is a reject.
 /// `sink` gets one outcome an indicator: one for most lines, one a name for a hosts line (those

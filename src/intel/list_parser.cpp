@@ -43,7 +43,7 @@ FeedReport parse_list(const std::string &name, std::span<const std::uint8_t> byt
   }
   std::string_view line;
   std::uint32_t number = 0;
-  const LineSink take = [&](Parsed<FeedIndicator> outcome) {
+  const LineSink take = [&](Parsed<FeedIndicator> &&outcome) {
     if (outcome) {
       report.count(sink(*outcome, number), line, number);
     } else if (is_mail_address(line)) {

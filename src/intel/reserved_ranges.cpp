@@ -1,6 +1,7 @@
 #include "intel/reserved_ranges.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 
 namespace outguard::intel {
@@ -48,6 +49,21 @@ constexpr Range kRanges[] = {
     {{v6(0x3fff), 20}, kDocumentation},         // RFC 9637
 };
 
+/// First octets that some range has: most addresses of a feed are in none.
+constexpr std::array<bool, 256> first_octets(IpFamily family) {
+  std::array<bool, 256> found{};
+  for (const auto &range : kRanges) {
+    const auto &[address, prefix] = range.network;
+    const std::size_t covered = prefix < 8 ? std::size_t{1} << (8 - prefix) : 1;
+    for (std::size_t i = 0; address.family == family && i < covered; ++i) {
+      found[address.bytes[0] + i] = true;
+    }
+  }
+  return found;
+}
+constexpr auto kFirstOctetsV4 = first_octets(IpFamily::V4);
+constexpr auto kFirstOctetsV6 = first_octets(IpFamily::V6);
+
 /// A name and all under it.
 struct SpecialName {
   std::string_view name;
@@ -65,7 +81,7 @@ constexpr SpecialName kSpecialNames[] = {
 };
 
 bool is_at_or_under(std::string_view name, std::string_view parent) {
-  return name.ends_with(parent) &&
+  return name.ends_with(parent.back()) && name.ends_with(parent) && // the last letter tells most
          (name.size() == parent.size() || name[name.size() - parent.size() - 1] == '.');
 }
 
@@ -79,6 +95,10 @@ bool is_reserved_name(std::string_view name, ReservedPolicy policy) {
 }
 
 std::optional<RejectReason> reserved_reason(const IpNetwork &network, ReservedPolicy policy) {
+  const auto &first = network.address.family == IpFamily::V4 ? kFirstOctetsV4 : kFirstOctetsV6;
+  if (network.prefix >= 8 && !first[network.address.bytes[0]]) {
+    return std::nullopt;
+  }
   for (const auto &range : kRanges) {
     const bool lifted = policy == ReservedPolicy::Allow && range.reason != kReserved;
     if (!lifted && range.network.overlaps(network)) {

@@ -13,6 +13,7 @@
 #include "intel/indicator_value.h"
 #include "intel/intel_compiler.h"
 #include "intel/intel_image.h"
+#include "intel/page_vector.h"
 
 namespace outguard::sensor {
 
@@ -25,19 +26,17 @@ constexpr std::size_t kMaxFeedBytes = std::size_t{1} << 30;
 constexpr std::size_t kReadStep = std::size_t{1} << 20;
 
 /// nullopt with errno set; EFBIG beyond the cap.
-std::optional<std::vector<std::uint8_t>> read_whole(int fd) {
-  std::vector<std::uint8_t> bytes;
+std::optional<intel::PageVector<std::uint8_t>> read_whole(int fd) {
+  intel::PageVector<std::uint8_t> bytes;
   while (bytes.size() <= kMaxFeedBytes) {
-    const auto had = bytes.size();
-    bytes.resize(had + kReadStep);
-    const ssize_t count = ::read(fd, bytes.data() + had, kReadStep);
+    const ssize_t count = ::read(fd, bytes.room(kReadStep).data(), kReadStep);
     if (count < 0 && errno != EINTR) {
       return std::nullopt;
     }
-    bytes.resize(had + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     if (count == 0) {
       return bytes;
     }
+    bytes.add_written(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
   }
   errno = EFBIG;
   return std::nullopt;
@@ -147,11 +146,13 @@ public:
     if (fds.size() != 1) {
       return Failed{"CompileIntel needs one descriptor"};
     }
-    auto compiled = image_.empty() && !image_refused_ ? compile(request) : given_image(request);
-    if (compiled.report.problem.empty() && !write_whole(fds[0].get(), compiled.image)) {
-      compiled.report.problem = "the image could not be written";
+    const bool is_given = !image_.empty() || image_refused_;
+    auto [report, image] = is_given ? Compiled{judge_given(request), {}} : compile(request);
+    const auto bytes = is_given ? std::span<const std::uint8_t>(image_) : image;
+    if (report.problem.empty() && !write_whole(fds[0].get(), bytes)) {
+      report.problem = "the image could not be written";
     }
-    return compiled.report;
+    return report;
   }
 
   [[nodiscard]] Report answer(const JudgeValue &request, const std::vector<Fd> &) {
@@ -199,7 +200,7 @@ private:
 
   /// One that was compiled before: it stands for all feeds, as it holds them already. Read whole
   /// here, against its checksum, so that a damaged one is refused before anybody uses it.
-  FeedReport take_image(const AddFeed &request, std::vector<std::uint8_t> bytes) {
+  FeedReport take_image(const AddFeed &request, intel::PageVector<std::uint8_t> bytes) {
     FeedReport report;
     report.name = request.name;
     report.format = "compiled image";
@@ -224,19 +225,18 @@ private:
     return compiler_.compile(request.is_delta ? Kind::Delta : Kind::Whole);
   }
 
-  Compiled given_image(const CompileIntel &request) {
-    Compiled compiled;
+  [[nodiscard]] IntelReport judge_given(const CompileIntel &request) const {
+    IntelReport report;
     if (image_refused_) {
-      compiled.report.problem = "a compiled image was refused";
+      report.problem = "a compiled image was refused";
     } else if (any_feed_ || request.is_delta) {
-      compiled.report.problem = "a compiled image is given alone: it holds its lists, warninglists "
-                                "and allowlists already";
+      report.problem = "a compiled image is given alone: it holds its lists, warninglists "
+                       "and allowlists already";
     } else if (const auto image = intel::IntelImage::open(image_)) {
-      compiled.report.indicators = image->indicator_count();
-      compiled.report.image_bytes = image_.size();
-      compiled.image = std::move(image_);
+      report.indicators = image->indicator_count();
+      report.image_bytes = image_.size();
     }
-    return compiled;
+    return report;
   }
 
   static FeedReports single(FeedReport report) {
@@ -261,8 +261,8 @@ private:
     return single(intel::parse_allowlist(request.name, bytes, now.count(), *sink));
   }
 
-  std::vector<std::uint8_t> image_; ///< given, not compiled
-  bool image_refused_ = false;      ///< what is left must not pass for all that was asked for
+  intel::PageVector<std::uint8_t> image_; ///< given, not compiled
+  bool image_refused_ = false;            ///< what is left must not pass for all that was asked for
   bool any_feed_ = false;
   intel::IndicatorGuards guards_;
   intel::IntelCompiler compiler_{intel::random_seed(), &guards_};

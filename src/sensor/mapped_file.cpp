@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace outguard::sensor {
 
@@ -21,6 +22,14 @@ Result<MappedFile> MappedFile::open(const Fd &file) {
     return fail_errno("mmap");
   }
   return MappedFile({static_cast<std::uint8_t *>(mapped), size});
+}
+
+void MappedFile::release(std::span<const std::uint8_t> part) const {
+  static const auto kPage = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const auto from = static_cast<std::size_t>(part.data() - bytes_.data()) / kPage * kPage;
+  const auto to = static_cast<std::size_t>(part.data() - bytes_.data()) + part.size();
+  // Advice: where it is not taken, the memory stays.
+  static_cast<void>(::madvise(bytes_.data() + from, to - from, MADV_DONTNEED));
 }
 
 MappedFile::~MappedFile() {

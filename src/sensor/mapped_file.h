@@ -1,5 +1,5 @@
 #pragma once
-// A read-only private view of a whole file that does not change (a sealed memfd). Owns the mapping.
+// A read-only view of a whole file that does not change (a sealed memfd). Owns the mapping.
 
 #include <cstdint>
 #include <span>
@@ -20,6 +20,10 @@ public:
   ~MappedFile();
 
   [[nodiscard]] std::span<const std::uint8_t> bytes() const { return bytes_; }
+
+  /// Whoever reads all of a large file once lets go of what it has read: until it is read again,
+  /// it does not count as this process's memory.
+  void release(std::span<const std::uint8_t> part) const;
 
 private:
   explicit MappedFile(std::span<std::uint8_t> bytes) : bytes_(bytes) {}

@@ -43,7 +43,9 @@ Result<intel::IntelSet::Image> open_image(const Fd &fd, bool verify) {
   if (!image) {
     return tl::unexpected(image.error());
   }
-  if (const auto verified = verify ? image->verify() : Result<void>(); !verified) {
+  // The old image is in use still: never room for both.
+  const auto release = [&](std::span<const std::uint8_t> part) { file->release(part); };
+  if (const auto verified = verify ? image->verify(release) : Result<void>(); !verified) {
     return tl::unexpected(verified.error());
   }
   const auto owner = std::make_shared<MappedImage>(MappedImage{std::move(*file), *image});

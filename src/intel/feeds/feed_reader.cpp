@@ -109,6 +109,9 @@ FeedReport read_list(const std::string &name, std::string_view text, ReservedPol
                      const FeedSink &sink) {
   const Intake hints(name, policy, sink);
   const Bytes bytes(reinterpret_cast<const std::uint8_t *>(text.data()), text.size());
+  if (!hints.retypes()) {
+    return parse_list(name, bytes, policy, sink);
+  }
   return parse_list(name, bytes, policy, [&](const FeedIndicator &given, std::uint32_t line) {
     auto indicator = given;
     hints.retype(indicator);

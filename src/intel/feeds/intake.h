@@ -35,6 +35,7 @@ public:
 
   /// Bare digests mean files unless the feed's name says otherwise ("ja3", "sslbl").
   void retype(FeedIndicator &indicator) const;
+  [[nodiscard]] bool retypes() const { return md5_means_ || digests_are_certificates_; }
 
 private:
   ReservedPolicy policy_;

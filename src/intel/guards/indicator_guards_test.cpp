@@ -69,6 +69,9 @@ TEST(IndicatorGuards, PublicSuffixesAndRootServersNeedNoList) {
   EXPECT_EQ(outcome(guards, "1.1.1.1:853"), "large public DNS resolver");
   EXPECT_EQ(outcome(guards, "2620:fe::/48"), "large public DNS resolver");
   EXPECT_EQ(outcome(guards, "8.8.8.9"), "good");
+  EXPECT_EQ(outcome(guards, "8.0.0.0/8"), "large public DNS resolver");
+  EXPECT_EQ(outcome(guards, "193.0.0.0/11"), "DNS root server");
+  EXPECT_EQ(outcome(guards, "11.0.0.0/8"), "good");
 }
 
 TEST(WarningLists, NetworksRefuseWhatLiesInThem) {

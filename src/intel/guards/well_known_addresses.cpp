@@ -1,6 +1,8 @@
 #include "intel/guards/well_known_addresses.h"
 
 #include <algorithm>
+#include <bitset>
+#include <span>
 #include <vector>
 
 namespace outguard::intel {
@@ -68,31 +70,54 @@ constexpr const char *kPublicResolvers[] = {
     "185.228.169.9",
 };
 
-template <std::size_t kCount> std::vector<IpAddress> parse_all(const char *const (&texts)[kCount]) {
-  std::vector<IpAddress> addresses;
-  for (const auto *text : texts) {
-    if (const auto address = IpAddress::parse(text)) {
-      addresses.push_back(*address);
+/// The high 16 bits of an address: nearly none of a feed share them with one that is known here.
+std::size_t high_bits(const IpAddress &address) {
+  return std::size_t{address.bytes[0]} << 8 | address.bytes[1];
+}
+constexpr std::uint8_t kHighBits = 16;
+
+struct Known {
+  IpAddress address;
+  RejectReason reason;
+};
+
+class KnownAddresses {
+public:
+  KnownAddresses() {
+    add(kRootServers, RejectReason::RootServer);
+    add(kPublicResolvers, RejectReason::PublicResolver);
+  }
+
+  /// Of the first in the order of the lists.
+  [[nodiscard]] std::optional<RejectReason> reason(const IpNetwork &network) const {
+    if (network.prefix >= kHighBits && !any_[high_bits(network.address)]) {
+      return std::nullopt;
+    }
+    const auto found = std::find_if(known_.begin(), known_.end(), [&](const Known &known) {
+      return network.contains(known.address);
+    });
+    return found == known_.end() ? std::nullopt : std::optional(found->reason);
+  }
+
+private:
+  void add(std::span<const char *const> texts, RejectReason reason) {
+    for (const auto *text : texts) {
+      if (const auto address = IpAddress::parse(text)) {
+        known_.push_back({*address, reason});
+        any_.set(high_bits(*address));
+      }
     }
   }
-  return addresses;
-}
 
-bool holds_any(const IpNetwork &network, const std::vector<IpAddress> &addresses) {
-  return std::any_of(addresses.begin(), addresses.end(),
-                     [&](const IpAddress &address) { return network.contains(address); });
-}
+  std::vector<Known> known_;
+  std::bitset<1 << kHighBits> any_;
+};
 
 } // namespace
 
 std::optional<RejectReason> well_known_reason(const IpNetwork &network) {
-  static const auto kRoots = parse_all(kRootServers);
-  static const auto kResolvers = parse_all(kPublicResolvers);
-  if (holds_any(network, kRoots)) {
-    return RejectReason::RootServer;
-  }
-  return holds_any(network, kResolvers) ? std::optional(RejectReason::PublicResolver)
-                                        : std::nullopt;
+  static const KnownAddresses kKnown;
+  return kKnown.reason(network);
 }
 
 } // namespace outguard::intel
