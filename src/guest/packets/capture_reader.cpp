@@ -21,7 +21,6 @@ constexpr std::uint32_t kSimplePacket = 3;
 constexpr std::uint32_t kEnhancedPacket = 6;
 
 constexpr std::size_t kPcapFileHeader = 24;
-constexpr std::size_t kPcapRecordHeader = 16;
 constexpr std::size_t kBlockFrame = 12; ///< type and length before, length behind
 /// A block that is read whole: a packet with its options.
 constexpr std::uint32_t kMaxBlock = kMaxCapturedPacket + 64 * 1024;
@@ -34,6 +33,16 @@ std::uint32_t little(Bytes bytes, std::size_t at) {
   std::uint32_t value = 0;
   std::memcpy(&value, bytes.subspan(at, sizeof value).data(), sizeof value); // x86-64 only
   return value;
+}
+
+/// As it is in a pcap file, in the writer's byte order.
+struct PcapRecord {
+  std::uint32_t seconds, fraction, captured, original;
+};
+
+PcapRecord swapped(const PcapRecord &record) {
+  return {swapped(record.seconds), swapped(record.fraction), swapped(record.captured),
+          swapped(record.original)};
 }
 
 CaptureReader::Step broken(const char *reason) {
@@ -140,28 +149,48 @@ CaptureReader::Step CaptureReader::file_header(Bytes bytes) {
   return skipped(kPcapFileHeader);
 }
 
-CaptureReader::Step CaptureReader::pcap_record(Bytes bytes) const {
-  const std::size_t header = kPcapRecordHeader + (modified_ ? 8 : 0);
-  if (bytes.size() < header) {
+CaptureReader::Run CaptureReader::run(Bytes bytes, std::span<PacketView> out) const {
+  if (format_ != Format::Pcap) {
     return {};
   }
-  const std::uint32_t captured = u32(bytes, 8);
-  if (captured > kMaxCapturedPacket) {
-    return broken("packet record longer than any packet: the file is damaged here");
-  }
-  if (bytes.size() - header < captured) {
-    return {};
-  }
+  const std::size_t header = record_header();
   const Interface &interface = interfaces_.front();
   const bool nanoseconds = interface.ticks_per_second == 1'000'000'000;
-  const auto fraction = std::min(u32(bytes, 4), nanoseconds ? 999'999'999U : 999'999U);
-  Step step{Outcome::Packet, header + captured};
-  step.packet.bytes = bytes.subspan(header, captured);
-  step.packet.original_length = std::max(u32(bytes, 12), captured);
-  step.packet.link = static_cast<LinkType>(interface.link);
-  step.packet.timestamp_ns = std::int64_t{u32(bytes, 0)} * 1'000'000'000 +
-                             std::int64_t{fraction} * (nanoseconds ? 1 : 1000);
-  return step;
+  const std::uint32_t most = nanoseconds ? 999'999'999 : 999'999;
+  const std::int64_t scale = nanoseconds ? 1 : 1000;
+  Run run;
+  for (PacketView &view : out) {
+    PcapRecord record;
+    if (bytes.size() < header) {
+      break;
+    }
+    std::memcpy(&record, bytes.data(), sizeof record);
+    record = big_endian_ ? swapped(record) : record;
+    if (record.captured > std::min<std::size_t>(bytes.size() - header, kMaxCapturedPacket)) {
+      break;
+    }
+    view = PacketView{};
+    view.bytes = bytes.subspan(header, record.captured);
+    view.original_length = std::max(record.original, record.captured);
+    view.link = static_cast<LinkType>(interface.link);
+    view.timestamp_ns = std::int64_t{record.seconds} * 1'000'000'000 +
+                        std::int64_t{std::min(record.fraction, most)} * scale;
+    ++run.packets;
+    run.used += header + record.captured;
+    bytes = bytes.subspan(header + record.captured);
+  }
+  return run;
+}
+
+CaptureReader::Step CaptureReader::pcap_record(Bytes bytes) const {
+  Step step{Outcome::Packet};
+  step.used = run(bytes, {&step.packet, 1}).used;
+  if (step.used != 0) {
+    return step;
+  }
+  const bool is_damaged = bytes.size() >= record_header() && u32(bytes, 8) > kMaxCapturedPacket;
+  return is_damaged ? broken("packet record longer than any packet: the file is damaged here")
+                    : Step{};
 }
 
 CaptureReader::Step CaptureReader::block(Bytes bytes) {

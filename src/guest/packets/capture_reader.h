@@ -35,6 +35,14 @@ public:
   /// `bytes` begins where the last step's `used` ended; the first time at the file's start.
   [[nodiscard]] Step next(std::span<const std::uint8_t> bytes);
 
+  struct Run {
+    std::size_t packets = 0;
+    std::uint64_t used = 0;
+  };
+  /// The packets that `bytes` begins with, as many as next() would hand out one by one, in a format
+  /// where that is quick; at most as many as `out` takes. None: next() knows why.
+  [[nodiscard]] Run run(std::span<const std::uint8_t> bytes, std::span<PacketView> out) const;
+
 private:
   enum class Format : std::uint8_t { Unknown, Pcap, PcapNg };
   struct Interface {
@@ -46,6 +54,8 @@ private:
 
   [[nodiscard]] Step file_header(std::span<const std::uint8_t> bytes);
   [[nodiscard]] Step pcap_record(std::span<const std::uint8_t> bytes) const;
+  /// Of what is before each packet of a pcap file.
+  [[nodiscard]] std::size_t record_header() const { return modified_ ? 24 : 16; }
   [[nodiscard]] Step block(std::span<const std::uint8_t> bytes);
   [[nodiscard]] Step section_header(std::span<const std::uint8_t> bytes);
   [[nodiscard]] Step interface_block(std::span<const std::uint8_t> body, std::uint64_t used);

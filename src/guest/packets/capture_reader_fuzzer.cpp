@@ -1,3 +1,4 @@
+#include <array>
 #include <cstdlib>
 
 #include "guest/packets/capture_reader.h"
@@ -29,6 +30,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   CaptureReader reader;
   std::span<const std::uint8_t> rest(data, size);
   for (;;) {
+    std::array<PacketView, 3> views;
+    const auto run = reader.run(rest, views);
+    if (run.packets > views.size() || run.used > rest.size()) {
+      std::abort();
+    }
     const auto step = the_clock().time("block", [&] { return reader.next(rest); });
     if (step.outcome == CaptureReader::Outcome::NeedMore ||
         step.outcome == CaptureReader::Outcome::Broken) {
@@ -38,6 +44,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
       return 0;
     }
     const auto &packet = step.packet;
+    if (run.packets > 0 && (step.outcome != CaptureReader::Outcome::Packet ||
+                            views[0].bytes.data() != packet.bytes.data() ||
+                            views[0].bytes.size() != packet.bytes.size() ||
+                            views[0].timestamp_ns != packet.timestamp_ns)) {
+      std::abort(); // not the packets that next() would hand out
+    }
     const bool inside = packet.bytes.empty() ||
                         (packet.bytes.data() >= rest.data() &&
                          packet.bytes.data() + packet.bytes.size() <= rest.data() + rest.size());

@@ -148,6 +148,26 @@ TEST(CaptureFile, LengthsThatLie) {
   EXPECT_THAT(read_all(no_interface).packets, SizeIs(2));
 }
 
+TEST(CaptureFile, KuznetzovsPcapHasEightMoreBytesBeforeEachPacket) {
+  Bytes file = pcap_file(kPackets);
+  file[0] = 0x34;
+  file[1] = 0xcd;
+  std::ptrdiff_t at = 24;
+  for (const Bytes &packet : kPackets) {
+    file.insert(file.begin() + at + 16, 8, std::uint8_t{0xee});
+    at += 24 + static_cast<std::ptrdiff_t>(packet.size());
+  }
+  const auto all = read_all(file);
+  EXPECT_EQ(all.packets, kPackets);
+  EXPECT_FALSE(all.problem);
+}
+
+TEST(CaptureFile, AFractionOfMoreThanASecondIsTheEndOfThatSecond) {
+  auto file = pcap_file(kPackets);
+  std::fill_n(file.begin() + 24 + 4, 4, std::uint8_t{0xff});
+  EXPECT_EQ(read_all(file).times.at(0), kFirst + 999'999'000);
+}
+
 TEST(CaptureFile, SeveralSectionsInterfacesAndForeignBlocks) {
   auto file = pcapng_file({Bytes(60, 1)}, ByteOrder::Little, Resolution::Nano, 1);
   const Bytes foreign{0xad, 0x0b, 0, 0, 16, 0, 0, 0, 9, 9, 9, 9, 16, 0, 0, 0};

@@ -7,7 +7,7 @@ namespace outguard::guest {
 
 namespace {
 
-constexpr std::size_t kBuffer = 2U << 20;
+constexpr std::size_t kBuffer = 2U << 20; ///< twice the largest record
 /// So little that what is read is still in the second cache when it is looked at.
 constexpr std::size_t kReadAtOnce = 256U << 10;
 static_assert(kBuffer / 2 > kMaxCapturedPacket);
@@ -15,7 +15,17 @@ static_assert(kBuffer / 2 > kMaxCapturedPacket);
 } // namespace
 
 PcapFileSource::PcapFileSource(Fd file)
-    : PacketSource(std::move(file)), file_(fd_.get()), buffer_(kBuffer) {}
+    : PacketSource(std::move(file)), file_(fd_.get()),
+      buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(kBuffer)) {}
+
+std::span<const std::uint8_t> PcapFileSource::unread() const {
+  return {buffer_.get() + begin_, end_ - begin_};
+}
+
+void PcapFileSource::pass_over(std::size_t bytes) {
+  begin_ += bytes;
+  offset_ += bytes;
+}
 
 Result<std::size_t> PcapFileSource::fill(std::span<PacketView> out) {
   if (problem_) {
@@ -25,9 +35,16 @@ Result<std::size_t> PcapFileSource::fill(std::span<PacketView> out) {
   while (count < out.size()) {
     const std::size_t skipped = std::min<std::uint64_t>(to_skip_, end_ - begin_);
     to_skip_ -= skipped;
-    begin_ += skipped;
-    offset_ += skipped;
-    const auto rest = std::span<const std::uint8_t>(buffer_).subspan(begin_, end_ - begin_);
+    pass_over(skipped);
+    if (to_skip_ == 0) {
+      const auto run = reader_.run(unread(), out.subspan(count));
+      pass_over(run.used);
+      count += run.packets;
+      if (count == out.size()) {
+        break;
+      }
+    }
+    const auto rest = unread();
     const auto step = to_skip_ > 0 ? CaptureReader::Step{} : reader_.next(rest);
     switch (step.outcome) {
     case CaptureReader::Outcome::Packet:
@@ -65,10 +82,10 @@ Result<std::size_t> PcapFileSource::fill(std::span<PacketView> out) {
 }
 
 Result<void> PcapFileSource::read_more() {
-  std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+  std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
   end_ -= begin_;
   begin_ = 0;
-  const auto room = std::span(buffer_).subspan(end_);
+  const auto room = std::span(buffer_.get(), kBuffer).subspan(end_);
   const auto got = file_.read(room.first(std::min(room.size(), kReadAtOnce)));
   if (got < 0) {
     return end_with(FaultCode::SourceGone, file_.problem());

@@ -4,8 +4,8 @@
 // packets before it were good.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
-#include <vector>
 
 #include "guest/packets/capture_file.h"
 #include "guest/packets/capture_reader.h"
@@ -30,14 +30,16 @@ public:
 private:
   [[nodiscard]] Result<std::size_t> fill(std::span<PacketView> out) override;
   [[nodiscard]] Result<void> read_more();
+  [[nodiscard]] std::span<const std::uint8_t> unread() const;
+  void pass_over(std::size_t bytes);
   [[nodiscard]] tl::unexpected<Fault> end_with(FaultCode code, const char *reason);
 
   CaptureFile file_;
   CaptureReader reader_;
-  std::vector<std::uint8_t> buffer_; ///< fixed size: twice the largest record
-  std::size_t begin_ = 0;            ///< unread part of the buffer
+  std::unique_ptr<std::uint8_t[]> buffer_; ///< fixed size: twice the largest record
+  std::size_t begin_ = 0;                  ///< unread part of the buffer
   std::size_t end_ = 0;
-  std::uint64_t offset_ = 0; ///< of buffer_[begin_] in the file
+  std::uint64_t offset_ = 0; ///< of what is unread in the file, unpacked
   std::uint64_t to_skip_ = 0;
   bool at_end_ = false;
   std::optional<Problem> problem_;
