@@ -73,7 +73,7 @@ const char *to_string(RejectReason reason) {
   case RejectReason::BadRule:
     return "malformed filter rule";
   case RejectReason::BadRecord:
-    return "malformed zone record";
+    return "malformed record";
   case RejectReason::OutsideZone:
     return "name outside its zone";
   case RejectReason::BadPattern:

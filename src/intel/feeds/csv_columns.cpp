@@ -106,6 +106,7 @@ constexpr Name kNames[] = {
     {"comment", role(ColumnRole::About)},
     {"id", role(ColumnRole::Id)},
     {"ioc_id", role(ColumnRole::Id)},
+    {"sblid", role(ColumnRole::Id)},
     {"uuid", role(ColumnRole::Id)},
     {"tlp", role(ColumnRole::Tlp)},
 };
@@ -143,6 +144,7 @@ constexpr Word kWords[] = {
     {"sha256", IndicatorType::FileSha256},
     {"sha256_hash", IndicatorType::FileSha256},
     {"filehash_sha256", IndicatorType::FileSha256},
+    {"sslcertfingerprint", IndicatorType::CertificateSha1},
     {"ja3", IndicatorType::Ja3},
     {"ja4", IndicatorType::Ja4},
     {"hassh", IndicatorType::Hassh},
@@ -156,6 +158,10 @@ constexpr Word kWords[] = {
     {"mutex", std::nullopt},
     {"yara", std::nullopt},
     {"cve", std::nullopt},
+    {"filepath", std::nullopt},
+    {"filehash_pehash", std::nullopt},
+    {"filehash_imphash", std::nullopt},
+    {"bitcoinaddress", std::nullopt},
     {"sha3_384_hash", std::nullopt},
 };
 
@@ -194,17 +200,24 @@ bool names_a_place(const Column &column) {
 std::optional<std::vector<Column>> read_header(std::span<const std::string> names) {
   std::vector<Column> columns;
   bool reason_for_certificate = false;
+  std::optional<std::size_t> reverse_name;
   for (const auto &name : names) {
     if (name.size() > kMaxColumnName) {
       return std::nullopt;
     }
     const auto plain = normalised(name);
+    reverse_name = plain == "hostname" ? columns.size() : reverse_name;
     reason_for_certificate = reason_for_certificate || plain == "listingreason";
     columns.push_back(column_of(plain));
   }
   const auto holds = [&](auto &&test) { return std::any_of(columns.begin(), columns.end(), test); };
   if (!holds([](const Column &column) { return column.role == ColumnRole::Value; })) {
     return std::nullopt;
+  }
+  // Feodo: the hoster's name of the address, not what was used
+  if (reverse_name &&
+      holds([](const Column &column) { return column.type == IndicatorType::Address; })) {
+    columns[*reverse_name] = {};
   }
   const bool url = holds([](const Column &column) { return column.type == IndicatorType::Url; });
   for (auto &column : columns) {

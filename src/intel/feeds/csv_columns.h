@@ -1,6 +1,6 @@
 #pragma once
-// What the columns of a CSV with a header mean, by the names that public feeds give them.
-// Immutable.
+// What the columns of a CSV with a header, or the members of a JSON record, mean, by the names that
+// public feeds give them. Immutable.
 
 #include <array>
 #include <cstdint>
@@ -37,7 +37,7 @@ struct Column {
 
 /// nullopt: none of the names is known to hold indicators. With a URL among the values the names
 /// and addresses beside it are dropped: they are where the URL is served from, often a host of
-/// many others.
+/// many others. So is the "hostname" beside an address.
 [[nodiscard]] std::optional<std::vector<Column>> read_header(std::span<const std::string> names);
 
 /// What type a feed's own word for it means ("ip:port", "sha256_hash", "IPv4"). `known` tells a

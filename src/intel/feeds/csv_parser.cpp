@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "intel/feeds/csv_columns.h"
 #include "intel/feeds/csv_reader.h"
-#include "intel/feeds/feed_time.h"
-#include "intel/feeds/line_reader.h"
+#include "intel/feeds/feed_row.h"
 
 namespace outguard::intel {
 
@@ -15,18 +13,6 @@ namespace {
 
 constexpr std::size_t kProbeRecords = 20;
 constexpr std::size_t kUuidBytes = 36;
-
-std::optional<unsigned> number(std::string_view text, unsigned most) {
-  unsigned value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool whole = error == std::errc{} && end == text.data() + text.size();
-  return whole && value <= most ? std::optional(value) : std::nullopt;
-}
-
-/// "", "-", "None" and "null" stand for nothing.
-bool is_given(std::string_view field) {
-  return !field.empty() && field != "-" && field != "None" && field != "null" && field != "N/A";
-}
 
 std::vector<std::string> header_in_comment(std::string_view comment, char delimiter) {
   comment.remove_prefix(std::min(comment.find_first_not_of("# \t"), comment.size()));
@@ -100,143 +86,6 @@ Shape probe(std::string_view text) {
   return shape;
 }
 
-/// One record on its way to indicators.
-class Row {
-public:
-  Row(const CsvReader &reader, Intake &intake)
-      : reader_(&reader), fields_(reader.fields()), intake_(&intake) {}
-
-  void take(const std::vector<Column> &columns) {
-    read_about(columns);
-    if (bad_end_) {
-      reject(RejectReason::BadTime);
-      return;
-    }
-    bool given = false;
-    for (std::size_t i = 0; i < std::min(columns.size(), fields_.size()); ++i) {
-      if (columns[i].role == ColumnRole::Value && is_given(fields_[i])) {
-        given = true;
-        take_value(fields_[i], columns[i].type);
-      }
-    }
-    if (!given) {
-      reject(RejectReason::MissingValue);
-    }
-  }
-
-  void take_untyped(std::size_t column) {
-    if (column >= fields_.size() || !is_given(fields_[column])) {
-      reject(RejectReason::MissingValue);
-      return;
-    }
-    for (std::size_t i = 0; i < fields_.size() && about_.about.description.empty(); ++i) {
-      about_.about.description = i == column ? std::string() : fields_[i];
-    }
-    take_value(fields_[column], std::nullopt);
-  }
-
-private:
-  void read_about(const std::vector<Column> &columns) {
-    auto &about = about_.about;
-    for (std::size_t i = 0; i < std::min(columns.size(), fields_.size()); ++i) {
-      const auto &field = fields_[i];
-      if (!is_given(field)) {
-        continue;
-      }
-      switch (columns[i].role) {
-      case ColumnRole::None:
-      case ColumnRole::Value:
-        break;
-      case ColumnRole::Port:
-        port_ = field;
-        break;
-      case ColumnRole::TypeName:
-        type_name_ = field;
-        break;
-      case ColumnRole::Confidence:
-        about_.confidence = static_cast<std::uint8_t>(number(field, 100).value_or(0));
-        break;
-      case ColumnRole::FirstSeen:
-        about.first_seen = time_or_zero(field);
-        break;
-      case ColumnRole::LastSeen:
-        about.last_seen = time_or_zero(field);
-        break;
-      case ColumnRole::ValidFrom:
-        about.valid_from = time_or_zero(field);
-        break;
-      case ColumnRole::ValidUntil:
-        about_.valid_until = time_or_zero(field);
-        bad_end_ = about_.valid_until == 0;
-        break;
-      case ColumnRole::Tags:
-        for (std::string_view rest = field; !rest.empty();) {
-          add_tag(about, trimmed(take_until(rest, ',')));
-        }
-        break;
-      case ColumnRole::About:
-        about.description += (about.description.empty() ? "" : "; ") + field;
-        break;
-      case ColumnRole::Id:
-        about.id = field;
-        break;
-      case ColumnRole::Tlp:
-        about.tlp = parse_tlp(field);
-        break;
-      }
-    }
-  }
-
-  void take_value(const std::string &value, std::optional<IndicatorType> type) {
-    if (!type && !type_name_.empty()) {
-      const auto word = read_type_word(type_name_);
-      if (!word.known) {
-        reject(RejectReason::TypeUnknown);
-        return;
-      }
-      if (!word.type) {
-        intake_->ignore(type_name_);
-        return;
-      }
-      type = word.type;
-    }
-    const bool endpoint = type == IndicatorType::Address && !port_.empty() && port_ != "0";
-    auto parsed = endpoint ? parse_value(IndicatorType::Endpoint, with_port(value), policy())
-                  : type   ? parse_value(*type, value, policy())
-                           : parse_indicator(value, policy());
-    if (parsed) {
-      if (!type) {
-        intake_->retype(*parsed);
-      }
-      auto key = std::move(parsed->key);
-      const auto scope = parsed->scope;
-      const auto confidence = about_.confidence == 0 ? parsed->confidence : about_.confidence;
-      *parsed = about_;
-      parsed->key = std::move(key);
-      parsed->scope = scope;
-      parsed->confidence = confidence;
-    }
-    intake_->take(std::move(parsed), reader_->text(), reader_->line());
-  }
-
-  /// An address with a port beside it is that endpoint; port 0 stands for any.
-  [[nodiscard]] std::string with_port(const std::string &value) const {
-    const bool v6 = value.find(':') != std::string::npos;
-    return v6 ? "[" + value + "]:" + port_ : value + ":" + port_;
-  }
-
-  [[nodiscard]] ReservedPolicy policy() const { return intake_->policy(); }
-  void reject(RejectReason reason) { intake_->reject(reason, reader_->text(), reader_->line()); }
-
-  const CsvReader *reader_;
-  std::span<const std::string> fields_;
-  Intake *intake_;
-  FeedIndicator about_; ///< all but the key
-  std::string port_;
-  std::string type_name_;
-  bool bad_end_ = false;
-};
-
 bool is_uuid(std::string_view text) {
   return text.size() == kUuidBytes && text[8] == '-' && text[13] == '-' && text[18] == '-' &&
          text[23] == '-';
@@ -282,12 +131,13 @@ void parse_csv(std::string_view text, Intake &intake) {
     }
     rows = true;
     if (shape.columns) {
-      Row(reader, intake).take(*shape.columns);
+      FeedRow(reader.fields(), reader.text(), reader.line(), intake).take(*shape.columns);
     } else if (is_misp_cache(reader.fields())) {
       intake.ignore("digest of a MISP event's value");
       intake.report().set_note("the cache of a MISP feed: digests of values, no indicators");
     } else {
-      Row(reader, intake).take_untyped(*shape.value_column);
+      FeedRow(reader.fields(), reader.text(), reader.line(), intake)
+          .take_untyped(*shape.value_column);
     }
   }
   if (!rows) {
@@ -304,8 +154,8 @@ bool looks_like_iprep(std::string_view text) {
       continue;
     }
     const auto fields = reader.fields();
-    if (kind == CsvKind::Bad || fields.size() != 3 || !number(fields[1], 60) ||
-        !number(fields[2], 127) || fields[0].find_first_of(".:") == std::string::npos) {
+    if (kind == CsvKind::Bad || fields.size() != 3 || !number_up_to(60, fields[1]) ||
+        !number_up_to(127, fields[2]) || fields[0].find_first_of(".:") == std::string::npos) {
       return false;
     }
     ++records;
@@ -326,7 +176,7 @@ void parse_iprep(std::string_view text, Intake &intake) {
                     reader.text(), reader.line());
       continue;
     }
-    const auto score = number(fields[2], 127);
+    const auto score = number_up_to(127, fields[2]);
     if (!score) {
       intake.reject(RejectReason::BadConfidence, reader.text(), reader.line());
       continue;

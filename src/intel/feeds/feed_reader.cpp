@@ -6,6 +6,7 @@
 #include "intel/feeds/archive.h"
 #include "intel/feeds/csv_parser.h"
 #include "intel/feeds/dataset_parser.h"
+#include "intel/feeds/feed_row.h"
 #include "intel/feeds/intake.h"
 #include "intel/feeds/misp_parser.h"
 #include "intel/feeds/rpz_parser.h"
@@ -67,10 +68,22 @@ public:
   void on_stix(const StixObject &object, std::uint32_t number) override {
     stix_.take(object, number);
   }
+  void on_record(const JsonRecord &record, std::uint32_t number) override {
+    shown_.clear();
+    for (const auto &field : record.fields) {
+      shown_.append(shown_.empty() || field.empty() ? "" : ",").append(field);
+    }
+    FeedRow(record.fields, shown_, number, *intake_).take(record.columns);
+  }
+  void on_bad_line(std::string_view line, std::uint32_t number) override {
+    intake_->reject(RejectReason::BadRecord, line, number);
+  }
+  void on_other_object() override { intake_->ignore("object without an indicator"); }
 
 private:
   Intake *intake_;
   StixParser stix_;
+  std::string shown_; ///< a record's fields, for a report
 };
 
 void parse_json(std::string_view text, Intake &intake) {
@@ -83,6 +96,7 @@ void parse_json(std::string_view text, Intake &intake) {
   }
   switch (outcome.shape) {
   case JsonShape::Unknown:
+  case JsonShape::Records:
     break;
   case JsonShape::Misp:
     report.set_format("misp");

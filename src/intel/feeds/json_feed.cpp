@@ -1,63 +1,12 @@
 #include "intel/feeds/json_feed.h"
 
-#include <charconv>
-
-#include <simdjson.h>
-
 #include "intel/feeds/json_fault.h"
+#include "intel/feeds/json_records.h"
+#include "intel/feeds/json_values.h"
 
 namespace outguard::intel {
 
 namespace {
-
-using simdjson::dom::array;
-using simdjson::dom::element;
-using simdjson::dom::object;
-
-std::string_view text_of(const element &value) {
-  std::string_view text;
-  return value.get(text) == simdjson::SUCCESS ? text : std::string_view();
-}
-
-/// true, 1, "1" and "true".
-bool flag_of(const element &value) {
-  bool flag = false;
-  if (value.get(flag) == simdjson::SUCCESS) {
-    return flag;
-  }
-  std::int64_t number = 0;
-  if (value.get(number) == simdjson::SUCCESS) {
-    return number != 0;
-  }
-  const auto text = text_of(value);
-  return text == "1" || text == "true";
-}
-
-std::optional<std::int64_t> number_of(const element &value) {
-  std::int64_t number = 0;
-  if (value.get(number) == simdjson::SUCCESS) {
-    return number;
-  }
-  const auto text = text_of(value);
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool whole = error == std::errc{} && end == text.data() + text.size() && !text.empty();
-  return whole ? std::optional(number) : std::nullopt;
-}
-
-template <class Take> void for_each(const element &value, Take &&take) {
-  array list;
-  if (value.get(list) == simdjson::SUCCESS) {
-    for (const element item : list) {
-      take(item);
-    }
-  }
-}
-
-std::optional<element> member(const element &parent, std::string_view name) {
-  element value;
-  return parent.is_object() && parent[name].get(value) == simdjson::SUCCESS ? std::optional(value)
-                                                                            : std::nullopt;
-}
 
 void add_texts(const element &list, std::vector<std::string_view> &texts) {
   for_each(list, [&](const element &item) {
@@ -259,7 +208,10 @@ JsonShape read_root(const element &root, JsonFeedVisitor &visitor) {
   if (member(root, "list") && member(root, "matching_attributes")) {
     return JsonShape::MispWarningList;
   }
-  return is_manifest(root) ? JsonShape::MispManifest : JsonShape::Unknown;
+  if (is_manifest(root)) {
+    return JsonShape::MispManifest;
+  }
+  return read_records(root, visitor) ? JsonShape::Records : JsonShape::Unknown;
 }
 
 } // namespace
@@ -278,6 +230,8 @@ JsonOutcome read_json_feed(std::string_view text, JsonFeedVisitor &visitor) {
   }
   if (error == simdjson::DEPTH_ERROR) {
     outcome.problem = "JSON nested deeper than " + std::to_string(kMaxJsonDepth);
+  } else if (error != simdjson::SUCCESS && read_record_lines(text, visitor)) {
+    outcome.shape = JsonShape::Records;
   } else if (error != simdjson::SUCCESS) {
     const auto fault = find_json_fault(text);
     outcome.problem = fault ? "JSON broken at offset " + std::to_string(*fault)
@@ -285,7 +239,7 @@ JsonOutcome read_json_feed(std::string_view text, JsonFeedVisitor &visitor) {
   } else {
     outcome.shape = read_root(root, visitor);
     if (outcome.shape == JsonShape::Unknown) {
-      outcome.problem = "JSON, but neither a MISP event nor STIX nor a TAXII envelope";
+      outcome.problem = "JSON, but neither MISP nor STIX, TAXII or a list of records";
     }
   }
   return outcome;

@@ -1,12 +1,14 @@
 #pragma once
-// Takes MISP and STIX documents apart into plain structures; the JSON library stays behind it. One
-// call a document, one thread. No exceptions.
+// Takes MISP and STIX documents, and lists of records (abuse.ch, OTX, Spamhaus), apart into plain
+// structures; the JSON library stays behind it. One call a document, one thread. No exceptions.
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "intel/feeds/csv_columns.h"
 
 namespace outguard::intel {
 
@@ -44,6 +46,13 @@ enum class JsonShape : std::uint8_t {
   MispWarningList,
   Stix,
   TaxiiEnvelope,
+  Records,
+};
+
+/// An object whose members are named as the columns of a CSV are.
+struct JsonRecord {
+  const std::vector<Column> &columns;
+  const std::vector<std::string> &fields; ///< as many; numbers as texts, lists with commas
 };
 
 class JsonFeedVisitor {
@@ -55,11 +64,16 @@ public:
   /// Every STIX object is noted before the first is taken: versions and markings come in any order.
   virtual void note_stix(const StixObject &object) = 0;
   virtual void on_stix(const StixObject &object, std::uint32_t number) = 0;
+  /// `number` of the object, or of its line where each has its own.
+  virtual void on_record(const JsonRecord &record, std::uint32_t number) = 0;
+  /// A line that is no object, or an object among records that holds no indicator.
+  virtual void on_bad_line(std::string_view line, std::uint32_t number) = 0;
+  virtual void on_other_object() = 0;
 };
 
 struct JsonOutcome {
   JsonShape shape = JsonShape::Unknown;
-  std::string problem; ///< not empty: nothing was handed out
+  std::string problem; ///< not empty: no indicator was handed out
 };
 [[nodiscard]] JsonOutcome read_json_feed(std::string_view text, JsonFeedVisitor &visitor);
 

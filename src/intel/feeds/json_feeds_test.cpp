@@ -244,6 +244,72 @@ TEST(StixFeed, EnvelopesAndOtherLanguages) {
   EXPECT_EQ(envelope.reasons(), (Counts{{"malformed time", 1}}));
 }
 
+// ---- Lists of records: abuse.ch, OTX, Spamhaus
+
+TEST(JsonRecords, AbuseChShapes) {
+  const ReadFeed feodo("ipblocklist.json", R"([
+    {"ip_address":"45.9.20.7","port":443,"status":"online","hostname":"static.7.host.net",
+     "as_number":1,"as_name":"X","country":"US","first_seen":"2021-01-17 07:30:05",
+     "last_online":"2023-10-10","malware":"Dridex"},
+    {"ip_address":"45.9.20.299","port":443,"hostname":null}, 7])");
+  EXPECT_EQ(feodo.report().format, "json");
+  EXPECT_EQ(feodo.indicators, Words{"endpoint 45.9.20.7:443"}) << "a reverse name says nothing";
+  EXPECT_EQ(feodo.whole.at(0).about.description, "Dridex");
+  EXPECT_EQ(feodo.whole.at(0).about.first_seen, 1610868605);
+  EXPECT_EQ(feodo.report().rejected, 1U);
+  EXPECT_EQ(feodo.report().lines.at(0).line, 2U);
+  const ReadFeed threatfox("full.json", R"({"12":[{"ioc_value":"45.9.20.7:80","ioc_type":"ip:port",
+    "threat_type":"botnet_cc","malware_printable":"Cobalt Strike","confidence_level":75,
+    "tags":"a,tlp:amber","last_seen_utc":null}],
+    "13":[{"ioc_value":"a@evil.com","ioc_type":"envelope_from"}]})");
+  EXPECT_EQ(threatfox.indicators, Words{"endpoint 45.9.20.7:80"});
+  EXPECT_EQ(threatfox.whole.at(0).confidence, 75);
+  EXPECT_EQ(threatfox.whole.at(0).about.tlp, Tlp::Amber);
+  EXPECT_EQ(threatfox.whole.at(0).about.tags, (Words{"botnet_cc", "a"}));
+  EXPECT_EQ(threatfox.ignored(), (Counts{{"envelope_from", 1}}));
+  const ReadFeed urlhaus("urls.json", R"({"urls":[{"id":"1","url":"http://evil.com/x",
+    "host":"evil.com","tags":["elf","mirai"],"blacklists":{"x":"y"}}]})");
+  EXPECT_EQ(urlhaus.indicators, Words{"url http://evil.com/x"});
+  EXPECT_EQ(urlhaus.whole.at(0).about.tags, (Words{"elf", "mirai"}));
+}
+
+TEST(JsonRecords, Pulses) {
+  const ReadFeed feed("otx.json", R"({"count":1,"results":[{"id":"p","name":"campaign",
+    "references":["http://blog.sample.com/"],"indicators":[
+      {"id":1,"indicator":"45.9.20.7","type":"IPv4","expiration":null,"is_active":1},
+      {"id":2,"indicator":"evil.com","type":"hostname","expiration":"2030-01-01T00:00:00"},
+      {"id":3,"indicator":"/tmp/x","type":"FilePath"},
+      {"id":4,"indicator":")" + kSha1 +
+                                      R"(","type":"SSLCertFingerprint"}]}]})");
+  EXPECT_EQ(feed.indicators,
+            (Words{"address 45.9.20.7", "domain evil.com", "certificate-sha1 " + kSha1}));
+  EXPECT_EQ(feed.whole.at(1).valid_until, 1893456000);
+  EXPECT_EQ(feed.ignored(), (Counts{{"FilePath", 1}}));
+}
+
+TEST(JsonRecords, OneALine) {
+  const ReadFeed feed("drop_v4.json", "{\"cidr\":\"45.9.20.0/24\",\"sblid\":\"SBL1\"}\r\n\n"
+                                      "{\"cidr\":\"45.9.21.0/24\",\"sblid\"\n"
+                                      "{\"cidr\":\"45.9.22.0/24\",\"sblid\":\"SBL3\"}\n"
+                                      "{\"type\":\"metadata\",\"records\":3}\n");
+  EXPECT_EQ(feed.indicators, (Words{"network 45.9.20.0/24", "network 45.9.22.0/24"}));
+  EXPECT_EQ(feed.whole.at(1).about.id, "SBL3");
+  EXPECT_EQ(feed.reasons(), (Counts{{"malformed record", 1}}));
+  EXPECT_EQ(feed.report().lines.at(0).line, 3U);
+  EXPECT_EQ(feed.ignored(), (Counts{{"object without an indicator", 1}}));
+}
+
+TEST(JsonRecords, WhatIsNoListOfThemGivesNothing) {
+  for (const auto *text :
+       {R"({"url":"http://a.com/"})", R"({"error":{"url":"http://a.com/"}})", R"([["a.com"]])",
+        R"({"a":[{"name":"x","homepage":"http://a.com/"}]})",
+        R"([[[[[[{"url":"http://a.com/"}]]]]]])", "{\"a\":1}\n{\"url\":\"http://a.com/\"}\n"}) {
+    const ReadFeed feed("x.json", text);
+    EXPECT_TRUE(feed.indicators.empty()) << text;
+    EXPECT_NE(feed.report().problem, "") << text;
+  }
+}
+
 TEST(JsonFault, IsFoundWhereItIs) {
   EXPECT_EQ(find_json_fault(R"({"a":[1,true,{"b":null}]})"), std::nullopt);
   EXPECT_EQ(find_json_fault(R"({"a":1)"), 6U);
@@ -258,7 +324,7 @@ TEST(JsonFault, IsFoundWhereItIs) {
 
 TEST(JsonFeed, SaysWhyItGivesNothing) {
   EXPECT_EQ(ReadFeed("x", R"({"a":1})").report().problem,
-            "JSON, but neither a MISP event nor STIX nor a TAXII envelope");
+            "JSON, but neither MISP nor STIX, TAXII or a list of records");
   EXPECT_EQ(ReadFeed("x", std::string(500, '[') + std::string(500, ']')).report().problem,
             "JSON nested deeper than 64");
   EXPECT_EQ(ReadFeed("x", bundle("")).report().problem,

@@ -1,4 +1,5 @@
-// Feeds any bytes to the JSON reader as a MISP document, and to what finds where JSON breaks.
+// Feeds any bytes to the JSON reader as a MISP document or a list of records, and to what finds
+// where JSON breaks.
 #include "intel/feeds/feeds_fuzzing.h"
 #include "intel/feeds/json_fault.h"
 
@@ -10,6 +11,8 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
       "\"evil.com|45.9.20.7\",\"to_ids\":\"1\",\"deleted\":false}]}]}}]}",
       "{\"5f2b0c1a-0000-4000-8000-00000000000a\":{\"timestamp\":\"1\"}}",
       "{\"a\":[1,tru]}",
+      "{\"12\":[{\"ioc_value\":\"45.9.20.7:80\",\"ioc_type\":\"ip:port\",\"tags\":[\"a\",1]}]}",
+      "{\"cidr\":\"45.9.20.0/24\",\"sblid\":\"SBL1\"}\n{\"cidr\"\n{\"type\":\"x\"}\n",
   });
 }
 

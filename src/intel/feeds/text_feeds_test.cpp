@@ -240,7 +240,7 @@ TEST(RpzFeed, TriggersAndActions) {
                    "domain sink.evil.com exact", "network 45.9.20.0/24", "address 2606:4700::1"}));
   EXPECT_EQ(feed.ignored(),
             (Counts{{"exception (rpz-passthru)", 1}, {"trigger rpz-client-ip", 1}}));
-  EXPECT_EQ(feed.reasons(), (Counts{{"name outside its zone", 1}, {"malformed zone record", 1}}));
+  EXPECT_EQ(feed.reasons(), (Counts{{"name outside its zone", 1}, {"malformed record", 1}}));
 }
 
 TEST(RpzFeed, ParenthesesOfCommentsAndTextsSpreadNothing) {
