@@ -106,10 +106,11 @@ MessageSocket::receive(std::chrono::milliseconds wait) {
   if (!*ready) {
     return std::nullopt;
   }
-  Message message;
-  message.bytes.resize(largest_);
+  if (room_ == nullptr) {
+    room_ = std::make_unique_for_overwrite<std::uint8_t[]>(largest_);
+  }
   std::vector<std::uint8_t> control(CMSG_SPACE(most_fds_ * sizeof(int)));
-  iovec part{message.bytes.data(), message.bytes.size()};
+  iovec part{room_.get(), largest_};
   msghdr header{};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
@@ -125,6 +126,7 @@ MessageSocket::receive(std::chrono::milliseconds wait) {
     }
     return fail_errno("recvmsg");
   }
+  Message message;
   message.fds = take_fds(header);
   if (count == 0) {
     return fail(ErrorCode::Unreachable, "the peer has closed the socket");
@@ -132,7 +134,7 @@ MessageSocket::receive(std::chrono::milliseconds wait) {
   if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
     return fail(ErrorCode::InvalidInput, "the peer sent a message over the size limit");
   }
-  message.bytes.resize(static_cast<std::size_t>(count));
+  message.bytes.assign(room_.get(), room_.get() + count);
   return message;
 }
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
@@ -43,6 +44,7 @@ private:
   Fd fd_;
   std::size_t largest_;
   std::size_t most_fds_;
+  std::unique_ptr<std::uint8_t[]> room_; ///< for one message, once one has come
 };
 
 } // namespace outguard

@@ -72,7 +72,7 @@ struct SensorProcess::Link {
       const std::lock_guard lock(mutex);
       closing = true;
     }
-    changed.notify_all();
+    room.notify_all();
     reader.join();
     ::waitpid(pid, nullptr, 0);
   }
@@ -93,11 +93,11 @@ struct SensorProcess::Link {
       if (!message || (*message && !file_report((*message)->bytes))) {
         end = message ? Error{ErrorCode::InvalidInput, "the sensor sent a malformed report"}
                       : Error{ErrorCode::Unreachable, std::move(why)};
-        changed.notify_all();
+        answered.notify_all();
+        event_came.notify_all();
         return;
       }
-      changed.notify_all();
-      changed.wait(lock, [this] { return closing || event_bytes < kMostEventBytes; });
+      room.wait(lock, [this] { return closing || event_bytes < kMostEventBytes; });
     }
   }
 
@@ -113,9 +113,11 @@ struct SensorProcess::Link {
       }
       event_bytes += bytes.size();
       events.emplace_back(std::move(report->body), bytes.size());
+      event_came.notify_one();
     } else if (const auto waiting = answers.find(report->id);
                waiting != answers.end() && waiting->second.size() < kMaxQueuedAnswers) {
       waiting->second.push_back(std::move(report->body));
+      answered.notify_all();
     } // else: nobody waits for it any more
     return true;
   }
@@ -125,7 +127,8 @@ struct SensorProcess::Link {
   std::mutex send_mutex;
 
   std::mutex mutex; ///< guards all below
-  std::condition_variable changed;
+  // One each, so that an event does not wake who waits for an answer: waking costs more than it.
+  std::condition_variable answered, event_came, room;
   std::map<std::uint32_t, std::deque<Report>> answers; ///< by request, while somebody waits
   std::deque<std::pair<Report, std::size_t>> events;   ///< with their size on the wire
   std::size_t event_bytes = 0;
@@ -172,7 +175,7 @@ Result<std::uint32_t> SensorProcess::send(Request request, std::span<const int> 
 Result<Report> SensorProcess::receive(std::uint32_t id, milliseconds wait) {
   std::unique_lock lock(link_->mutex);
   auto &waiting = link_->answers[id];
-  if (!link_->changed.wait_for(lock, wait, [&] { return !waiting.empty() || link_->end; })) {
+  if (!link_->answered.wait_for(lock, wait, [&] { return !waiting.empty() || link_->end; })) {
     return fail(ErrorCode::Timeout, "the sensor did not answer in time");
   }
   if (waiting.empty()) {
@@ -203,7 +206,7 @@ Result<Report> SensorProcess::call(Request request, std::span<const int> fds, mi
 
 Result<std::optional<Report>> SensorProcess::next_event(milliseconds wait) {
   std::unique_lock lock(link_->mutex);
-  link_->changed.wait_for(lock, wait, [&] { return !link_->events.empty() || link_->end; });
+  link_->event_came.wait_for(lock, wait, [&] { return !link_->events.empty() || link_->end; });
   if (link_->events.empty()) {
     if (link_->end) {
       return tl::unexpected(*link_->end);
@@ -212,9 +215,12 @@ Result<std::optional<Report>> SensorProcess::next_event(milliseconds wait) {
   }
   auto [event, bytes] = std::move(link_->events.front());
   link_->events.pop_front();
+  const bool was_full = link_->event_bytes >= kMostEventBytes;
   link_->event_bytes -= bytes;
   lock.unlock();
-  link_->changed.notify_all(); // the reader may be waiting for room
+  if (was_full) {
+    link_->room.notify_all();
+  }
   return std::move(event);
 }
 
