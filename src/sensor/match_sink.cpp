@@ -107,14 +107,41 @@ bool names_a_process(const Attribution &attribution) {
   return !attribution.processes.empty();
 }
 
+/// What is looked up, and the two names that contacts and resolvers are known by. A digest or URL
+/// is made only where one of its type is listed.
+guest::ObservableKinds kinds_wanted(const intel::IntelSet *intel) {
+  using Kind = ObservableKind;
+  guest::ObservableKinds kinds{Kind::TlsServerName, Kind::HttpHost};
+  if (intel == nullptr) {
+    return kinds;
+  }
+  for (const auto kind : {Kind::DnsName, Kind::DnsAnswerName, Kind::DnsAnswerAddress,
+                          Kind::CertificateName, Kind::MailHost, Kind::ProxyTarget}) {
+    kinds.add(kind);
+  }
+  if (intel->lists(IndicatorType::Url) || intel->lists(IndicatorType::UrlPath)) {
+    kinds.add(Kind::HttpUrl);
+  }
+  for (const auto kind : {Kind::TlsJa3, Kind::TlsJa4, Kind::SshHassh, Kind::SshHasshServer,
+                          Kind::CertificateSha1, Kind::CertificateSha256}) {
+    if (intel->lists(*fingerprint_type(kind))) {
+      kinds.add(kind);
+    }
+  }
+  return kinds;
+}
+
 } // namespace
 
 MatchSink::MatchSink(GuestView &view, Outlet &outlet)
     : view_(view), outlet_(outlet), contacts_(guest::random_seed()),
-      knocks_([this](MatchedFlowEnded ended) { outlet_.publish(std::move(ended)); }) {}
+      knocks_([this](MatchedFlowEnded ended) { outlet_.publish(std::move(ended)); }) {
+  want(kinds_wanted(nullptr));
+}
 
 void MatchSink::use(std::shared_ptr<const intel::IntelSet> intel) {
   intel_ = std::move(intel);
+  want(kinds_wanted(intel_.get()));
   reported_.forget_numbers();
   unhashed_.forget();
 }
@@ -296,13 +323,15 @@ void MatchSink::on_observable(guest::Flow &flow, const guest::Observable &observ
     return;
   }
   const auto tell = [&](intel::IndicatorId id) {
-    report(*pipeline_, flow, id, observable.kind, observable.text);
+    report(*pipeline_, flow, id, observable.kind, observable.shown());
   };
   const auto now = seconds_of(flow);
   if (observable.kind == ObservableKind::HttpUrl) {
     intel_->match_url(observable.text, now, tell);
   } else if (const auto type = fingerprint_type(observable.kind)) {
     intel_->match_fingerprint(*type, observable.text, now, tell);
+  } else if (observable.address != nullptr) {
+    intel_->match_address(*observable.address, now, tell);
   } else if (observable.form == guest::HostForm::Address) {
     if (const auto address = IpAddress::parse(observable.text)) {
       intel_->match_address(*address, now, tell);

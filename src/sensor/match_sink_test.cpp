@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "guest/packets/decoded_packet.h"
+#include "guest/protocols/recording_test_sink.h"
+#include "guest/protocols/tls.h"
+#include "guest/testing/message_builder.h"
 #include "guest/testing/packet_builder.h"
 #include "intel/intel_compiler.h"
 #include "sensor/match_sink.h"
@@ -48,11 +51,11 @@ protected:
     sink_.attach(pipeline_);
   }
 
-  void use(std::string_view list) {
+  intel::IntelSet::Image open(std::string_view list) {
     images_.push_back(std::make_unique<std::vector<std::uint8_t>>(image_of(list)));
-    sink_.use(std::make_shared<intel::IntelSet>(
-        std::make_shared<intel::IntelImage>(intel::IntelImage::open(*images_.back()).value())));
+    return std::make_shared<intel::IntelImage>(intel::IntelImage::open(*images_.back()).value());
   }
+  void use(std::string_view list) { sink_.use(std::make_shared<intel::IntelSet>(open(list))); }
 
   void feed(const Bytes &frame, std::int64_t later = 20'000'000) {
     now_ns_ += later;
@@ -312,6 +315,38 @@ TEST_F(MatchSinkTest, PortsOfDnsOverTlsAreBlindness) {
   feed(TcpTalk(kGuest, listed).syn());
   ASSERT_EQ(outlet_.matches.size(), 1U);
   EXPECT_EQ(outlet_.matches[0].flow.blind, static_cast<std::uint8_t>(Blindness::DnsOverTls));
+}
+
+// Fingerprints are made only while one of their type is listed, in the base or the delta.
+TEST_F(MatchSinkTest, AFingerprintMatchesFromWhenItIsListed) {
+  const auto hello = guest::client_hello({.server_name = "good.com"});
+  guest::RecordingSink seen(guest::ObservableKinds{ObservableKind::TlsJa4});
+  guest::TlsScratch scratch;
+  guest::TlsState state;
+  ASSERT_EQ(guest::look_at_tls(state, hello, 443, scratch, seen).look, guest::TlsLook::Done);
+  const auto ja4 = seen.seen.back().substr(seen.seen.back().rfind(' ') + 1) + "\n";
+  const auto observed_of_hello = [&](std::uint16_t port) {
+    const auto before = pipeline_.counters().observables;
+    auto local = kGuest;
+    local.port = port;
+    TcpTalk talk(local, guest::endpoint("93.184.216.34:443"));
+    feed(talk.syn());
+    feed(talk.syn_ack());
+    feed(talk.from_client(hello));
+    return pipeline_.counters().observables - before;
+  };
+  EXPECT_EQ(observed_of_hello(5000), 1U) << "its name";
+  use("other.com\n" + ja4);
+  EXPECT_EQ(outlet_.matches.size(), 0U) << "what is past is past";
+  EXPECT_EQ(observed_of_hello(5001), 2U) << "JA4 too, and not JA3";
+  EXPECT_EQ(outlet_.matches.size(), 1U);
+  sink_.use(std::make_shared<intel::IntelSet>(open("other.com\n"), open(ja4)));
+  EXPECT_EQ(observed_of_hello(5002), 2U);
+  ASSERT_EQ(outlet_.matches.size(), 2U);
+  EXPECT_EQ(outlet_.matches[1].indicator.type, IndicatorType::Ja4);
+  use("other.com\n");
+  EXPECT_EQ(observed_of_hello(5003), 1U);
+  EXPECT_EQ(outlet_.matches.size(), 2U);
 }
 
 TEST_F(MatchSinkTest, AListedExecutableIsAMatchOfItsFlow) {

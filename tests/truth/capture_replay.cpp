@@ -55,7 +55,7 @@ public:
   }
   void on_flow_ended(const guest::Flow &, guest::FlowEnd) override {}
   void on_observable(guest::Flow &, const Observable &observable) override {
-    const std::string text = plain(std::string(observable.text));
+    const std::string text = plain(observable.shown());
     switch (observable.kind) {
     case ObservableKind::DnsName:
       shown["dns-query"].insert(text);

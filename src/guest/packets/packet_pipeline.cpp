@@ -23,12 +23,16 @@ constexpr std::size_t kAhead = 8;
 /// Ties what a parser finds to the flow at hand.
 class PacketPipeline::FlowSink final : public ObservableSink {
 public:
-  FlowSink(PacketPipeline &pipeline, Flow &flow) : pipeline_(pipeline), flow_(flow) {}
+  FlowSink(PacketPipeline &pipeline, Flow &flow)
+      : ObservableSink(pipeline.sink_.wanted()), pipeline_(pipeline), flow_(flow) {}
   void observe(const Observable &observable) override {
     if (is_full()) {
       return;
     }
     spend(observable.text.size() + kObservableCost);
+    if (!wants(observable.kind)) {
+      return;
+    }
     ++pipeline_.observables_;
     const StageScope scope(pipeline_.clock_, Stage::Match);
     pipeline_.sink_.on_observable(flow_, observable);

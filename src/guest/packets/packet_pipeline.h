@@ -34,6 +34,15 @@ public:
   virtual void on_observable(Flow &flow, const Observable &observable) = 0;
   /// The last call for this flow: release what `user` stands for.
   virtual void on_flow_ended(const Flow &flow, FlowEnd reason) = 0;
+  /// The kinds that on_observable() is called for. What was passed over while nobody wanted it does
+  /// not come later.
+  [[nodiscard]] ObservableKinds wanted() const { return wanted_; }
+
+protected:
+  void want(ObservableKinds kinds) { wanted_ = kinds; }
+
+private:
+  ObservableKinds wanted_ = ObservableKinds::all();
 };
 
 struct PipelineConfig {

@@ -1,12 +1,7 @@
 #include "guest/protocols/dns.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <optional>
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
 
 #include "guest/protocols/dns_name.h"
 #include "guest/protocols/host_name.h"
@@ -64,18 +59,6 @@ enum class Type : std::uint16_t {
   Svcb = 64,
   Https = 65,
 };
-
-/// As inet_ntop(), which goes through printf: half of what an answer costs.
-std::string_view text_of_v4(std::span<const std::uint8_t, 4> octets, std::span<char> memory) {
-  char *end = memory.data();
-  for (const std::uint8_t octet : octets) {
-    if (end != memory.data()) {
-      *end++ = '.';
-    }
-    end = std::to_chars(end, memory.data() + memory.size(), octet).ptr;
-  }
-  return {memory.data(), static_cast<std::size_t>(end - memory.data())};
-}
 
 /// Reads the records behind the questions. Stops at the first that is broken: what follows cannot
 /// be found.
@@ -172,12 +155,10 @@ private:
       if (left_ <= 0) {
         return sink_.pass_over_rest();
       }
-      std::array<char, INET6_ADDRSTRLEN> memory;
-      const auto text = family == IpFamily::V4
-                            ? text_of_v4(bytes.first<4>(), memory)
-                            : inet_ntop(AF_INET6, bytes.data(), memory.data(), memory.size());
+      const auto address = family == IpFamily::V4 ? IpAddress::v4(bytes.first<4>())
+                                                  : IpAddress::v6(bytes.first<16>());
       --left_;
-      sink_.observe({ObservableKind::DnsAnswerAddress, HostForm::Address, text});
+      sink_.observe({ObservableKind::DnsAnswerAddress, HostForm::Address, {}, &address});
     }
   }
 

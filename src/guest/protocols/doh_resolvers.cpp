@@ -65,11 +65,27 @@ constexpr auto kResolvers = std::to_array<std::string_view>({
 });
 static_assert(std::is_sorted(kResolvers.begin(), kResolvers.end()));
 
+/// Of a name by its length and two letters: enough to say no for most, which every name of every
+/// hello is asked.
+constexpr std::size_t mark_of(std::string_view name) {
+  const auto first = static_cast<std::uint8_t>(name.front());
+  const auto last = static_cast<std::uint8_t>(name[name.size() - 1]);
+  return (name.size() * 37 + first * std::size_t{11} + last) % 512;
+}
+constexpr auto kMarks = [] {
+  std::array<bool, 512> marks{};
+  for (const auto resolver : kResolvers) {
+    marks[mark_of(resolver)] = true;
+  }
+  return marks;
+}();
+
 } // namespace
 
 bool is_doh_resolver(std::string_view host) {
   for (;;) {
-    if (std::binary_search(kResolvers.begin(), kResolvers.end(), host)) {
+    if (!host.empty() && kMarks[mark_of(host)] &&
+        std::binary_search(kResolvers.begin(), kResolvers.end(), host)) {
       return true;
     }
     const auto dot = host.find('.');

@@ -33,8 +33,8 @@ void append_printable(std::string_view text, std::size_t most, std::string &out)
 [[nodiscard]] HostForm form_of(std::string_view name);
 
 /// Appends `text` in lower case if it is letters, digits, hyphens, underscores and dots, as nearly
-/// every name is; else nothing, and says false.
-[[nodiscard]] bool append_plain(std::string_view text, std::string &out);
+/// every name is, and counts the dots; else nothing.
+[[nodiscard]] std::optional<std::size_t> append_plain(std::string_view text, std::string &out);
 
 /// ASCII only; the C library's functions ask the locale.
 [[nodiscard]] constexpr char to_lower(char c) {

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cctype>
+
 #include <gtest/gtest.h>
 
 #include "guest/protocols/host_name.h"
@@ -36,6 +39,42 @@ TEST(HostName, HasOneNormalForm) {
     ASSERT_TRUE(form) << one.in;
     EXPECT_EQ(out, "kept " + one.out);
     EXPECT_EQ(*form, one.form) << one.in;
+  }
+}
+
+// Every length around the blocks that are looked at together, and every byte in every place.
+TEST(HostName, EachByteCountsWhereverItStands) {
+  const auto is_plain = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+  };
+  for (std::size_t size = 1; size <= 140; ++size) {
+    for (std::size_t place :
+         {std::size_t{0}, size / 2, size - 1, std::min<std::size_t>(size, 64) - 1}) {
+      for (unsigned byte = 0; byte < 256; ++byte) {
+        std::string name(size, 'X');
+        for (std::size_t dot = 40; dot + 1 < size; dot += 41) {
+          name[dot] = '.';
+        }
+        name[place] = static_cast<char>(byte);
+        std::string lower;
+        for (const char c : name) {
+          lower += to_lower(c);
+        }
+        std::string out;
+        const auto dots = append_plain(name, out);
+        ASSERT_EQ(dots.has_value(), is_plain(static_cast<unsigned char>(byte)))
+            << size << ' ' << byte;
+        ASSERT_EQ(out, dots ? lower : "");
+        ASSERT_EQ(dots.value_or(0), dots ? std::ranges::count(name, '.') : 0);
+        const bool empty_label = ("." + lower + ".").find("..") != std::string::npos;
+        const bool long_label = byte != '.' && size > 64 && place == 40;
+        const auto good = dots && !empty_label && !long_label ? HostForm::Name : HostForm::Odd;
+        ASSERT_EQ(form_of(lower), good) << size << ' ' << place << ' ' << byte;
+        if (lower != name) {
+          ASSERT_EQ(form_of(name), HostForm::Odd) << "no capitals in what is normal";
+        }
+      }
+    }
   }
 }
 

@@ -14,7 +14,7 @@ void observe_http_host(ObservableKind kind, std::string_view scheme, std::string
     return;
   }
   sink.observe({kind, *form, scratch});
-  if (path.empty()) {
+  if (path.empty() || !sink.wants(ObservableKind::HttpUrl)) {
     return;
   }
   const bool is_v6 = *form == HostForm::Address && scratch.find(':') != std::string::npos;

@@ -4,8 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <string>
 #include <string_view>
 
+#include "base/ip_address.h"
 #include "facts/flow_seen.h"
 
 namespace outguard::guest {
@@ -25,12 +28,47 @@ struct Observable {
   ObservableKind kind = ObservableKind::DnsName;
   HostForm form = HostForm::Name; ///< of the host part
   std::string_view text;          ///< host: lower-case, no trailing dot, no port. URL: see http.h
+  /// Set where a message holds it as octets; `text` is empty then.
+  const IpAddress *address = nullptr;
+
+  [[nodiscard]] std::string shown() const {
+    return address != nullptr ? address->to_string() : std::string(text);
+  }
+};
+
+/// A set of kinds.
+class ObservableKinds {
+public:
+  constexpr ObservableKinds() = default;
+  constexpr ObservableKinds(std::initializer_list<ObservableKind> kinds) {
+    for (const auto kind : kinds) {
+      add(kind);
+    }
+  }
+  [[nodiscard]] static constexpr ObservableKinds all() {
+    ObservableKinds kinds;
+    kinds.bits_ = ~std::uint32_t{0};
+    return kinds;
+  }
+  constexpr void add(ObservableKind kind) { bits_ |= bit(kind); }
+  [[nodiscard]] constexpr bool has(ObservableKind kind) const { return (bits_ & bit(kind)) != 0; }
+
+private:
+  [[nodiscard]] static constexpr std::uint32_t bit(ObservableKind kind) {
+    static_assert(kObservableKinds <= 32);
+    return std::uint32_t{1} << static_cast<unsigned>(kind);
+  }
+  std::uint32_t bits_ = 0;
 };
 
 /// Where parsers put what they find. Called in the order of the bytes.
 class ObservableSink {
 public:
+  explicit ObservableSink(ObservableKinds wanted = ObservableKinds::all()) : wanted_(wanted) {}
   virtual ~ObservableSink() = default;
+  /// Somebody asks for this kind now. A parser need not look for others: digests cost more than
+  /// all the rest of a hello.
+  [[nodiscard]] bool wants(ObservableKind kind) const { return wanted_.has(kind); }
   virtual void observe(const Observable &observable) = 0;
   /// Something of this flow cannot be read from outside, whatever a parser does.
   virtual void note_blindness(Blindness why) = 0;
@@ -48,6 +86,7 @@ public:
   static constexpr std::size_t kMostSpent = std::size_t{128} * 1024;
 
 private:
+  ObservableKinds wanted_;
   std::size_t spent_ = 0;
   bool passed_over_ = false;
 };

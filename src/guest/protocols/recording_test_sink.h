@@ -11,11 +11,12 @@ namespace outguard::guest {
 [[nodiscard]] inline std::string described(const Observable &observable) {
   constexpr const char *kForms[] = {"name", "address", "odd", "plain"};
   return std::string(outguard::to_string(observable.kind)) + ' ' +
-         kForms[static_cast<std::size_t>(observable.form)] + ' ' + std::string(observable.text);
+         kForms[static_cast<std::size_t>(observable.form)] + ' ' + observable.shown();
 }
 
 class RecordingSink final : public ObservableSink {
 public:
+  using ObservableSink::ObservableSink;
   void observe(const Observable &observable) override {
     seen.push_back(described(observable));
     spend(observable.text.size() + kObservableCost);

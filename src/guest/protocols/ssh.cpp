@@ -66,6 +66,10 @@ Look look_at_ssh_packet(std::span<const std::uint8_t> bytes, StreamRole sender,
     list = as_text(*names);
   }
   const std::size_t own = sender == StreamRole::Client ? 0 : 1;
+  const auto kind = own == 0 ? ObservableKind::SshHassh : ObservableKind::SshHasshServer;
+  if (!sink.wants(kind)) {
+    return kDone;
+  }
   scratch = lists[0];
   for (const std::size_t both : {2U, 4U, 6U}) {
     scratch += ';';
@@ -73,8 +77,7 @@ Look look_at_ssh_packet(std::span<const std::uint8_t> bytes, StreamRole sender,
   }
   std::string hassh;
   if (append_digest(DigestKind::Md5, as_bytes(scratch), hassh)) {
-    sink.observe({own == 0 ? ObservableKind::SshHassh : ObservableKind::SshHasshServer,
-                  HostForm::NoHost, hassh});
+    sink.observe({kind, HostForm::NoHost, hassh});
   }
   return kDone;
 }

@@ -136,14 +136,14 @@ bool is_tls13(Bytes server_hello) {
 
 void observe_certificate(Bytes der, TlsScratch &scratch, ObservableSink &sink) {
   std::string &text = scratch.hello.text;
-  text.clear();
-  if (append_digest(DigestKind::Sha1, der, text)) {
-    sink.observe({ObservableKind::CertificateSha1, HostForm::NoHost, text});
-  }
-  text.clear();
-  if (append_digest(DigestKind::Sha256, der, text)) {
-    sink.observe({ObservableKind::CertificateSha256, HostForm::NoHost, text});
-  }
+  const auto tell_digest = [&](ObservableKind kind, DigestKind digest) {
+    text.clear();
+    if (sink.wants(kind) && append_digest(digest, der, text)) {
+      sink.observe({kind, HostForm::NoHost, text});
+    }
+  };
+  tell_digest(ObservableKind::CertificateSha1, DigestKind::Sha1);
+  tell_digest(ObservableKind::CertificateSha256, DigestKind::Sha256);
   scratch.names_untold += observe_certificate_names(der, text, sink);
 }
 
@@ -209,6 +209,10 @@ TlsResult look_at_certificate(TlsState &state, const Message &message, std::size
   }
   if (before + kCertificateHeader + wanted <= kMostTlsHeld) {
     return not_yet;
+  }
+  if (!sink.wants(ObservableKind::CertificateSha1) &&
+      !sink.wants(ObservableKind::CertificateSha256)) {
+    return {TlsLook::Done}; // nothing else is told of one so long
   }
   state.certificate = scratch.long_certificates.begin();
   (void)scratch.long_certificates.add(state.certificate, list.rest());

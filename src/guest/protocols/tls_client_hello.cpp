@@ -90,16 +90,11 @@ bool read_client_hello(std::span<const std::uint8_t> body, TlsClientHello &hello
   }
   const bool all_here = *length <= cursor.remaining();
   hello.extensions = *cursor.take(std::min<std::size_t>(*length, cursor.remaining()));
-  for (ByteCursor rest(hello.extensions); !rest.at_end();) {
-    const auto type = rest.be16();
-    const auto size = rest.be16();
-    const auto extension = rest.take(size.value_or(0));
-    if (!type || !size || !extension) {
-      return false;
-    }
-    note_extension(*type, *extension, hello);
-  }
-  return all_here;
+  const bool all_good =
+      for_each_extension(hello.extensions, [&](std::uint16_t type, Bytes extension) {
+        note_extension(type, extension, hello);
+      });
+  return all_here && all_good;
 }
 
 std::span<const std::uint8_t> first_protocol(const TlsClientHello &hello) {

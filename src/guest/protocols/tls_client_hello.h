@@ -25,6 +25,21 @@ struct TlsClientHello {
 /// a length lies; `hello` then holds what came before that.
 [[nodiscard]] bool read_client_hello(std::span<const std::uint8_t> body, TlsClientHello &hello);
 
+/// Calls `take(type, body)` with each extension up to one whose length lies; false: there is one.
+template <class Take> bool for_each_extension(TlsClientHello::Bytes extensions, Take &&take) {
+  constexpr std::size_t kHead = 4;
+  while (extensions.size() >= kHead) {
+    const auto type = static_cast<std::uint16_t>(extensions[0] << 8 | extensions[1]);
+    const auto end = kHead + static_cast<std::size_t>(extensions[2] << 8 | extensions[3]);
+    if (end > extensions.size()) {
+      return false;
+    }
+    take(type, extensions.subspan(kHead, end - kHead));
+    extensions = extensions.subspan(end);
+  }
+  return extensions.empty();
+}
+
 /// The client's first protocol; empty: none.
 [[nodiscard]] std::span<const std::uint8_t> first_protocol(const TlsClientHello &hello);
 

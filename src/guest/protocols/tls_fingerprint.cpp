@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
-#include "guest/bytes/byte_cursor.h"
+#include "guest/protocols/digest.h"
+#include "guest/protocols/text_line.h"
 
 namespace outguard::guest {
 
@@ -15,6 +16,8 @@ constexpr std::uint16_t kServerName = 0; // IANA, TLS ExtensionType Values
 constexpr std::uint16_t kProtocols = 16;
 constexpr char kHexDigits[] = "0123456789abcdef";
 constexpr std::size_t kHashDigits = 12; ///< of a SHA-256, in JA4
+/// GREASE, so no list has it; of a version, which may be it, there is always one in front.
+constexpr std::uint16_t kEndOfList = 0x0a0a;
 
 bool is_grease(std::uint16_t value) {
   return (value & 0x0f0f) == 0x0a0a && value >> 8 == (value & 0xff);
@@ -29,60 +32,38 @@ template <class Take> void for_each_number(Bytes numbers, Take take) {
     }
   }
 }
-template <class Take> void for_each_extension(Bytes extensions, Take take) {
-  ByteCursor cursor(extensions);
-  for (;;) {
-    const auto type = cursor.be16();
-    const auto length = cursor.be16();
-    if (!type || !length || !cursor.skip(*length)) {
-      return;
+
+/// Numbers in text, `separator` between them, nothing behind the last.
+template <class Write>
+void append_list(std::span<const std::uint16_t> numbers, char separator, Write write,
+                 std::string &out) {
+  constexpr std::size_t kMostDigits = 5; // with the separator one more
+  const std::size_t start = out.size();
+  out.resize(start + numbers.size() * (kMostDigits + 1));
+  char *const first = out.data() + start;
+  char *to = first;
+  for (const std::uint16_t number : numbers) {
+    if (to != first) {
+      *to++ = separator;
     }
-    if (!is_grease(*type)) {
-      take(*type);
-    }
+    to = write(number, to);
   }
+  out.resize(start + static_cast<std::size_t>(to - first));
 }
 
-/// Writes lists of decimal numbers as JA3 has them, to where there is room for kMostDecimal a
-/// number and a list. To append each to a string costs several times as much.
-class DecimalLists {
-public:
-  static constexpr std::size_t kMostDecimal = 6;
+char *write_hex(std::uint16_t number, char *to) {
+  for (int shift = 12; shift >= 0; shift -= 4) {
+    *to++ = kHexDigits[number >> shift & 15];
+  }
+  return to;
+}
+char *write_decimal(std::uint16_t number, char *to) {
+  return std::to_chars(to, to + 5, number).ptr;
+}
 
-  explicit DecimalLists(char *to) : to_(to) {}
-  void operator()(std::uint16_t value) {
-    if (!first_) {
-      *to_++ = '-';
-    }
-    first_ = false;
-    to_ = std::to_chars(to_, to_ + 5, value).ptr;
-  }
-  void end_list() {
-    *to_++ = ',';
-    first_ = true;
-  }
-  [[nodiscard]] const char *end() const { return to_; }
-
-private:
-  char *to_;
-  bool first_ = true;
-};
-
-void append_hex_list(std::span<const std::uint16_t> numbers, std::string &out) {
-  if (numbers.empty()) {
-    return;
-  }
-  const std::size_t start = out.size();
-  out.resize(start + numbers.size() * 5 - 1);
-  char *to = out.data() + start;
-  for (const std::uint16_t number : numbers) {
-    if (to != out.data() + start) {
-      *to++ = ',';
-    }
-    for (int shift = 12; shift >= 0; shift -= 4) {
-      *to++ = kHexDigits[number >> shift & 15];
-    }
-  }
+/// Views numbers as the text that a memo keys by.
+std::string_view key_of(std::span<const std::uint16_t> numbers) {
+  return {reinterpret_cast<const char *>(numbers.data()), numbers.size_bytes()};
 }
 
 void append_two_digits(std::size_t count, std::string &out) {
@@ -134,44 +115,93 @@ void append_ja4_protocol(Bytes protocol, std::string &out) {
 
 } // namespace
 
-bool TlsFingerprints::ja3(const TlsClientHello &hello, std::string &out) {
-  const std::size_t most_numbers = 1 + hello.cipher_suites.size() / 2 +
-                                   hello.extensions.size() / 4 + hello.groups.size() / 2 +
-                                   hello.point_formats.size();
-  constexpr std::size_t kLists = 5;
-  list_.resize((most_numbers + kLists) * DecimalLists::kMostDecimal);
-  DecimalLists lists(list_.data());
-  const auto add = [&](std::uint16_t value) { lists(value); };
-  lists(hello.legacy_version);
-  lists.end_list();
-  for_each_number(hello.cipher_suites, add);
-  lists.end_list();
-  for_each_extension(hello.extensions, add);
-  lists.end_list();
-  for_each_number(hello.groups, add);
-  lists.end_list();
-  std::for_each(hello.point_formats.begin(), hello.point_formats.end(), add);
-  list_.resize(static_cast<std::size_t>(lists.end() - list_.data()));
-  out.clear();
-  return md5_.append(list_, out);
+void TlsFingerprints::add_numbers(Bytes list) {
+  for_each_number(list, [&](std::uint16_t value) { numbers_.push_back(value); });
 }
 
-bool TlsFingerprints::append_hash_of_list(std::string &out) {
-  if (list_.empty()) {
+template <class Take> void TlsFingerprints::add_extensions(const TlsClientHello &hello, Take take) {
+  for_each_extension(hello.extensions, [&](std::uint16_t type, Bytes) {
+    if (!is_grease(type) && take(type)) {
+      numbers_.push_back(type);
+    }
+  });
+}
+
+bool TlsFingerprints::ja3(const TlsClientHello &hello, std::string &out) {
+  numbers_.assign({hello.legacy_version, kEndOfList});
+  add_numbers(hello.cipher_suites);
+  numbers_.push_back(kEndOfList);
+  add_extensions(hello, [](std::uint16_t) { return true; });
+  numbers_.push_back(kEndOfList);
+  add_numbers(hello.groups);
+  numbers_.push_back(kEndOfList);
+  numbers_.insert(numbers_.end(), hello.point_formats.begin(), hello.point_formats.end());
+
+  out.clear();
+  return ja3_.append(key_of(numbers_), out, [&](std::string &to) {
+    text_.clear();
+    auto start = numbers_.begin();
+    auto end = start + 1;
+    for (;;) {
+      append_list({start, end}, '-', write_decimal, text_);
+      if (end == numbers_.end()) {
+        return append_digest(DigestKind::Md5, as_bytes(text_), to);
+      }
+      text_ += ',';
+      start = end + 1;
+      end = std::find(start, numbers_.end(), kEndOfList);
+    }
+  });
+}
+
+bool TlsFingerprints::append_hash_of_text(std::string &out) {
+  if (text_.empty()) {
     out.append(kHashDigits, '0');
     return true;
   }
   hex_.clear();
-  const bool good = sha256_.append(list_, hex_);
+  const bool good = append_digest(DigestKind::Sha256, as_bytes(text_), hex_);
   out.append(hex_, 0, kHashDigits);
   return good;
 }
 
+bool TlsFingerprints::append_ja4_ciphers(std::string &out) {
+  return ciphers_.append(key_of(numbers_), out, [&](std::string &to) {
+    sorted_ = numbers_; // which stay what the memo knows them by
+    std::sort(sorted_.begin(), sorted_.end());
+    text_.clear();
+    append_list(sorted_, ',', write_hex, text_);
+    return append_hash_of_text(to);
+  });
+}
+
+bool TlsFingerprints::append_ja4_extensions(const TlsClientHello &hello, std::string &out) {
+  numbers_.clear();
+  add_extensions(hello, [](std::uint16_t type) {
+    return type != kServerName && type != kProtocols; // the head tells of both
+  });
+  std::sort(numbers_.begin(), numbers_.end()); // browsers shuffle them
+  const auto types = numbers_.size();
+  numbers_.push_back(kEndOfList);
+  add_numbers(hello.signature_algorithms);
+  return extensions_.append(key_of(numbers_), out, [&](std::string &to) {
+    const std::span all(numbers_);
+    text_.clear();
+    append_list(all.first(types), ',', write_hex, text_);
+    if (const auto algorithms = all.subspan(types + 1); !algorithms.empty()) {
+      text_ += '_';
+      append_list(algorithms, ',', write_hex, text_);
+    }
+    return append_hash_of_text(to);
+  });
+}
+
 bool TlsFingerprints::ja4(const TlsClientHello &hello, HelloTransport transport, std::string &out) {
   std::size_t extensions = 0;
-  for_each_extension(hello.extensions, [&](std::uint16_t) { ++extensions; });
+  for_each_extension(hello.extensions,
+                     [&](std::uint16_t type, Bytes) { extensions += is_grease(type) ? 0U : 1U; });
   numbers_.clear();
-  for_each_number(hello.cipher_suites, [&](std::uint16_t value) { numbers_.push_back(value); });
+  add_numbers(hello.cipher_suites);
 
   out = transport == HelloTransport::Quic ? 'q' : 't';
   out += ja4_version(hello);
@@ -179,31 +209,10 @@ bool TlsFingerprints::ja4(const TlsClientHello &hello, HelloTransport transport,
   append_two_digits(numbers_.size(), out);
   append_two_digits(extensions, out);
   append_ja4_protocol(first_protocol(hello), out);
-
-  std::sort(numbers_.begin(), numbers_.end());
-  list_.clear();
-  append_hex_list(numbers_, list_);
   out += '_';
-  const bool first_good = append_hash_of_list(out);
-
-  numbers_.clear();
-  for_each_extension(hello.extensions, [&](std::uint16_t type) {
-    if (type != kServerName && type != kProtocols) { // the head tells of both
-      numbers_.push_back(type);
-    }
-  });
-  std::sort(numbers_.begin(), numbers_.end());
-  list_.clear();
-  append_hex_list(numbers_, list_);
-  numbers_.clear();
-  for_each_number(hello.signature_algorithms,
-                  [&](std::uint16_t value) { numbers_.push_back(value); });
-  if (!numbers_.empty()) {
-    list_ += '_';
-    append_hex_list(numbers_, list_);
-  }
+  const bool first_good = append_ja4_ciphers(out);
   out += '_';
-  return append_hash_of_list(out) && first_good;
+  return append_ja4_extensions(hello, out) && first_good;
 }
 
 } // namespace outguard::guest

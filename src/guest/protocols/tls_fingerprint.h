@@ -21,13 +21,18 @@ public:
   [[nodiscard]] bool ja4(const TlsClientHello &hello, HelloTransport transport, std::string &out);
 
 private:
-  [[nodiscard]] bool append_hash_of_list(std::string &out);
+  void add_numbers(TlsClientHello::Bytes list);
+  /// The types that `take` says yes to.
+  template <class Take> void add_extensions(const TlsClientHello &hello, Take take);
+  [[nodiscard]] bool append_ja4_ciphers(std::string &out);
+  [[nodiscard]] bool append_ja4_extensions(const TlsClientHello &hello, std::string &out);
+  [[nodiscard]] bool append_hash_of_text(std::string &out);
 
-  std::string list_; ///< what is hashed
+  std::vector<std::uint16_t> numbers_; ///< by which a digest is known
+  std::vector<std::uint16_t> sorted_;
+  std::string text_; ///< what is hashed
   std::string hex_;
-  std::vector<std::uint16_t> numbers_;
-  DigestMemo md5_{DigestKind::Md5};
-  DigestMemo sha256_{DigestKind::Sha256};
+  DigestMemo ja3_, ciphers_, extensions_;
 };
 
 } // namespace outguard::guest

@@ -16,7 +16,7 @@ std::string_view as_text(std::span<const std::uint8_t> bytes) {
 
 void observe_protocol(const TlsClientHello &hello, std::string &scratch, ObservableSink &sink) {
   const auto protocol = first_protocol(hello);
-  if (protocol.empty()) {
+  if (protocol.empty() || !sink.wants(ObservableKind::TlsAlpn)) {
     return;
   }
   scratch.clear();
@@ -80,10 +80,11 @@ void observe_client_hello(std::span<const std::uint8_t> body, HelloTransport tra
   if (!whole) {
     return; // a fingerprint of a part would be another client's
   }
-  if (scratch.fingerprints.ja3(hello, scratch.text)) {
+  if (sink.wants(ObservableKind::TlsJa3) && scratch.fingerprints.ja3(hello, scratch.text)) {
     sink.observe({ObservableKind::TlsJa3, HostForm::NoHost, scratch.text});
   }
-  if (scratch.fingerprints.ja4(hello, transport, scratch.text)) {
+  if (sink.wants(ObservableKind::TlsJa4) &&
+      scratch.fingerprints.ja4(hello, transport, scratch.text)) {
     sink.observe({ObservableKind::TlsJa4, HostForm::NoHost, scratch.text});
   }
 }

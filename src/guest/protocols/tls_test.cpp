@@ -11,6 +11,7 @@
 namespace outguard::guest {
 namespace {
 
+using testing::_;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
@@ -88,6 +89,42 @@ TEST_F(TlsTest, EverythingOfAHello) {
                                       "tls-ja3 plain 7781187f680c0cc77608e7b1a063c24a",
                                       StartsWith("tls-ja4 plain t13d02036a_")));
   EXPECT_EQ(sink_.blind, 0);
+}
+
+TEST_F(TlsTest, DigestsAreMadeForWhoAsks) {
+  const auto hello =
+      in_records(message(1, hello_body({.ciphers = {1}, .extensions = {sni("all.example")}})));
+  const auto flight = in_records(server_messages({certificate({.common_name = "a.example"})}));
+  const auto seen_of = [&](const Bytes &bytes, ObservableKinds wanted) {
+    RecordingSink sink(wanted);
+    TlsState state;
+    (void)look_at_tls(state, bytes, 443, scratch_, sink);
+    return sink.seen;
+  };
+  using Kind = ObservableKind;
+  EXPECT_THAT(seen_of(hello, {}), ElementsAre("tls-sni name all.example"));
+  EXPECT_THAT(seen_of(hello, {Kind::TlsJa3}), ElementsAre(_, StartsWith("tls-ja3 ")));
+  EXPECT_THAT(seen_of(hello, {Kind::TlsJa4}), ElementsAre(_, StartsWith("tls-ja4 ")));
+  EXPECT_THAT(seen_of(flight, {}), ElementsAre("certificate-name name a.example"));
+  EXPECT_THAT(seen_of(flight, {Kind::CertificateSha1}),
+              ElementsAre(StartsWith("certificate-sha1 "), _));
+  EXPECT_THAT(seen_of(flight, {Kind::CertificateSha256}),
+              ElementsAre(StartsWith("certificate-sha256 "), _));
+}
+
+TEST_F(TlsTest, ALongCertificateIsNotWaitedForWhereNobodyAsks) {
+  const auto flight = in_records(server_messages({certificate({.padding = 40000})}));
+  for (const auto kind : {ObservableKind::CertificateSha1, ObservableKind::CertificateSha256}) {
+    TlsState state;
+    RecordingSink sink(ObservableKinds{kind});
+    const auto bytes = std::span(flight).first(20000);
+    EXPECT_EQ(look_at_tls(state, bytes, 50000, scratch_, sink).look, TlsLook::Consumed);
+  }
+  TlsState state;
+  RecordingSink sink(ObservableKinds{ObservableKind::CertificateName});
+  EXPECT_EQ(look_at_tls(state, std::span(flight).first(20000), 50000, scratch_, sink).look,
+            TlsLook::Done);
+  EXPECT_EQ(state.certificate, 0U);
 }
 
 TEST_F(TlsTest, WhatIsHiddenIsSaid) {
