@@ -201,21 +201,6 @@ std::optional<IndicatorId> IntelImage::find_unfiltered(std::uint64_t hash, std::
   return std::nullopt;
 }
 
-IntelImage::UrlForms IntelImage::url_forms(std::string_view text) {
-  auto url = Url::parse(text, UrlOrigin::Observed);
-  UrlForms forms;
-  if (!url) { // no list has such a host ("localhost"), but its path may be listed for any
-    forms.target = observed_target(text);
-    return forms;
-  }
-  if (!url->scheme.empty()) {
-    forms.whole[0] = url->to_string();
-  }
-  forms.whole[1] = url->without_scheme();
-  forms.target = std::move(url->target);
-  return forms;
-}
-
 void IntelImage::match_value(std::string_view value, Seconds now,
                              const std::function<void(IndicatorId)> &yield) const {
   for (const auto type :

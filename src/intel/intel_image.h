@@ -22,6 +22,7 @@
 #include "intel/image_format.h"
 #include "intel/indicator_key.h"
 #include "intel/lower_copy.h"
+#include "intel/observed_url.h"
 #include "intel/url.h"
 
 namespace outguard::intel {
@@ -174,13 +175,6 @@ private:
   }
   [[nodiscard]] AllowEntry allow_entry(IndicatorId id) const;
 
-  /// Canonical forms of an observed URL; all empty when it is none.
-  struct UrlForms {
-    std::array<std::string, 2> whole; ///< with scheme (may be empty), without
-    std::string target;
-  };
-  [[nodiscard]] static UrlForms url_forms(std::string_view url);
-
   std::span<const std::uint8_t> bytes_;
   ImageHeader header_; ///< the checked copy
   KeyHash hash_;
@@ -303,8 +297,8 @@ void IntelImage::walk_prefixes(IndicatorType type, std::string_view text, std::s
 
 template <class Yield>
 void IntelImage::match_url(std::string_view url, Seconds now, Yield &&yield) const {
-  const auto forms = url_forms(url);
-  for (const std::string_view form : forms.whole) {
+  const ObservedUrl forms(url);
+  for (const std::string_view form : forms.whole()) {
     if (form.empty()) {
       continue;
     }
@@ -314,7 +308,7 @@ void IntelImage::match_url(std::string_view url, Seconds now, Yield &&yield) con
     }
     walk_prefixes(IndicatorType::Url, form, url_authority(form), now, yield);
   }
-  const std::string_view target = forms.target;
+  const std::string_view target = forms.target();
   if (target.empty()) {
     return;
   }
