@@ -44,8 +44,9 @@ tl::unexpected<std::string> refuse(std::string why) {
 
 } // namespace
 
-IntelDelta::IntelDelta(std::string folder)
-    : folder_(std::move(folder)), files_{folder_ + "/added", folder_ + "/removed"} {
+IntelDelta::IntelDelta(std::string folder, std::stop_token ending)
+    : ending_(std::move(ending)), folder_(std::move(folder)),
+      files_{folder_ + "/added", folder_ + "/removed"} {
   std::error_code problem;
   std::filesystem::create_directories(folder_, problem);
   if (problem) {
@@ -71,7 +72,10 @@ tl::expected<IntelDelta::Compiled, std::string> IntelDelta::compile() const {
   if (choices.empty()) {
     return changes;
   }
-  auto compiled = launch::compile_delta(choices);
+  auto compiled = launch::compile_delta(choices, ending_);
+  if (ending_.stop_requested()) {
+    return tl::unexpected(std::string("the daemon is ending"));
+  }
   if (!compiled) {
     return refuse(folder_ + ": not compiled, what was in force stays (kill -HUP tries again): " +
                   compiled.error().message);

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include <tl/expected.hpp>
@@ -17,8 +18,9 @@ namespace outguard::daemon {
 
 class IntelDelta {
 public:
-  /// Creates the folder where there is none; what is wrong with it is told.
-  explicit IntelDelta(std::string folder);
+  /// Creates the folder where there is none; what is wrong with it is told. `ending` ends a
+  /// compile.
+  IntelDelta(std::string folder, std::stop_token ending);
 
   [[nodiscard]] const std::string &folder() const { return folder_; }
   [[nodiscard]] const std::array<std::string, 2> &files() const { return files_; }
@@ -32,6 +34,7 @@ public:
   [[nodiscard]] tl::expected<Compiled, std::string> compile() const;
 
 private:
+  std::stop_token ending_;
   std::string folder_;
   std::array<std::string, 2> files_; ///< added, removed
 };

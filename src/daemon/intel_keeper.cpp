@@ -44,8 +44,8 @@ std::string parent_of(const std::string &path) {
 } // namespace
 
 IntelKeeper::IntelKeeper(const IntelConfig &config, IntelBoard &board)
-    : config_(config), board_(board), changes_(config.changes),
-      loader_(config.most_lost_percent, config.cache), journal_(config),
+    : config_(config), board_(board), changes_(config.changes, ending_.get_token()),
+      loader_(config.most_lost_percent, config.cache, ending_.get_token()), journal_(config),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   for (const auto &feed : config_.feeds) {
     if (auto copy = launch::FeedCache(config_.cache).find(feed.source.url, feed.source.kind)) {
@@ -55,6 +55,7 @@ IntelKeeper::IntelKeeper(const IntelConfig &config, IntelBoard &board)
 }
 
 IntelKeeper::~IntelKeeper() {
+  end();
   feeds_.reset();
   watching_.request_stop();
   loading_.request_stop();

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -34,6 +35,9 @@ public:
   /// Compiles what there is, publishes it, and follows its changes from then on. An error when
   /// files were named and no indicator is usable.
   [[nodiscard]] Result<void> start();
+
+  /// Nothing is compiled any more, what is being compiled ends at once. Any thread.
+  void end() { ending_.request_stop(); }
 
   /// SIGHUP: compiles anew, single adds too, and accepts what was refused for its losses if they
   /// are the same still. Returns at once; any thread.
@@ -67,6 +71,7 @@ private:
 
   const IntelConfig &config_;
   IntelBoard &board_;
+  std::stop_source ending_;
   IntelDelta changes_;
   bool has_delta_ = false;
   std::atomic<bool> changes_wanted_ = false; ///< compile them though they did not change

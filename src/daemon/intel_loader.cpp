@@ -69,7 +69,10 @@ const launch::FeedChoice *choice_of(const std::string &source,
 tl::expected<IntelLoader::Loaded, IntelLoader::Refusal>
 IntelLoader::load(const std::vector<launch::FeedChoice> &choices,
                   const std::vector<std::string> &expected, Asked asked) {
-  auto compiled = launch::compile_intel(choices);
+  auto compiled = launch::compile_intel(choices, {}, ending_);
+  if (ending_.stop_requested()) {
+    return tl::unexpected(Refusal{"the daemon is ending", ""});
+  }
   if (!compiled) {
     return refuse("it could not be compiled: " + compiled.error().message,
                   "It is tried again at the next change and at SIGHUP");

@@ -5,6 +5,7 @@
 // left, so that is taken, and the loss told until it is made good or accepted. One thread.
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,10 @@ namespace outguard::daemon {
 
 class IntelLoader {
 public:
-  /// `state` is the folder that remembers from run to run.
-  IntelLoader(unsigned most_lost_percent, std::string state)
-      : guard_(most_lost_percent), earlier_(most_lost_percent), memory_(std::move(state)) {}
+  /// `state` is the folder that remembers from run to run. `ending` ends a compile.
+  IntelLoader(unsigned most_lost_percent, std::string state, std::stop_token ending)
+      : ending_(std::move(ending)), guard_(most_lost_percent), earlier_(most_lost_percent),
+        memory_(std::move(state)) {}
 
   enum class Asked {
     ByChange, ///< something changed
@@ -56,6 +58,7 @@ private:
   [[nodiscard]] tl::unexpected<Refusal> refuse(const std::string &why,
                                                const std::string &remedy) const;
 
+  std::stop_token ending_;
   launch::ShrinkGuard guard_;   ///< what is in force
   launch::ShrinkGuard earlier_; ///< and what was, before this run, until it is accepted
   launch::EntryMemory memory_;  ///< of `earlier_`

@@ -1,12 +1,14 @@
 #include "daemon/supervisor.h"
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <thread>
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -128,6 +130,30 @@ std::unique_ptr<api::Server> answer_requests(const Config &config, const IntelKe
   return std::move(*server);
 }
 
+/// Starts the keeper, which may compile for long, and listens meanwhile. What was asked.
+Result<Asked> start(IntelKeeper &keeper, const Fd &signals) {
+  constexpr std::chrono::milliseconds kTick{20};
+  std::atomic<Asked> heard = Asked::Nothing;
+  std::jthread listening([&](const std::stop_token &started) {
+    while (!started.stop_requested() && heard != Asked::End) {
+      pollfd one{signals.get(), POLLIN, 0};
+      if (::poll(&one, 1, static_cast<int>(kTick.count())) > 0) {
+        heard = what_is_asked(signals);
+      }
+    }
+    if (heard == Asked::End) {
+      keeper.end();
+    }
+  });
+  const auto started = keeper.start();
+  listening.request_stop();
+  listening.join();
+  if (!started && heard != Asked::End) {
+    return tl::unexpected(started.error());
+  }
+  return heard;
+}
+
 } // namespace
 
 Result<void> supervise(const Config &config, Show show, const std::string &version) {
@@ -142,8 +168,9 @@ Result<void> supervise(const Config &config, Show show, const std::string &versi
   Guards guards;
   // Before intelligence is compiled: that it is can be asked.
   const auto api = answer_requests(config, keeper, guards, version);
-  if (auto started = keeper.start(); !started) {
-    return started;
+  const auto heard = start(keeper, *signals);
+  if (!heard || *heard == Asked::End) {
+    return heard ? Result<void>() : tl::unexpected(heard.error());
   }
   std::error_code ignored; // what is wrong with the folder shows when the file is opened
   std::filesystem::create_directories(std::filesystem::path(config.eve_file).parent_path(),
@@ -172,7 +199,7 @@ Result<void> supervise(const Config &config, Show show, const std::string &versi
   log::info(fmt::format("guarding this host's VMs, mode {}", to_string(config.policy.mode())));
   tell_unknown(config);
   hypervisor::VmWatch watch;
-  for (auto asked = Asked::Nothing; asked != Asked::End; asked = what_is_asked(*signals)) {
+  for (auto asked = *heard; asked != Asked::End; asked = what_is_asked(*signals)) {
     if (asked == Asked::Reload) {
       log::info("SIGHUP: intelligence is compiled anew, the EVE file opened anew");
       keeper.reload();
@@ -196,6 +223,7 @@ Result<void> supervise(const Config &config, Show show, const std::string &versi
     }
   }
   log::info("ending; blocks stay until they expire");
+  keeper.end();
   guards.end();
   return {};
 }

@@ -21,7 +21,7 @@ inline constexpr std::uint32_t kImageVersion = 4;
 inline constexpr std::uint32_t kMaxProbes = 256;
 /// Sources that list one indicator and are told; more are counted only.
 inline constexpr std::uint32_t kMaxMentions = 256;
-/// 200 bytes each would be 5 GB: far past the design's 10 million, and offsets stay 32 bits.
+/// 200 bytes each would be 3.4 GB: far past the design's 10 million, and offsets stay 32 bits.
 inline constexpr std::uint32_t kMaxRecords = 1U << 24;
 inline constexpr std::uint32_t kMaxSources = 65535;
 

@@ -143,11 +143,13 @@ Result<std::vector<std::string>> expand(const FeedChoice &choice) {
 namespace {
 
 Result<CompiledIntel> compile_all(const std::vector<FeedChoice> &choices,
-                                  const ValuesToJudge &asked, const CompileIntel &kind) {
+                                  const ValuesToJudge &asked, const CompileIntel &kind,
+                                  const std::stop_token &stop) {
   auto compiler = SensorProcess::start(SensorRole::CompileIntel);
   if (!compiler) {
     return tl::unexpected(compiler.error());
   }
+  const std::stop_callback ending(stop, [&compiler] { compiler->stop(); });
   // Guards judge what comes after them.
   auto in_order = choices;
   std::stable_partition(in_order.begin(), in_order.end(), [](const FeedChoice &choice) {
@@ -187,12 +189,13 @@ Result<CompiledIntel> compile_all(const std::vector<FeedChoice> &choices,
 } // namespace
 
 Result<CompiledIntel> compile_intel(const std::vector<FeedChoice> &choices,
-                                    const ValuesToJudge &asked) {
-  return compile_all(choices, asked, CompileIntel{});
+                                    const ValuesToJudge &asked, const std::stop_token &stop) {
+  return compile_all(choices, asked, CompileIntel{}, stop);
 }
 
-Result<CompiledIntel> compile_delta(const std::vector<FeedChoice> &choices) {
-  return compile_all(choices, {}, CompileIntel{true});
+Result<CompiledIntel> compile_delta(const std::vector<FeedChoice> &choices,
+                                    const std::stop_token &stop) {
+  return compile_all(choices, {}, CompileIntel{true}, stop);
 }
 
 } // namespace outguard::launch

@@ -3,6 +3,7 @@
 // sensors map; the privileged side never reads a feed's bytes.
 
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -40,11 +41,13 @@ struct CompiledIntel {
 
 /// An error only when the compiling itself did not work; bad feeds are in the reports.
 /// A file may be an image that was compiled before, alone: the sandboxed process sees what it is,
-/// so that nobody with privilege reads a byte of it.
+/// so that nobody with privilege reads a byte of it. `stop` ends the process: at once an error.
 [[nodiscard]] Result<CompiledIntel> compile_intel(const std::vector<FeedChoice> &choices,
-                                                  const ValuesToJudge &asked = {});
+                                                  const ValuesToJudge &asked = {},
+                                                  const std::stop_token &stop = {});
 /// One to stand beside an image in use; may hold removals alone.
-[[nodiscard]] Result<CompiledIntel> compile_delta(const std::vector<FeedChoice> &choices);
+[[nodiscard]] Result<CompiledIntel> compile_delta(const std::vector<FeedChoice> &choices,
+                                                  const std::stop_token &stop = {});
 
 /// The files a choice stands for, sorted; hidden files are left out. An error names what is wrong.
 [[nodiscard]] Result<std::vector<std::string>> expand(const FeedChoice &choice);
