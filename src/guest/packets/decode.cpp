@@ -1,11 +1,11 @@
 #include "guest/packets/decode.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "guest/bytes/byte_cursor.h"
 #include "guest/packets/icmp_ports.h"
 #include "guest/packets/tunnel_header.h"
+#include "guest/packets/wire_fields.h"
 
 namespace outguard::guest {
 
@@ -14,27 +14,8 @@ namespace {
 using Drop = std::optional<DropReason>;
 constexpr Drop kDecoded = std::nullopt;
 
-constexpr std::uint16_t kVlanIdMask = 0x0fff;
 constexpr std::uint8_t kSctp = 132;
 constexpr std::uint8_t kAuthentication = 51; ///< RFC 4302: readable, and what follows too
-
-bool is_vlan_tag(std::uint16_t type) {
-  return type == 0x8100 || type == 0x88a8 || type == 0x9100 || type == 0x9200;
-}
-
-std::uint16_t big16(std::span<const std::uint8_t, 2> bytes) {
-  return static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]);
-}
-std::uint32_t big32(std::span<const std::uint8_t, 4> bytes) {
-  std::uint32_t value = 0;
-  std::memcpy(&value, bytes.data(), sizeof value); // the product runs on x86-64 only
-  return __builtin_bswap32(value);
-}
-
-/// Tells networks below different tags apart; that they are rarely many makes a plain mix do.
-std::uint32_t network_below(std::uint32_t network, std::uint32_t tag) {
-  return (network ^ tag) * 0x9e3779b1U + 1;
-}
 
 /// One packet on its way through the layers. `behind` is what the wire carried behind the captured
 /// bytes: it is part of every length that a header claims.
@@ -148,7 +129,7 @@ private:
   }
 
   void add_tag(std::uint16_t control) {
-    const std::uint16_t id = control & kVlanIdMask;
+    const std::uint16_t id = vlan_id(control);
     if (out_.tunnels.empty()) {
       out_.vlans[out_.vlan_count++] = id;
     }
@@ -526,7 +507,7 @@ private:
 
 } // namespace
 
-std::optional<DropReason> decode(const PacketView &packet, DecodedPacket &out) {
+std::optional<DropReason> decode_any(const PacketView &packet, DecodedPacket &out) {
   out = DecodedPacket{};
   return Decoder(packet, out).link(packet);
 }

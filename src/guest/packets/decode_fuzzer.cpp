@@ -2,7 +2,7 @@
 // inside is decoded too.
 #include <cstdlib>
 
-#include "guest/packets/decode.h"
+#include "guest/packets/decode_test_agreement.h"
 #include "guest/testing/message_builder.h"
 #include "guest/testing/wrapping_builder.h"
 
@@ -42,6 +42,11 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
     seeds.push_back({0, 3});
     seeds.back().insert(seeds.back().end(), frame.begin(), frame.end());
   }
+  for (const auto &frame : {PacketBuilder(a, b).tcp(16, 1).payload("plain").build(),
+                            PacketBuilder(c, d).tcp(16, 1).payload("plain").vlan(5).build()}) {
+    seeds.push_back({0, 2});
+    seeds.back().insert(seeds.back().end(), frame.begin(), frame.end());
+  }
   const auto ip = PacketBuilder(a, b).udp().payload("x").without_link().build();
   const auto ip6 = PacketBuilder(c, d).udp().payload("x").without_link().build();
   const auto whole = PacketBuilder(a, b).udp().payload("x").vlan(3).build();
@@ -70,6 +75,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   view.original_length = static_cast<std::uint32_t>(frame.size());
   if (data[1] % 2 == 1) {
     view.outer_tag = VlanTag{data[0], 0x8100};
+  }
+  view.checksums_filled = data[1] % 4 == 3;
+  view.direction =
+      view.checksums_filled ? std::optional(outguard::FlowDirection::ToRemote) : std::nullopt;
+  if (!decoders_agree(view)) {
+    std::abort();
   }
   DecodedPacket out;
   if (decode(view, out)) {

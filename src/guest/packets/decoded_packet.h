@@ -56,37 +56,41 @@ struct FlowReference {
   std::uint32_t id = 0;    ///< low half of the flow's
 };
 
-struct DecodedPacket {
+/// What is not as here in few packets only.
+struct UnusualFields {
+  std::uint32_t network = 0; ///< tells equal addresses apart: of VLAN tags and tunnel ids
+  std::array<std::uint16_t, kMaxVlanTags> vlans{}; ///< ids, outer first; of the outermost frame
+  std::uint8_t vlan_count = 0;
+  TunnelKind tunnel = TunnelKind::None; ///< what the payload may be, unopened
+  TunnelPath tunnels;                   ///< around this packet
+  std::uint16_t frames = 1;             ///< that it came in
+  FlowReference carrier;                ///< flow of the packet that it came in, set by the pipeline
+  bool cut = false;                     ///< the capture holds less than the wire carried
+  bool is_fragment = false;             ///< payload: this part of the IP payload; no ports
+  bool more_fragments = false;          ///< not the last
+  std::uint32_t fragment_id = 0;
+  std::uint32_t fragment_offset = 0; ///< bytes
+};
+
+struct DecodedPacket : UnusualFields {
   Endpoint source; ///< ICMP: port = type (see icmp_ports.h); other protocols without ports: 0
   Endpoint destination;
   std::uint8_t protocol = 0; ///< IANA number, after all extension headers
   std::uint8_t hop_limit = 0;
   std::uint8_t tcp_flags = 0;
-  std::uint8_t vlan_count = 0;
-  std::array<std::uint16_t, kMaxVlanTags> vlans{}; ///< ids, outer first; of the outermost frame
-  MacAddress source_mac{};                         ///< of the outermost frame, as the other one
-  MacAddress destination_mac{};
   /// TCP straight from the guest, with a checksum that the guest itself filled in: bytes of the TCP
   /// header, right before the payload. 0: the checksum is nothing to go by.
   std::uint8_t checked_header = 0;
-  bool cut = false;            ///< the capture holds less than the wire carried
-  bool is_fragment = false;    ///< payload: this part of the IP payload; no ports
-  bool more_fragments = false; ///< not the last
   std::uint16_t window = 0;
+  std::optional<FlowDirection> direction;
   std::uint32_t sequence = 0;
   std::uint32_t acknowledgment = 0;
   std::uint32_t payload_length = 0;      ///< on the wire, behind the transport header
-  std::span<const std::uint8_t> payload; ///< as captured: at most payload_length
   std::uint32_t wire_length = 0;         ///< whole frame on the wire; in a tunnel, what it carries
-  std::uint32_t network = 0; ///< tells equal addresses apart: of VLAN tags and tunnel ids
+  std::span<const std::uint8_t> payload; ///< as captured: at most payload_length
   std::int64_t timestamp_ns = 0;
-  std::optional<FlowDirection> direction;
-  TunnelKind tunnel = TunnelKind::None; ///< what the payload may be, unopened
-  TunnelPath tunnels;                   ///< around this packet
-  std::uint16_t frames = 1;             ///< that it came in
-  FlowReference carrier;                ///< flow of the packet that it came in, set by the pipeline
-  std::uint32_t fragment_id = 0;
-  std::uint32_t fragment_offset = 0; ///< bytes
+  MacAddress source_mac{}; ///< of the outermost frame, as the other one
+  MacAddress destination_mac{};
 };
 
 } // namespace outguard::guest
