@@ -1,6 +1,7 @@
 #include "api/client.h"
 
 #include <cerrno>
+#include <thread>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@ namespace outguard::api {
 
 namespace {
 
+constexpr std::chrono::milliseconds kBetweenTries{20};
 constexpr std::size_t kMostAnswer = std::size_t{16} << 20;
 
 bool wait_for(const Fd &socket, short events, MonotonicTime deadline) {
@@ -32,7 +34,11 @@ bool wait_for(const Fd &socket, short events, MonotonicTime deadline) {
 Result<std::string> ask(const std::string &path, const std::string &request,
                         std::chrono::milliseconds wait) {
   const auto deadline = monotonic_now() + wait;
-  const auto socket = connect_local(path);
+  auto socket = connect_local(path);
+  while (!socket && socket.error().code == ErrorCode::Timeout && monotonic_now() < deadline) {
+    std::this_thread::sleep_for(kBetweenTries); // poll() cannot wait for a place in the queue
+    socket = connect_local(path);
+  }
   if (!socket) {
     return tl::unexpected(socket.error());
   }

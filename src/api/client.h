@@ -14,7 +14,7 @@ inline constexpr const char *kRunFolder = "/run/outguard"; ///< unless configure
 
 /// One line up, one line back, without its line feed. Permission: it is not root's.
 [[nodiscard]] Result<std::string> ask(const std::string &path, const std::string &request,
-                                      std::chrono::milliseconds wait = std::chrono::seconds(5));
+                                      std::chrono::milliseconds wait = std::chrono::seconds(10));
 
 struct Supervisors {
   std::vector<SupervisorStatus> running;

@@ -41,6 +41,7 @@ struct IntelOptions {
   bool allow_reserved = false;
   std::string format; ///< of all of them; empty: detected
   std::vector<std::string> warninglists, allowlists;
+  std::string changes; ///< folder of single adds and removes to count in; empty: none
 };
 Exit intel_check(const Common &common, const IntelOptions &options);
 Exit intel_compile(const Common &common, const IntelOptions &options, const std::string &output);

@@ -284,7 +284,12 @@ Exit intel_explain(const Common &common, const IntelOptions &options, const Expl
     return report(compiled.error());
   }
   say_limits(*compiled);
-  if (!compiled->good() && is_nothing_read(*compiled)) {
+  const auto changes = compile_changes(options);
+  if (!changes) {
+    return report(changes.error());
+  }
+  const bool any_indicator = compiled->good() || changes->added != 0;
+  if (!any_indicator && is_nothing_read(*compiled)) {
     complain(compiled->totals.problem);
     return Exit::Failed;
   }
@@ -292,15 +297,13 @@ Exit intel_explain(const Common &common, const IntelOptions &options, const Expl
   if (!sensor) {
     return report(sensor.error());
   }
-  if (compiled->good()) {
-    if (const auto used = launch::use_intel(*sensor, compiled->image); !used) {
-      return report(used.error());
-    }
+  if (const auto given = give(*sensor, compiled->image, *changes); !given) {
+    return report(given.error());
   }
   bool any = false;
   for (std::size_t i = 0; i < parts->size(); ++i) {
     Explanation explanation{(*parts)[i].what, (*parts)[i].value, {}, compiled->judged[i], {}, {}};
-    if (compiled->good()) {
+    if (any_indicator) {
       auto explained = look_up(*sensor, explanation.value);
       if (!explained) {
         return report(explained.error());

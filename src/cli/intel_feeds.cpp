@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "launch/attach.h"
+#include "launch/single_changes.h"
 
 namespace outguard::cli {
 
@@ -55,6 +56,44 @@ void complain_about_feeds(const launch::CompiledIntel &compiled) {
 }
 
 } // namespace
+
+Result<SingleChanges> compile_changes(const IntelOptions &options) {
+  SingleChanges changes;
+  const auto choices = options.changes.empty() ? std::vector<launch::FeedChoice>()
+                                               : launch::change_choices(options.changes);
+  if (choices.empty()) {
+    return changes;
+  }
+  auto compiled = launch::compile_delta(choices);
+  if (!compiled) {
+    return tl::unexpected(compiled.error());
+  }
+  std::erase_if(compiled->feeds, launch::says_nothing);
+  complain_about_feeds(*compiled);
+  for (const auto &feed : compiled->feeds) {
+    (feed.name == choices.front().path && choices.front().role == FeedRole::Indicators
+         ? changes.added
+         : changes.removed) += feed.accepted;
+  }
+  if (changes.added + changes.removed == 0) {
+    return changes;
+  }
+  complain(
+      fmt::format("by hand {} added and {} removed beside these: {} (--no-changes leaves them out)",
+                  changes.added, changes.removed, GuestText(options.changes).printable()));
+  changes.delta = std::move(compiled->image);
+  return changes;
+}
+
+Result<void> give(launch::SensorProcess &sensor, const Fd &image, const SingleChanges &changes) {
+  if (!image) { // removals alone remove nothing
+    return changes.added == 0 ? Result<void>()
+                              : launch::use_verified_intel(sensor, nullptr, &changes.delta);
+  }
+  return launch::use_intel(sensor, image).and_then([&] {
+    return changes.delta ? launch::use_delta(sensor, changes.delta) : Result<void>();
+  });
+}
 
 Result<void> load_intel(launch::SensorProcess &sensor, const IntelOptions &options) {
   auto compiled = compile(options);

@@ -69,6 +69,10 @@ Exit intel_stats(const Common &common, const IntelOptions &options) {
   if (const auto loaded = load_intel(*sensor, options); !loaded) {
     return report(loaded.error());
   }
+  const auto changes = compile_changes(options); // beside the lists: counted by themselves
+  if (!changes) {
+    return report(changes.error());
+  }
   const auto answer = sensor->call(DescribeIntel{}, {}, std::chrono::minutes(1));
   if (!answer) {
     return report(answer.error());
@@ -79,9 +83,13 @@ Exit intel_stats(const Common &common, const IntelOptions &options) {
     return Exit::Failed;
   }
   if (common.format == Format::Json) {
-    print_line(store::stats_json(*stats));
+    print_line(store::stats_json(*stats, changes->added, changes->removed));
   } else {
     print_stats(*stats);
+    if (changes->delta) {
+      print_line(fmt::format("\nby hand, not counted above: {} added, {} removed", changes->added,
+                             changes->removed));
+    }
   }
   return Exit::Ok;
 }

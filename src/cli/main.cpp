@@ -16,7 +16,7 @@ constexpr const char *kEveFile = "/var/log/outguard/eve.json";
 struct Arguments {
   Common common;
   std::string target, protocol, local, remote, output, value, eve_file = kEveFile;
-  std::string run_folder = api::kRunFolder;
+  std::string run_folder = api::kRunFolder, changes = ChangeOptions().folder;
   AllProcesses list;
   bool all = false;
   OneProcess one;
@@ -153,9 +153,13 @@ private:
     lookup->add_option("VALUE", a.value, "address, address:port, name or URL")->required();
     add_feeds(lookup, a.intel, "--intel");
     add_explain(intel);
-    add_feeds(add(intel, "stats", "what lists, or an image, hold: types, sources, confidence",
-                  [&a] { return intel_stats(a.common, a.intel); }),
-              a.intel, "PATH");
+    auto *stats =
+        add(intel, "stats", "what lists, or an image, hold: types, sources, confidence", [&a] {
+          a.intel.changes = a.changes;
+          return intel_stats(a.common, a.intel);
+        });
+    add_feeds(stats, a.intel, "PATH");
+    add_counted_changes(stats);
     add_changes(intel);
     add_fetch(intel);
     auto *offline = add(&app_, "replay", "the same pipeline over a capture",
@@ -168,8 +172,10 @@ private:
 
   void add_explain(CLI::App *intel) {
     auto &a = args_;
-    auto *explain = add(intel, "explain", "why a value or a flow matches, or why not",
-                        [&a] { return intel_explain(a.common, a.intel, a.explain); });
+    auto *explain = add(intel, "explain", "why a value or a flow matches, or why not", [&a] {
+      a.intel.changes = a.changes;
+      return intel_explain(a.common, a.intel, a.explain);
+    });
     explain
         ->add_option("WHAT", a.explain.words,
                      "address, address:port, name, URL, fingerprint or hash; or tcp|udp LOCAL "
@@ -179,6 +185,18 @@ private:
     explain->add_option("--eve", a.explain.eve_file, "EVE file with the flow")
         ->check(CLI::ExistingFile);
     add_feeds(explain, a.intel, "--intel");
+    add_counted_changes(explain);
+  }
+
+  /// Both answer about what is in force.
+  void add_counted_changes(CLI::App *command) {
+    auto *folder = command->add_option("--changes", args_.changes,
+                                       "folder of single adds and removes to count in");
+    folder->capture_default_str();
+    command
+        ->add_flag_callback(
+            "--no-changes", [this] { args_.changes.clear(); }, "the lists alone")
+        ->excludes(folder);
   }
 
   void add_changes(CLI::App *intel) {

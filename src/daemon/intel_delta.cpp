@@ -1,30 +1,17 @@
 #include "daemon/intel_delta.h"
 
 #include <filesystem>
-#include <vector>
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
+#include "launch/single_changes.h"
 
 namespace outguard::daemon {
 
 namespace {
 
 constexpr std::size_t kMostRejectsTold = 4; ///< lines, a file
-
-bool has_bytes(const std::string &path) {
-  struct stat facts {};
-  return ::stat(path.c_str(), &facts) == 0 && facts.st_size > 0;
-}
-
-/// Nothing, or comments and blank lines alone: the compiler calls that a problem of a feed, here it
-/// is none. Asked of the file too: it may have been replaced by an empty one since it was chosen.
-bool says_nothing(const FeedReport &feed) {
-  return (feed.comments != 0 || !has_bytes(feed.name)) &&
-         feed.accepted + feed.duplicates + feed.rejected + feed.ignored == 0;
-}
 
 void tell_rejects(const FeedReport &feed) {
   for (std::size_t i = 0; i < feed.lines.size() && i < kMostRejectsTold; ++i) {
@@ -46,7 +33,7 @@ tl::unexpected<std::string> refuse(std::string why) {
 
 IntelDelta::IntelDelta(std::string folder, std::stop_token ending)
     : ending_(std::move(ending)), folder_(std::move(folder)),
-      files_{folder_ + "/added", folder_ + "/removed"} {
+      files_(launch::change_files(folder_)) {
   std::error_code problem;
   std::filesystem::create_directories(folder_, problem);
   if (problem) {
@@ -56,18 +43,7 @@ IntelDelta::IntelDelta(std::string folder, std::stop_token ending)
 }
 
 tl::expected<IntelDelta::Compiled, std::string> IntelDelta::compile() const {
-  std::vector<launch::FeedChoice> choices;
-  for (const auto &file : files_) {
-    if (has_bytes(file)) {
-      launch::FeedChoice choice;
-      choice.path = file;
-      choice.format = "list";
-      // Named by hand, one by one: an address of one's own network is meant.
-      choice.allow_reserved = true;
-      choice.role = file == files_[0] ? FeedRole::Indicators : FeedRole::Removals;
-      choices.push_back(std::move(choice));
-    }
-  }
+  const auto choices = launch::change_choices(folder_);
   Compiled changes;
   if (choices.empty()) {
     return changes;
@@ -82,7 +58,7 @@ tl::expected<IntelDelta::Compiled, std::string> IntelDelta::compile() const {
   }
   for (const auto &feed : compiled->feeds) {
     tell_rejects(feed);
-    if (!feed.problem.empty() && !says_nothing(feed)) {
+    if (!feed.problem.empty() && !launch::says_nothing(feed)) {
       return refuse(feed.name + ": " + feed.problem + "; what was in force stays");
     }
     (feed.name == files_[0] ? changes.added : changes.removed) += feed.accepted;

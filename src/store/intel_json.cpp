@@ -71,7 +71,7 @@ std::string change_json(const std::string &change, const std::string &value,
   return line({{"change", change}, {"value", text(value)}, {"note", text_or_null(note)}});
 }
 
-std::string stats_json(const IntelStats &stats) {
+std::string stats_json(const IntelStats &stats, std::uint64_t added, std::uint64_t removed) {
   Json types = Json::object();
   for (const auto &type : stats.types) {
     types[to_string(type.type)] = type.count;
@@ -94,7 +94,9 @@ std::string stats_json(const IntelStats &stats) {
                {"types", std::move(types)},
                {"confidence", stats.confidence},
                {"sources", std::move(sources)},
-               {"sources_left_out", stats.sources_left_out}});
+               {"sources_left_out", stats.sources_left_out},
+               {"added_by_hand", added},
+               {"removed_by_hand", removed}});
 }
 
 } // namespace outguard::store
