@@ -243,6 +243,13 @@ bool is_address_type(IndicatorType type) {
 } // namespace
 
 Parsed<FeedIndicator> parse_indicator(std::string_view word, ReservedPolicy policy) {
+  if (word.ends_with("/*")) {
+    auto all = parse_indicator(word.substr(0, word.size() - 1), policy);
+    if (all) {
+      all->scope = MatchScope::Prefix;
+    }
+    return all;
+  }
   if (word.starts_with("*.") || word.starts_with('.')) {
     return from_domain(word.substr(word.front() == '*' ? 2 : 1), policy);
   }

@@ -19,7 +19,8 @@ inline constexpr std::size_t kLeastPathBytes = 8;
 inline constexpr std::uint8_t kPathConfidence = 30;
 
 /// One word of a list: address, network, address:port, domain (also `*.name`, `.name`), URL, path,
-/// digest of a file, or JA4. A domain means itself and the names under it.
+/// digest of a file, or JA4. A domain means itself and the names under it; a URL or path that ends
+/// with "/*" all that begins with what stands before the star.
 [[nodiscard]] Parsed<FeedIndicator> parse_indicator(std::string_view word, ReservedPolicy policy);
 
 /// The same where the feed says what it is; TypeMismatch when it is something else. Address also

@@ -49,6 +49,18 @@ const char *bad_section(const ImageHeader &header) {
   return inside(header.arena, 1) && inside(header.texts, 1) ? nullptr : "texts";
 }
 
+constexpr IndicatorType kFingerprints[] = {
+    IndicatorType::Ja3,      IndicatorType::Ja4,
+    IndicatorType::Hassh,    IndicatorType::CertificateSha1,
+    IndicatorType::FileMd5,  IndicatorType::CertificateSha256,
+    IndicatorType::FileSha1, IndicatorType::FileSha256,
+};
+
+/// A path, which somebody asks for by itself, as one of a host that nobody lists.
+std::string with_host(std::string_view value) {
+  return std::string(value.starts_with('/') ? "host.invalid" : "").append(value);
+}
+
 } // namespace
 
 Result<IntelImage> IntelImage::open(std::span<const std::uint8_t> bytes) {
@@ -203,10 +215,7 @@ std::optional<IndicatorId> IntelImage::find_unfiltered(std::uint64_t hash, std::
 
 void IntelImage::match_value(std::string_view value, Seconds now,
                              const std::function<void(IndicatorId)> &yield) const {
-  for (const auto type :
-       {IndicatorType::Ja3, IndicatorType::Ja4, IndicatorType::Hassh,
-        IndicatorType::CertificateSha1, IndicatorType::CertificateSha256, IndicatorType::FileMd5,
-        IndicatorType::FileSha1, IndicatorType::FileSha256}) {
+  for (const auto type : kFingerprints) {
     match_fingerprint(type, value, now, yield);
   }
   if (const auto address = IpAddress::parse(value)) {
@@ -214,10 +223,8 @@ void IntelImage::match_value(std::string_view value, Seconds now,
   } else if (const auto endpoint = Endpoint::parse(value)) {
     match_endpoint(*endpoint, now, yield);
     match_address(endpoint->address, now, yield);
-  } else if (value.starts_with('/')) {
-    match_url(std::string("host.invalid").append(value), now, yield);
   } else if (value.find('/') != value.npos) {
-    match_url(value, now, yield);
+    match_url(with_host(value), now, yield);
   } else {
     match_domain(value, now, yield);
   }
@@ -256,7 +263,35 @@ std::optional<AllowEntry> IntelImage::allowed_by(std::string_view name, Seconds 
   return entry;
 }
 
+std::optional<IndicatorId> IntelImage::allowed_itself(std::string_view value, Seconds now) const {
+  std::optional<IndicatorId> found;
+  const auto keep = [&](IndicatorId id) { found = id; };
+  for (const auto type : kFingerprints) {
+    walk_fingerprint(Role::Allowed, type, value, now, keep);
+  }
+  if (const auto endpoint = Endpoint::parse(value)) {
+    walk_endpoint(Role::Allowed, *endpoint, now, keep);
+  } else if (value.find('/') != value.npos) {
+    const auto url = with_host(value);
+    const ObservedUrl forms(url);
+    const auto look = [&](IndicatorType type, std::string_view form) {
+      const auto id = find(kind_of(Role::Allowed, type), 0, form, {Fit::Itself, now});
+      found = id ? id : found;
+    };
+    look(IndicatorType::Url, forms.whole()[0]);
+    look(IndicatorType::Url, forms.whole()[1]);
+    look(IndicatorType::UrlPath, forms.target());
+  }
+  return found;
+}
+
 std::optional<AllowEntry> IntelImage::allowed_by_value(std::string_view value, Seconds now) const {
+  if (header_.allowed == 0) {
+    return std::nullopt;
+  }
+  if (const auto id = allowed_itself(value, now)) {
+    return allow_entry(*id);
+  }
   if (const auto address = IpAddress::parse(value)) {
     return allowed_by(*address, now);
   }

@@ -53,7 +53,9 @@ public:
     walk_address(Role::Indicator, address, now, yield);
   }
   template <class Yield>
-  void match_endpoint(const Endpoint &endpoint, Seconds now, Yield &&yield) const;
+  void match_endpoint(const Endpoint &endpoint, Seconds now, Yield &&yield) const {
+    walk_endpoint(Role::Indicator, endpoint, now, yield);
+  }
   /// Any case, with or without trailing dot, odd bytes escaped. The name itself, then parents
   /// listed with subdomains.
   template <class Yield>
@@ -66,7 +68,9 @@ public:
   /// JA3, JA4, HASSH, hashes of certificates and files, as hexadecimal text of any case.
   template <class Yield>
   void match_fingerprint(IndicatorType type, std::string_view text, Seconds now,
-                         Yield &&yield) const;
+                         Yield &&yield) const {
+    walk_fingerprint(Role::Indicator, type, text, now, yield);
+  }
   /// Any value that a person may ask for: what it can be is found by its form.
   void match_value(std::string_view value, Seconds now,
                    const std::function<void(IndicatorId)> &yield) const;
@@ -74,7 +78,7 @@ public:
   /// The entry that covers the address, or the name or one of its parents, if any does.
   [[nodiscard]] std::optional<AllowEntry> allowed_by(const IpAddress &address, Seconds now) const;
   [[nodiscard]] std::optional<AllowEntry> allowed_by(std::string_view name, Seconds now) const;
-  /// Of an address, endpoint or URL, by its host; of anything else as of a name.
+  /// The value itself, or the address or name that it is of: an endpoint's, a URL's.
   [[nodiscard]] std::optional<AllowEntry> allowed_by_value(std::string_view value,
                                                            Seconds now) const;
 
@@ -164,6 +168,11 @@ private:
   template <std::size_t kOctets, class Yield>
   void walk_networks(Role role, const IpAddress &address, Seconds now, Yield &&yield) const;
   template <class Yield>
+  void walk_endpoint(Role role, const Endpoint &endpoint, Seconds now, Yield &&yield) const;
+  template <class Yield>
+  void walk_fingerprint(Role role, IndicatorType type, std::string_view text, Seconds now,
+                        Yield &&yield) const;
+  template <class Yield>
   void walk_domain(Role role, std::string_view name, Seconds now, Yield &&yield) const;
   /// Listed prefixes of `text`, from the longest. `head`: what none of them is shorter than.
   template <class Yield>
@@ -173,6 +182,8 @@ private:
     const auto word = element_unchecked<std::uint64_t>(header_.url_lengths, length / 64);
     return (word >> (length % 64) & 1) != 0;
   }
+  [[nodiscard]] std::optional<IndicatorId> allowed_itself(std::string_view value,
+                                                          Seconds now) const;
   [[nodiscard]] AllowEntry allow_entry(IndicatorId id) const;
 
   std::span<const std::uint8_t> bytes_;
@@ -216,7 +227,8 @@ void IntelImage::walk_networks(Role role, const IpAddress &address, Seconds now,
 }
 
 template <class Yield>
-void IntelImage::match_endpoint(const Endpoint &endpoint, Seconds now, Yield &&yield) const {
+void IntelImage::walk_endpoint(Role role, const Endpoint &endpoint, Seconds now,
+                               Yield &&yield) const {
   const auto address = endpoint.address.unmapped();
   const auto octets = octet_view(address);
   std::array<char, 18> key;
@@ -224,8 +236,7 @@ void IntelImage::match_endpoint(const Endpoint &endpoint, Seconds now, Yield &&y
   key[octets.size()] = static_cast<char>(endpoint.port >> 8);
   key[octets.size() + 1] = static_cast<char>(endpoint.port & 0xff);
   const std::string_view bytes(key.data(), octets.size() + 2);
-  if (const auto id =
-          find(kind_of(Role::Indicator, IndicatorType::Endpoint), 0, bytes, {Fit::Itself, now})) {
+  if (const auto id = find(kind_of(role, IndicatorType::Endpoint), 0, bytes, {Fit::Itself, now})) {
     yield(*id);
   }
 }
@@ -320,14 +331,14 @@ void IntelImage::match_url(std::string_view url, Seconds now, Yield &&yield) con
 }
 
 template <class Yield>
-void IntelImage::match_fingerprint(IndicatorType type, std::string_view text, Seconds now,
-                                   Yield &&yield) const {
+void IntelImage::walk_fingerprint(Role role, IndicatorType type, std::string_view text, Seconds now,
+                                  Yield &&yield) const {
   DigestBytes scratch;
   const auto key = stored_bytes(type, text, scratch);
   if (!key) {
     return;
   }
-  if (const auto id = find(kind_of(Role::Indicator, type), 0, *key, {Fit::Itself, now})) {
+  if (const auto id = find(kind_of(role, type), 0, *key, {Fit::Itself, now})) {
     yield(*id);
   }
 }

@@ -76,6 +76,10 @@ ValueExplained IntelSet::explain(std::string_view given, Seconds now) const {
   }
   explained.u_labels = GuestText(to_u_labels(host_of(value)).value_or(""));
   explained.allowed_by = allowed_by_value(value, now);
+  // An endpoint that is allowed leaves its address listed as it was.
+  const auto endpoint = Endpoint::parse(value);
+  const auto address_allowed_by =
+      endpoint ? allowed_by(endpoint->address, now) : explained.allowed_by;
   const auto tell = [&](const IntelImage &image, IndicatorId id, bool overridden) {
     auto hit = image.hit(id);
     if (!hit) {
@@ -85,7 +89,8 @@ ValueExplained IntelSet::explain(std::string_view given, Seconds now) const {
     auto state = image.state(id, now);
     if (overridden) {
       state = IndicatorState::Removed;
-    } else if (state == IndicatorState::Matches && explained.allowed_by) {
+    } else if (state == IndicatorState::Matches &&
+               (hit->type == IndicatorType::Endpoint ? explained.allowed_by : address_allowed_by)) {
       state = IndicatorState::Allowed;
     }
     explained.indicators.push_back({std::move(*hit), state, image.sources(id)});

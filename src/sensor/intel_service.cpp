@@ -168,8 +168,10 @@ public:
     const auto sound = intel::parse_indicator(request.value, intel::ReservedPolicy::Allow);
     if (sound) {
       judged.type = sound->key.type;
-      judged.canonical = GuestText(
-          intel::key_text(sound->key.type, sound->key.prefix, sound->key.bytes).value_or(""));
+      auto canonical =
+          intel::key_text(sound->key.type, sound->key.prefix, sound->key.bytes).value_or("");
+      canonical += sound->scope == intel::MatchScope::Prefix ? "*" : "";
+      judged.canonical = GuestText(std::move(canonical));
     }
     const auto indicator = intel::parse_indicator(request.value, policy);
     if (!indicator) {

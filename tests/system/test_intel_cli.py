@@ -75,6 +75,23 @@ class Explain(Files):
                 self.assertEqual(row["verdict"], verdict)
                 self.assertTrue(check(row), row)
 
+    def test_an_allowlist_holds_for_every_type(self):
+        values = ["http://bad-host.org/dropper/x.exe", "/gate/panel.php", f"{BAD_ADDRESS}:443", "a" * 32, "b" * 64]
+        lists = [self.file("more.txt", "\n".join(values)), "--allowlist", self.file("allow.txt", " # ours\n".join(values))]
+        for value in values:
+            also = value.startswith(BAD_ADDRESS)  # the address by itself is listed too, and not allowed
+            row, = self.explain(value, lists=lists, code=0 if also else 6)
+            states = {one["type"]: one["state"] for one in row["indicators"]}
+            self.assertEqual(row["verdict"], "matches" if also else "allowed", value)
+            self.assertEqual(states.pop("address", None), "matches" if also else None)
+            self.assertEqual(set(states.values()), {"allowed"}, value)
+
+    def test_a_star_means_all_that_begins_so(self):
+        stars = self.file("stars.txt", "http://kit-host.org/a/*\n")
+        row, = self.explain("http://kit-host.org/a/b?c", lists=[stars])
+        self.assertEqual((row["verdict"], row["indicators"][0]["value"]), ("matches", "http://kit-host.org/a/"))
+        self.explain("http://kit-host.org/b", lists=[stars], code=6)
+
     def test_flows_and_alerts(self):
         found = self.explain("tcp", "10.0.0.2:4444", f"{BAD_ADDRESS}:443")
         self.assertEqual([row["what"] for row in found], ["remote address", "remote endpoint"])

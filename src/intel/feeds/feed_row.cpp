@@ -117,6 +117,9 @@ void FeedRow::take_value(const std::string &value, std::optional<IndicatorType> 
     }
     type = word.type;
   }
+  if (type == IndicatorType::Url && value.ends_with("/*") && !value.starts_with('/')) {
+    type.reset(); // all that begins with it, as in a list
+  }
   const bool endpoint = type == IndicatorType::Address && !port_.empty() && port_ != "0";
   auto parsed = endpoint ? parse_value(IndicatorType::Endpoint, with_port(value), policy())
                 : type   ? parse_value(*type, value, policy())

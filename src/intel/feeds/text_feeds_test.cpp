@@ -263,11 +263,68 @@ TEST(ListFeed, StaysAListAndTheNameTellsOfDigests) {
   EXPECT_EQ(ReadFeed("/ja3/samples.md5", kMd5).indicators, Words{std::string("file-md5 ") + kMd5});
 }
 
+TEST(ListFeed, AStarBehindASlashMeansAllThatBeginsSo) {
+  const ReadFeed list("list.txt",
+                      "http://evil.com/kit/*\nevil.com/a*\n/gate/panel/*\n/x/*\nevil.com/b/\n");
+  EXPECT_EQ(list.indicators, (Words{"url http://evil.com/kit/", "url evil.com/a*",
+                                    "url-path /gate/panel/", "url evil.com/b/"}));
+  const auto is_prefix = [](const FeedIndicator &one) { return one.scope == MatchScope::Prefix; };
+  EXPECT_TRUE(is_prefix(list.whole.at(0)));
+  EXPECT_FALSE(is_prefix(list.whole.at(1))) << "a star may stand in a URL";
+  EXPECT_TRUE(is_prefix(list.whole.at(2)));
+  EXPECT_FALSE(is_prefix(list.whole.at(3)));
+  EXPECT_EQ(list.report().rejected, 1U) << "too short a path";
+  const ReadFeed csv("a.csv", "url,tags\nhttp://evil.com/kit/*,x\nhttp://evil.com/y,x\n");
+  EXPECT_TRUE(is_prefix(csv.whole.at(0)));
+  EXPECT_FALSE(is_prefix(csv.whole.at(1)));
+  const ReadFeed zeek("a.intel",
+                      "#fields\tindicator\tindicator_type\nevil.com/kit/*\tIntel::URL\n");
+  EXPECT_EQ(zeek.indicators, Words{"url evil.com/kit/*"}) << "Zeek compares";
+  EXPECT_FALSE(is_prefix(zeek.whole.at(0)));
+}
+
 TEST(ListFeed, MailAddressesAreNoBrokenLines) {
   const ReadFeed feed("emails.txt", "evil.com\na@evil.com\r\nb@evil.com \na@b\n");
   EXPECT_EQ(feed.indicators, Words{"domain evil.com"});
   EXPECT_EQ(feed.ignored(), (Counts{{"e-mail address", 2}}));
   EXPECT_EQ(feed.reasons(), (Counts{{"bad label in name", 1}}));
+}
+
+TEST(FeedReader, MarkAndLineEndsChangeNothing) {
+  const std::pair<const char *, std::string> kFeeds[] = {
+      {"list", "# c\n\nevil.com\n45.9.20.7 # x\n"},
+      {"list", "0.0.0.0 evil.com\n127.0.0.1 a.evil.com b.evil.com\n"},
+      {"csv", "domain,comment\n\"evil.com\",\"x, y\"\na.evil.com,\n"},
+      {"zeek-intel", "#fields\tindicator\tindicator_type\nevil.com\tIntel::DOMAIN\n"},
+      {"suricata-dataset", "ZXZpbC5jb20=\nYmFkLmV2aWwuY29t,10\n"},
+      {"suricata-reputation", "45.9.20.7,1,127\n45.9.20.8,1,1\n"},
+      {"adguard", "! x\n||evil.com^\n||a.evil.com^$important\n"},
+      {"rpz", "@ SOA a. b. (\n 1 2 3 4 5 )\nevil.com CNAME .\n*.evil.com CNAME .\n"},
+      {"json", "[\n{\"domain\":\"evil.com\"},\n{\"domain\":\"a.evil.com\"}\n]\n"},
+  };
+  for (const auto &[format, text] : kFeeds) {
+    std::string other = "\xef\xbb\xbf";
+    for (const char c : text) {
+      other += c == '\n' ? "\r\n" : std::string(1, c);
+    }
+    other.resize(other.size() - 2); // the last line has no end
+    const ReadFeed plain("x", text);
+    const ReadFeed marked("x", other);
+    EXPECT_EQ(plain.report().format, format) << text;
+    EXPECT_EQ(marked.report().format, format) << text;
+    EXPECT_FALSE(plain.indicators.empty()) << text;
+    EXPECT_EQ(marked.indicators, plain.indicators) << text;
+    EXPECT_EQ(marked.report().rejected, 0U) << text;
+  }
+}
+
+TEST(FeedReader, ASpuriousNulCostsItsLine) {
+  std::string text = "evil.com\n" + std::string(5000, '#') + "\na.ev";
+  text += '\0';
+  text += "il.com\nb.evil.com\n";
+  const ReadFeed feed("x", text);
+  EXPECT_EQ(feed.indicators, (Words{"domain evil.com", "domain b.evil.com"}));
+  EXPECT_EQ(feed.report().rejected, 1U + 1U); // and the long line
 }
 
 TEST(FeedReader, SaysWhatIsNoFeed) {

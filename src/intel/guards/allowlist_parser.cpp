@@ -67,6 +67,9 @@ Parsed<FeedIndicator> parse_entry(std::string_view words, std::string_view comme
   if (!entry) {
     return entry;
   }
+  if (entry->scope == MatchScope::Prefix) {
+    return reject(RejectReason::NotAnIndicator); // an entry means one URL, or its whole host
+  }
   if (const auto option = trimmed(words.substr(value.size())); !option.empty()) {
     if (!option.starts_with(kUntil)) {
       return reject(RejectReason::BadOption);

@@ -1,6 +1,7 @@
 #pragma once
 // A user's own list of what is never to be told: `VALUE [until=YYYY-MM-DD] [# comment]` a line. An
-// address, network, domain (with the names under it) or URL. Pure function but for its sink.
+// address, network, domain (with the names under it), URL or any other value that an indicator can
+// have. Pure function but for its sink.
 
 #include <cstdint>
 #include <span>

@@ -42,6 +42,7 @@ TEST(AllowlistParser, WrongLinesAreTold) {
   EXPECT_EQ(outcome("a.com until=2026-1-1x"), "reject: malformed time");
   EXPECT_EQ(outcome("a.com until=-026-01-01"), "reject: malformed time");
   EXPECT_EQ(outcome("a.com b.com"), "reject: not until=DATE or a comment");
+  EXPECT_EQ(outcome("http://a.com/x/*"), "reject: not an address, network, domain or URL");
   EXPECT_EQ(outcome("com"), "reject: single-label name");
   EXPECT_EQ(outcome("0.0.0.0/0"), "reject: network too broad");
   EXPECT_EQ(outcome(std::string(5000, 'a')), "reject: line too long");
@@ -70,6 +71,37 @@ TEST(AllowlistParser, CountsAndGoesIntoTheImage) {
   EXPECT_EQ(entry->line, 3U);
   EXPECT_FALSE(image->allowed_by("www.evil.com", kNow + 40 * 86400)) << "its time is over";
   EXPECT_FALSE(image->allowed_by("worse.com", kNow));
+}
+
+/// What is accepted has an effect, of whatever type it is.
+TEST(AllowlistParser, EveryTypeOfEntryAllowsItself) {
+  const std::string md5(32, 'a'), sha256(64, 'b'), ja4 = "t13d1516h2_8daaf6152771_b186095e22b6";
+  const std::string lines = "http://cdn.com/x?y\nother.com/z\n/gate/panel.php\n45.9.20.7:443\n" +
+                            md5 + "\n" + sha256 + "\n" + ja4 + "\n";
+  IntelCompiler compiler;
+  EXPECT_EQ(compiler.add_feed("feed.txt", bytes_of("evil.com\n")).accepted, 1U);
+  const auto sink = compiler.add_source("allow.txt", Role::Allowed);
+  ASSERT_TRUE(sink);
+  ASSERT_EQ(parse_allowlist("allow.txt", bytes_of(lines), kNow, *sink).accepted, 7U);
+  const auto compiled = compiler.compile();
+  const auto image = IntelImage::open(compiled.image);
+  ASSERT_TRUE(image);
+  const auto allowed = [&](std::string_view value) {
+    return image->allowed_by_value(value, kNow).has_value();
+  };
+  for (const auto &value :
+       {std::string("HTTP://CDN.com/x?y"), std::string("https://other.com/z"),
+        std::string("other.com/z"), std::string("http://any.com/gate/panel.php"),
+        std::string("/gate/panel.php"), std::string("45.9.20.7:443"), md5, std::string(32, 'A'),
+        sha256, ja4}) {
+    EXPECT_TRUE(allowed(value)) << value;
+  }
+  for (const auto &value :
+       {std::string("https://cdn.com/x?y"), std::string("http://cdn.com/x"),
+        std::string("http://cdn.com/"), std::string("cdn.com"), std::string("45.9.20.7"),
+        std::string("45.9.20.7:80"), std::string(32, 'b'), std::string(64, 'a')}) {
+    EXPECT_FALSE(allowed(value)) << value;
+  }
 }
 
 } // namespace
