@@ -144,7 +144,7 @@ protected:
 
 TEST_F(DecodersAgreeTest, AboutPacketsAsTheyAreBuilt) {
   for (const Bytes &frame : corpus()) {
-    expect_agreement(frame);
+    ASSERT_NO_FATAL_FAILURE(expect_agreement(frame));
   }
   EXPECT_GT(plain_, 50U);
   EXPECT_GT(all_ - plain_, 50U);
@@ -153,7 +153,8 @@ TEST_F(DecodersAgreeTest, AboutPacketsAsTheyAreBuilt) {
 TEST_F(DecodersAgreeTest, AboutCutOnes) {
   for (const Bytes &frame : corpus()) {
     for (std::size_t size = 0; size <= frame.size(); ++size) {
-      expect_agreement({frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(size)});
+      ASSERT_NO_FATAL_FAILURE(
+          expect_agreement({frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(size)}));
       auto view = view_of(frame);
       view.bytes = view.bytes.first(size);
       ASSERT_TRUE(decoders_agree(view)) << size;
@@ -168,7 +169,7 @@ TEST_F(DecodersAgreeTest, AboutWrongBytes) {
     for (std::size_t at = 0; at < std::min<std::size_t>(frame.size(), 90); ++at) {
       for (unsigned value = 0; value < 256; ++value) {
         wrong[at] = static_cast<std::uint8_t>(value);
-        expect_agreement(wrong);
+        ASSERT_NO_FATAL_FAILURE(expect_agreement(wrong));
       }
       wrong[at] = frame[at];
     }
@@ -186,7 +187,7 @@ TEST_F(DecodersAgreeTest, AboutSeveralWrongBytes) {
           static_cast<std::uint8_t>(random() % 3 == 0 ? random() : random() % 70);
     }
     wrong.resize(random() % 8 == 0 ? random() % (wrong.size() + 1) : wrong.size());
-    expect_agreement(wrong);
+    ASSERT_NO_FATAL_FAILURE(expect_agreement(wrong));
   }
 }
 
