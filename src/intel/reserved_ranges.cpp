@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstdint>
 #include <iterator>
 
 namespace outguard::intel {
@@ -80,18 +82,44 @@ constexpr SpecialName kSpecialNames[] = {
     {"example.net", true},   {"example.org", true},
 };
 
+constexpr std::size_t kTailBytes = 4; ///< no special name is shorter
+using Tail = std::array<char, kTailBytes>;
+
+constexpr Tail tail_of(std::string_view name) {
+  const auto end = name.substr(name.size() - kTailBytes);
+  return {end[0], end[1], end[2], end[3]};
+}
+
+/// Compared first: nearly no name has one of them.
+constexpr auto kTails = [] {
+  std::array<std::uint32_t, std::size(kSpecialNames)> tails{};
+  std::transform(std::begin(kSpecialNames), std::end(kSpecialNames), tails.begin(),
+                 [](const SpecialName &special) {
+                   return std::bit_cast<std::uint32_t>(tail_of(special.name));
+                 });
+  return tails;
+}();
+
 bool is_at_or_under(std::string_view name, std::string_view parent) {
-  return name.ends_with(parent.back()) && name.ends_with(parent) && // the last letter tells most
+  return name.ends_with(parent) &&
          (name.size() == parent.size() || name[name.size() - parent.size() - 1] == '.');
 }
 
 } // namespace
 
 bool is_reserved_name(std::string_view name, ReservedPolicy policy) {
-  return std::any_of(std::begin(kSpecialNames), std::end(kSpecialNames), [&](const auto &special) {
+  if (name.size() < kTailBytes) {
+    return false;
+  }
+  const auto tail = std::bit_cast<std::uint32_t>(tail_of(name));
+  for (std::size_t i = 0; i < kTails.size(); ++i) {
+    const auto &special = kSpecialNames[i];
     const bool lifted = policy == ReservedPolicy::Allow && special.liftable;
-    return !lifted && is_at_or_under(name, special.name);
-  });
+    if (kTails[i] == tail && !lifted && is_at_or_under(name, special.name)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 std::optional<RejectReason> reserved_reason(const IpNetwork &network, ReservedPolicy policy) {
