@@ -1,30 +1,26 @@
 #pragma once
-// Stands at the end of the packet path: asks for a flow's owner at its first packet (before the
-// ring brings it, where on_opening() was told of it), matches every observable, reports each (flow,
-// indicator) once and, at the flow's end, how often. What began outside is reported when the guest
-// has let it in; until then it only knocked. One thread; owns neither guest nor outlet.
+// Stands at the end of the packet path: matches every observable, reports each (flow, indicator)
+// once and whose the flow is (flow_owners.h) and, at the flow's end, how often. What began outside
+// is reported when the guest has let it in; until then it only knocked. One thread; owns neither
+// guest nor outlet.
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <span>
-#include <string>
-#include <tuple>
 #include <utility>
 
 #include "facts/messages.h"
 #include "guest/packets/packet_pipeline.h"
 #include "intel/intel_set.h"
 #include "sensor/contact_watch.h"
-#include "sensor/flow_notes.h"
+#include "sensor/file_matches.h"
+#include "sensor/flow_owners.h"
 #include "sensor/guest_view.h"
 #include "sensor/knock_table.h"
 #include "sensor/name_servers.h"
-#include "sensor/opening_notes.h"
 #include "sensor/outlet.h"
 #include "sensor/reported_flows.h"
-#include "sensor/unhashed_flows.h"
 
 namespace outguard::sensor {
 
@@ -53,14 +49,14 @@ public:
   /// The pipeline whose flows come here; needed to describe them.
   void attach(guest::PacketPipeline &pipeline) { pipeline_ = &pipeline; }
   /// A replay, until called without: the memory is of another time than the packets, and says so.
-  void replay_with(guest::StageClock *clock) { clock_ = clock; }
+  void replay_with(guest::StageClock *clock) { owners_.replay_with(clock); }
   /// What matches from now on. No reader takes a lock: the pointer is swapped between packets.
   void use(std::shared_ptr<const intel::IntelSet> intel);
-  [[nodiscard]] const Counts &counts() const { return counts_; }
+  [[nodiscard]] Counts counts() const;
   [[nodiscard]] const BeaconTable::Counts &contacts() const { return contacts_.counts(); }
   /// The guest opens connections; the pipeline will bring the same packets later. Whoever needs a
   /// table of everything comes after those who do not.
-  void on_openings(std::span<const guest::DecodedPacket> packets);
+  void on_openings(std::span<const guest::DecodedPacket> packets) { owners_.on_openings(packets); }
 
   /// A flow that was reported and has not ended; nullptr otherwise. Good until packets are
   /// processed.
@@ -80,8 +76,8 @@ public:
   void finish() { knocks_.end_all(); }
   /// A flow whose process's executable is to be hashed, as files are listed: `on_executable_hashed`
   /// gets it back.
-  [[nodiscard]] std::optional<MatchSeen> take_unhashed() { return unhashed_.take(); }
-  [[nodiscard]] bool has_unhashed() const { return !unhashed_.empty(); }
+  [[nodiscard]] std::optional<MatchSeen> take_unhashed() { return files_.take(); }
+  [[nodiscard]] bool has_unhashed() const { return !files_.empty(); }
   /// The hash of the executable of the process that `of` names first. Listed: reported as a match
   /// of that flow, if it was not.
   FileVerdict on_executable_hashed(const MatchSeen &of, const FileHash &hash);
@@ -91,18 +87,6 @@ public:
   void on_flow_ended(const guest::Flow &flow, guest::FlowEnd reason) override;
 
 private:
-  /// From a packet's time to now; 0 in a replay, where nothing is late.
-  [[nodiscard]] std::uint64_t late_ns(std::int64_t packet_ns) const;
-  [[nodiscard]] Attribution ask_owner(const FlowTuple &tuple, std::int64_t packet_ns,
-                                      std::int64_t began_ns);
-  /// Of the flow's own socket; where the guest has none, as it only carries the flow in a tunnel or
-  /// the tunnel's end has it, of the flow that it came in.
-  [[nodiscard]] Attribution ask_owner(const guest::PacketPipeline &pipeline,
-                                      const guest::Flow &flow, std::int64_t packet_ns);
-  /// Asks for its owner, unless that is known; false: `at_once`, that cannot be told.
-  bool answer_opening(const guest::DecodedPacket &packet, bool at_once);
-  /// The note of what was answered at its opening, if that is known; else a new one.
-  [[nodiscard]] std::uint64_t open_note(const guest::Flow &flow);
   enum class Answer : std::uint8_t { Given, GivenBefore, None };
   /// Matches the remote end; the answer of a flow that the guest began does not matter.
   void match_remote(const guest::PacketPipeline &pipeline, const guest::Flow &flow, Answer answer);
@@ -115,28 +99,20 @@ private:
   void tell_beacon(const guest::Flow &flow, Listed listed);
   /// Keeps the flow for `take_unhashed` if its process may run a listed file.
   void note_file(const guest::Flow &flow);
-  [[nodiscard]] bool lists_files() const;
-  /// By the first of its digests that is listed.
-  [[nodiscard]] std::optional<MatchSeen> listed_file(const FileHash &hash, std::int64_t now) const;
-  [[nodiscard]] bool first_of_hash(const FlowSeen &flow, const GuestText &digest);
 
   GuestView &view_;
   Outlet &outlet_;
   guest::PacketPipeline *pipeline_ = nullptr;
   std::shared_ptr<const intel::IntelSet> intel_;
-  FlowNotes notes_;
-  OpeningNotes openings_;
+  FlowOwners owners_;
   ReportedFlows reported_;
   ContactWatch contacts_;
   KnockTable knocks_;
   NameServers name_servers_;
-  UnhashedFlows unhashed_;
+  FileMatches files_;
   /// Flows stay where they are until they end.
   std::map<ReportedFlows::Key, const guest::Flow *> waiting_;
   std::int64_t settled_ns_ = 0;
-  guest::StageClock *clock_ = nullptr; ///< in a replay only
-  using HashTold = std::tuple<std::string /*interface*/, std::uint64_t /*flow*/, GuestText>;
-  std::deque<HashTold> hashes_told_;
   Counts counts_;
 };
 
