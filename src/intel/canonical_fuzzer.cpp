@@ -7,6 +7,7 @@
 
 #include "intel/domain_name.h"
 #include "intel/idna.h"
+#include "intel/observed_url.h"
 #include "intel/url.h"
 
 std::vector<std::vector<std::uint8_t>> fuzzer_seeds();
@@ -16,6 +17,7 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
                                          "xn--bcher-kva.example",
                                          "http://u@EVIL.com:80/a/%41/../b?c#d",
                                          "https://[2606:4700::1]:8443",
+                                         "http://evil.example/a/b.php?id=1",
                                          "faß.de",
                                          "1.2.3.4/x"};
   std::vector<std::vector<std::uint8_t>> seeds;
@@ -49,6 +51,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
       std::abort();
     }
     static_cast<void>(url->without_scheme());
+  }
+  const ObservedUrl observed(text);
+  const auto parsed = Url::parse(text, UrlOrigin::Observed);
+  if (observed.whole()[1] != (parsed ? parsed->without_scheme() : "") ||
+      observed.target() != (parsed ? parsed->target : observed_target(text))) {
+    std::abort(); // a URL taken as it stands is not what the long way makes of it
   }
   return 0;
 }
