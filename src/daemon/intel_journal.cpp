@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include <sys/stat.h>
+
 #include "daemon/file_watch.h"
 
 namespace outguard::daemon {
@@ -169,6 +171,15 @@ void IntelJournal::fetched(const std::string &feed, const Result<launch::Refresh
   status->failing_since = status->failing_since.value_or(now);
   status->problem = outcome ? answer.reason : outcome.error().message;
   status->remedy = outcome ? remedy_of(answer.problem) : "what the message names, on this host";
+}
+
+void IntelJournal::went_back(const std::string &feed, const std::string &path) {
+  struct stat about {};
+  const std::lock_guard lock(mutex_);
+  if (auto *status = find(feed); status != nullptr && ::stat(path.c_str(), &about) == 0) {
+    status->copy_of = WallTime(std::chrono::seconds(about.st_mtim.tv_sec));
+    status->confirmed = status->copy_of;
+  }
 }
 
 api::IntelStatus IntelJournal::status() const {

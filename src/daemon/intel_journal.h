@@ -28,6 +28,9 @@ public:
   void fetched(const std::string &feed, const Result<launch::RefreshedFeed> &outcome,
                MonotonicTime next);
 
+  /// This file is its copy now: an earlier one, instead of the latest.
+  void went_back(const std::string &feed, const std::string &path);
+
   /// Without the version, which the board has.
   [[nodiscard]] api::IntelStatus status() const;
 

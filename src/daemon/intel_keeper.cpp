@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "daemon/settling.h"
 #include "launch/attach.h"
+#include "launch/good_copy.h"
 
 namespace outguard::daemon {
 
@@ -50,6 +51,11 @@ IntelKeeper::IntelKeeper(const IntelConfig &config, IntelBoard &board)
   for (const auto &feed : config_.feeds) {
     if (auto copy = launch::FeedCache(config_.cache).find(feed.source.url, feed.source.kind)) {
       copies_[feed.name] = std::move(copy->path);
+    } else if (auto good = launch::good_copy_of(
+                   launch::FeedCache(config_.cache).path_of(feed.source.url, feed.source.kind))) {
+      log::warning("feed " + feed.name + ": its latest copy is damaged or gone");
+      journal_.went_back(feed.name, *good);
+      copies_[feed.name] = std::move(*good);
     }
   }
 }
@@ -72,6 +78,7 @@ Result<void> IntelKeeper::start() {
     return fail(ErrorCode::InvalidInput, "no usable intelligence; the lines above say why");
   }
   update_changes();
+  starting_ = false;
   loading_ = std::jthread([this](const std::stop_token &stop) { load_on_demand(stop); });
   watching_ = std::jthread([this, seen](const std::stop_token &stop) { watch(stop, seen); });
   if (!config_.feeds.empty()) {
@@ -264,18 +271,54 @@ bool IntelKeeper::load(IntelLoader::Asked asked) {
   std::vector<std::string> feeds;
   std::transform(config_.feeds.begin(), config_.feeds.end(), std::back_inserter(feeds),
                  [](const IntelFeed &feed) { return feed.name; });
-  auto loaded = loader_.load(choices(), feeds, asked);
+  const auto all = choices();
+  std::vector<launch::CopyMark> marks; // before they are read
+  for (const auto &choice : all) {
+    if (auto mark = choice.name.empty() ? std::nullopt : launch::mark_of(choice.path)) {
+      marks.push_back(std::move(*mark));
+    }
+  }
+  auto loaded = loader_.load(all, feeds, asked);
   if (!loaded) {
     journal_.refused(loaded.error());
-    return false;
+    return starting_ && go_back(feeds);
   }
   journal_.loaded(*loaded);
+  if (loaded->short_of.empty()) {
+    for (const auto &mark : marks) {
+      static_cast<void>(launch::keep_good(mark)); // it is a second name for what is there
+    }
+  }
   board_.publish_image(std::move(loaded->image),
                        {fmt::format("intelligence in force: {} indicators from {} source{}",
                                     loaded->totals.indicators, loaded->feeds.size(),
                                     loaded->feeds.size() == 1 ? "" : "s"),
                         began});
+  if (starting_ && !loaded->short_sources.empty()) {
+    go_back(loaded->short_sources);
+  }
   return true;
+}
+
+bool IntelKeeper::go_back(const std::vector<std::string> &sources) {
+  bool any = false;
+  for (const auto &feed : config_.feeds) {
+    const auto path = launch::FeedCache(config_.cache).path_of(feed.source.url, feed.source.kind);
+    const auto good = launch::good_copy_of(path);
+    const bool lost = std::any_of(sources.begin(), sources.end(), [&](const std::string &source) {
+      return source.starts_with(feed.name);
+    });
+    const std::lock_guard lock(mutex_);
+    if (lost && good && copies_[feed.name] != *good) {
+      log::warning(
+          fmt::format("feed {}: goes on with the copy that was in force in the last run, of {}",
+                      feed.name, time_of(*good)));
+      journal_.went_back(feed.name, *good);
+      copies_[feed.name] = *good;
+      any = true;
+    }
+  }
+  return any && load(IntelLoader::Asked::ByChange);
 }
 
 } // namespace outguard::daemon

@@ -57,6 +57,9 @@ private:
   void want(IntelLoader::Asked asked);
   void load_on_demand(const std::stop_token &stop);
   [[nodiscard]] bool load(IntelLoader::Asked asked);
+  /// At start: of feeds that lost something since the last run, the copy that was in force then.
+  /// False: there is none, or it did not help.
+  bool go_back(const std::vector<std::string> &sources);
   void count();
   // The thread of the FeedKeeper.
   void note_fetched(const launch::FeedSource &source, const Result<launch::RefreshedFeed> &outcome,
@@ -74,6 +77,7 @@ private:
   std::stop_source ending_;
   IntelDelta changes_;
   bool has_delta_ = false;
+  bool starting_ = true;                     ///< no thread runs yet
   std::atomic<bool> changes_wanted_ = false; ///< compile them though they did not change
   IntelLoader loader_; ///< one thread at a time: start(), then the loading one
   IntelJournal journal_;

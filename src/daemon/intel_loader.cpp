@@ -90,13 +90,18 @@ IntelLoader::load(const std::vector<launch::FeedChoice> &choices,
   in_force_ = compiled->totals.indicators;
   recall(choices, expected);
   compare_with_earlier_run(asked);
-  return Loaded{std::move(compiled->image), std::move(compiled->totals), std::move(compiled->feeds),
-                choices, short_of_};
+  return Loaded{std::move(compiled->image),
+                std::move(compiled->totals),
+                std::move(compiled->feeds),
+                choices,
+                short_of_,
+                short_sources_};
 }
 
 IntelLoader::Verdict IntelLoader::may_replace(const std::vector<launch::FeedChoice> &choices,
                                               const launch::CompiledIntel &compiled, Asked asked) {
   judged_.clear();
+  accepted_.clear();
   std::copy_if(compiled.feeds.begin(), compiled.feeds.end(), std::back_inserter(judged_),
                [&](const FeedReport &feed) { return !is_free_to_shrink(feed, choices); });
   const auto verdict = guard_.judge(judged_, compiled.totals);
@@ -110,6 +115,9 @@ IntelLoader::Verdict IntelLoader::may_replace(const std::vector<launch::FeedChoi
   }
   if (asked == Asked::ByUser && losses == told_) {
     log::warning("accepted by SIGHUP: " + joined(losses));
+    for (const auto &loss : verdict.losses) {
+      accepted_.push_back(loss.source);
+    }
     return {};
   }
   told_ = std::move(losses);
@@ -141,20 +149,28 @@ void IntelLoader::recall(const std::vector<launch::FeedChoice> &choices,
 }
 
 void IntelLoader::compare_with_earlier_run(Asked asked) {
-  const auto losses = earlier_.judge(judged_, {}).losses;
+  auto losses = earlier_.judge(judged_, {}).losses;
+  std::erase_if(losses, [&](const auto &loss) {
+    return std::find(accepted_.begin(), accepted_.end(), loss.source) != accepted_.end();
+  });
   auto texts = texts_of(losses);
   if (texts.empty() && !short_of_.empty()) {
     log::info("what an earlier run had in force is whole again");
   } else if (!texts.empty() && asked == Asked::ByUser && texts == short_of_) {
     log::warning("accepted by SIGHUP: " + joined(texts));
     texts.clear();
+    losses.clear();
   } else if (!texts.empty() && texts != short_of_) {
     log::error(fmt::format("intelligence is short of what the last run had in force: {}. What is "
                            "left is in force. If this is right, `kill -HUP {}` accepts it",
                            joined(texts), ::getpid()));
   }
   short_of_ = std::move(texts);
-  earlier_.accept(judged_, short_of_.empty() ? std::vector<launch::ShrinkGuard::Loss>() : losses);
+  short_sources_.clear();
+  for (const auto &loss : losses) {
+    short_sources_.push_back(loss.source);
+  }
+  earlier_.accept(judged_, losses);
   if (const auto written = memory_.write(earlier_.entries()); !written) {
     log::warning("what is in force is not remembered for the next run: " + written.error().message);
   }

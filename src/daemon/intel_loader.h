@@ -37,7 +37,8 @@ public:
     IntelReport totals;
     std::vector<FeedReport> feeds;
     std::vector<launch::FeedChoice> choices; ///< that they came of
-    std::vector<std::string> short_of;       ///< losses beside an earlier run, not accepted
+    /// Losses beside an earlier run, not accepted; and whose they are.
+    std::vector<std::string> short_of, short_sources;
   };
   /// Nothing may be replaced; the log says so too.
   struct Refusal {
@@ -64,9 +65,10 @@ private:
   launch::EntryMemory memory_;  ///< of `earlier_`
   bool recalled_ = false;
   std::vector<FeedReport> judged_;    ///< of the latest set, without what is free to shrink
+  std::vector<std::string> accepted_; ///< sources of the latest set whose losses the user accepts
   std::vector<std::string> told_;     ///< losses refused last
-  std::vector<std::string> short_of_; ///< losses beside the earlier run, told
-  std::uint64_t in_force_ = 0;        ///< indicators
+  std::vector<std::string> short_of_, short_sources_; ///< losses beside the earlier run, told
+  std::uint64_t in_force_ = 0;                        ///< indicators
 };
 
 } // namespace outguard::daemon

@@ -101,7 +101,7 @@ Result<void> FeedCache::write_note(const std::string &url, FeedKind kind, const 
 
 std::optional<FeedCache::Copy> FeedCache::find(const std::string &url, FeedKind kind) const {
   Copy copy;
-  copy.path = base(url, kind) + ".feed";
+  copy.path = path_of(url, kind);
   const auto note = read_note(url, kind);
   if (!note) {
     return std::nullopt;
@@ -126,7 +126,7 @@ std::optional<FeedCache::Copy> FeedCache::find(const std::string &url, FeedKind 
 
 Result<std::string> FeedCache::keep(const FetchFeed &request, const FetchedFeed &fetched) {
   const auto &answer = fetched.answer;
-  auto path = base(request.url, request.kind) + ".feed";
+  auto path = path_of(request.url, request.kind);
   if (::mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST) {
     return fail_errno(folder_);
   }

@@ -28,6 +28,10 @@ public:
     WallTime came{};      ///< its bytes
     WallTime confirmed{}; ///< when its server last gave it, or said that it is the latest
   };
+  /// Where it is, or would be.
+  [[nodiscard]] std::string path_of(const std::string &url, FeedKind kind) const {
+    return base(url, kind) + ".feed";
+  }
   /// nullopt: there is none, or it is damaged, which costs no more than a whole fetch.
   [[nodiscard]] std::optional<Copy> find(const std::string &url, FeedKind kind) const;
 

@@ -155,6 +155,39 @@ class Status(unittest.TestCase):
         self.supervise()
         self.assertEqual(self.doctor()[2]["intelligence"]["short_of"], [])
 
+    def test_a_feed_that_shrank_does_not_count_after_a_restart_either(self):
+        served = [FETCHED]
+
+        def handle(request):
+            send(request, "".join(f"{value}\n" for value in served[-1]).encode())
+        server = self.enterContext(Server(handle))
+        feed = {"url": server.url("/feed.txt"), "name": "partner", "allow_reserved": True}
+        self.supervise(feeds=[feed])
+        self.until(lambda status: status["intelligence"]["indicators"] == 150)
+        self.supervisor.__exit__()
+        served.append(FETCHED[:2])
+        # In a run that has the whole it is refused; it is the latest copy all the same.
+        self.supervise(feeds=[feed])
+        said = self.until(lambda status: status["intelligence"]["problem"])
+        self.assertIn("partner: 2 of 50 entries left", said["intelligence"]["problem"])
+        self.supervisor.__exit__()
+        for damage in (lambda latest: None, lambda latest: latest.write_text("cut"), os.unlink):
+            (latest,) = (self.folder / "cache").glob("*.feed")
+            damage(latest)
+            self.supervise(feeds=[feed])
+            self.supervisor.wait_for_log("intelligence in force: 150 indicators")
+            said = self.until(lambda status: "partner: 2 of 50" in (status["intelligence"]["problem"] or ""))
+            self.assertEqual((said["intelligence"]["indicators"], said["intelligence"]["short_of"]), (150, []))
+            self.supervisor.__exit__()
+        self.supervise(feeds=[feed])
+        self.until(lambda status: status["intelligence"]["problem"])
+        self.supervisor.process.send_signal(signal.SIGHUP)
+        self.until(lambda status: status["intelligence"]["indicators"] == 102)
+        self.supervisor.__exit__()
+        self.supervise(feeds=[feed])
+        said = self.until(lambda status: status["intelligence"]["indicators"] == 102)
+        self.assertEqual(said["intelligence"]["short_of"], [])
+
     def test_two_supervisors_and_hostile_clients(self):
         first = self.supervise().process
         second = self.supervise().process
