@@ -178,6 +178,24 @@ TEST_F(Fetch, TheCapHoldsForWhatIsJoinedToo) {
   EXPECT_EQ(body(), "");
 }
 
+TEST_F(Fetch, ACollectionThatGrewBeyondTheCapIsFetchedWhole) {
+  request.kind = FeedKind::Taxii;
+  request.limits.max_bytes = 60;
+  request.mark.added_after = "2024-01-01T00:00:00.000001Z";
+  const std::string old = "{\"objects\":[\n{\"a\":\"aaaaaaaaaaaaaaaaaaaaaaaaa\"}\n]}\n";
+  client.answers = {good(R"({"objects":[{"a":"new"},{"b":"aaaaaaaaaa"}]})"),
+                    good(R"({"objects":[{"a":"new"}]})")};
+  const auto answer = run(old);
+  EXPECT_EQ(answer.status, FetchStatus::New) << answer.reason;
+  EXPECT_EQ(answer.problem, FetchProblem::None);
+  EXPECT_EQ(answer.items, 1U);
+  EXPECT_EQ(answer.new_items, 1U);
+  EXPECT_EQ(answer.pages, 1U);
+  EXPECT_EQ(body(), "{\"objects\":[\n{\"a\":\"new\"}\n]}\n");
+  ASSERT_EQ(client.asked.size(), 2U);
+  EXPECT_EQ(client.asked[1].url, "https://feeds.example:443/list/objects/");
+}
+
 TEST_F(Fetch, AReasonNamesTheFileAmongManyAndNoKey) {
   request.url = "https://feeds.example/list?key=secret";
   client.answers = {bad(FetchProblem::Denied)};

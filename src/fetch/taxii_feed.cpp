@@ -160,6 +160,18 @@ private:
 
 void fetch_taxii(const FetchJob &job) {
   Collection(job).fetch();
+  // A copy grows by every version of its objects; the collection as it stands may well be smaller.
+  const bool joined = !job.previous.empty() && !job.request.mark.added_after.empty();
+  if (joined && job.answer.problem == FetchProblem::TooLarge) {
+    auto &answer = job.answer;
+    answer.problem = FetchProblem::None;
+    answer.reason.clear();
+    answer.mark = {};
+    answer.pages = 0;
+    answer.new_items = 0;
+    const FetchJob whole{job.request, job.client, {}, job.body, answer};
+    Collection(whole).fetch();
+  }
 }
 
 } // namespace outguard::fetch
