@@ -270,6 +270,21 @@ class Replay(Files):
         self.assertIn("alert", {event["event_type"] for event in events})
         self.assertNotIn("\r", problems, "no progress bar where there is no terminal")
 
+    def test_an_endpoint_that_is_allowed_is_not_told(self):
+        capture = self.file("one.pcap", pcap(ipv4_udp("10.0.0.2", BAD_ADDRESS)))
+        listed = self.file("endpoints.txt", f"{BAD_ADDRESS}:5000\n")
+
+        def counters(*words):
+            code, output, problems = outguard("replay", "--pcap", capture, "--intel", listed, "-o", "json", *words)
+            self.assertEqual(code, 0, problems)
+            return json.loads(output.splitlines()[-1])["counters"]
+        told = counters()
+        allowed = counters("--allowlist", self.file("allow.txt", f"{BAD_ADDRESS}:5000 # ours\n"))
+        other = counters("--allowlist", self.file("other.txt", f"{BAD_ADDRESS}:5001 # ours\n"))
+        self.assertEqual((told["matches"], told["matches_allowed"]), (1, 0))
+        self.assertEqual((allowed["matches"], allowed["matches_allowed"]), (0, 1))
+        self.assertEqual((other["matches"], other["matches_allowed"]), (1, 0))
+
     def test_progress_on_a_terminal(self):
         small = pathlib.Path(self.capture(packets=2000)).read_bytes()
         capture = self.file("large.pcap", small[:24] + small[24:] * 1000)
