@@ -59,7 +59,7 @@ api::SourceStatus source_of(const FeedReport &report, const std::string &path) {
 
 } // namespace
 
-IntelJournal::IntelJournal(const IntelConfig &config) : config_(config) {
+IntelJournal::IntelJournal(const IntelConfig &config) {
   status_.changes.folder = config.changes;
   const launch::FeedCache cache(config.cache);
   for (const auto &feed : config.feeds) {

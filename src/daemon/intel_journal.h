@@ -37,7 +37,6 @@ public:
 private:
   [[nodiscard]] api::FeedStatus *find(const std::string &feed);
 
-  const IntelConfig &config_;
   mutable std::mutex mutex_;
   api::IntelStatus status_; ///< under mutex_
 };

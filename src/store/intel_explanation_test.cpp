@@ -85,7 +85,9 @@ TEST(IntelRows, StatsAndChanges) {
   stats.confidence[7] = 5;
   stats.types = {{IndicatorType::Domain, 5}};
   stats.sources = {{GuestText(kHostile), 5, 4, 1}};
-  const auto row = Json::parse(stats_json(stats));
+  const auto row = Json::parse(stats_json(stats, 2, 1));
+  EXPECT_EQ(row["added_by_hand"], 2);
+  EXPECT_EQ(row["removed_by_hand"], 1);
   EXPECT_EQ(row["types"]["domain"], 5);
   EXPECT_EQ(row["confidence"][7], 5);
   EXPECT_EQ(row["sources"][0]["alone"], 4);
