@@ -130,7 +130,10 @@ private:
     if (!data.be16() || !observe_name(data)) {
       return;
     }
-    for (int i = 0; i < kMaxParameters; ++i) {
+    for (int i = 0; !data.at_end(); ++i) {
+      if (i == kMaxParameters) {
+        return sink_.pass_over_rest();
+      }
       const auto key = data.be16();
       const auto length = data.be16();
       const auto value = data.take(length.value_or(0));

@@ -131,6 +131,40 @@ TEST_F(DnsTest, WhatIsPassedOverIsSaid) {
   }
 }
 
+TEST_F(DnsTest, ServicesAreOfTwoTypes) {
+  for (const auto type : {std::uint16_t{64}, std::uint16_t{65}}) {
+    EXPECT_EQ(look(dns_response("a.example", dns_record(type, {0, 1, 1, 's', 0}), 1)),
+              DnsLook::Message);
+    EXPECT_THAT(sink_.seen, ElementsAre("dns-answer-name name s"));
+  }
+}
+
+TEST_F(DnsTest, OneRecordIsBoundedToo) {
+  const auto hints = [](int parameters, std::size_t addresses) {
+    Bytes service{0, 1, 0}; // priority, the root
+    for (int i = 0; i < parameters; ++i) {
+      service =
+          std::move(service) + number(4, 2) + number(4 * addresses, 2) + Bytes(4 * addresses, 10);
+    }
+    return dns_response("a.example", dns_record(65, service), 1);
+  };
+  Bytes aliases;
+  for (int i = 0; i < 129; ++i) {
+    aliases = std::move(aliases) + dns_record(5, {1, 'b', 0});
+  }
+  for (const auto &[message, told] : {std::pair{hints(1, 130), 128U}, std::pair{hints(33, 1), 32U},
+                                      std::pair{dns_response("a.example", aliases, 129), 128U}}) {
+    sink_ = {};
+    EXPECT_EQ(look(message), DnsLook::Message);
+    EXPECT_EQ(sink_.seen.size(), told);
+    EXPECT_TRUE(sink_.passed_over());
+  }
+  sink_ = {};
+  EXPECT_EQ(look(hints(32, 4)), DnsLook::Message);
+  EXPECT_EQ(sink_.seen.size(), 128U);
+  EXPECT_FALSE(sink_.passed_over());
+}
+
 TEST_F(DnsTest, OddLabelsAreEscaped) {
   EXPECT_EQ(look(dns_query(std::string("a\0\xff\\b.example", 13))), DnsLook::Message);
   EXPECT_THAT(sink_.seen, ElementsAre("dns-name odd a\\000\\255\\\\b.example"));
@@ -158,6 +192,9 @@ TEST_F(DnsTest, PointersLeadBackwardsOrNowhere) {
   for (const auto target : Bytes{12, 13, 40, 255, 0}) {
     auto message = dns_query("");
     message.resize(12);
+    message[0] = 1; // with the flags behind it a name, if the header held any
+    message[1] = 'x';
+    message[2] = 0;
     const Bytes question{0xc0, target, 0, 1, 0, 1}; // the name starts at 12 itself
     message.insert(message.end(), question.begin(), question.end());
     EXPECT_EQ(look(message), DnsLook::NotDns) << int{target};

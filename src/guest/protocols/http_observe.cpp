@@ -36,6 +36,9 @@ void observe_http_host(ObservableKind kind, std::string_view scheme, std::string
 
 void observe_user_agent(std::string_view value, std::string &scratch, ObservableSink &sink) {
   constexpr std::size_t kMostBytes = 512;
+  if (!sink.wants(ObservableKind::HttpUserAgent)) {
+    return;
+  }
   scratch.clear();
   append_printable(value, kMostBytes, scratch);
   sink.observe({ObservableKind::HttpUserAgent, HostForm::NoHost, scratch});

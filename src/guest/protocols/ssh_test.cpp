@@ -35,6 +35,14 @@ TEST(Ssh, BannerAndHasshOfBothSidesAtEveryCut) {
   }
 }
 
+TEST(Ssh, NoHasshWhereNobodyAsks) {
+  std::string scratch;
+  RecordingSink sink(ObservableKinds{ObservableKind::SshHasshServer});
+  EXPECT_EQ(look_at_ssh_packet(ssh_kex_init(), StreamRole::Client, scratch, sink).outcome,
+            Look::Outcome::Done);
+  EXPECT_THAT(sink.seen, IsEmpty());
+}
+
 TEST(Ssh, BannersAreEscapedAndBounded) {
   EXPECT_THAT(seen(bytes_of("SSH-1.99-a\x1b[31m\n"), 0, StreamRole::Client),
               ElementsAre("ssh-banner plain a\\027[31m"));

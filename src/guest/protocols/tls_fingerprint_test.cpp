@@ -119,6 +119,56 @@ TEST_F(TlsFingerprintTest, LengthsThatLie) {
     EXPECT_EQ(read_client_hello(std::span(body).first(size), hello), size == plain) << size;
   }
   EXPECT_TRUE(read_client_hello(body, hello));
+  auto longer = hello_body({.ciphers = {1}, .extensions = {{std::uint16_t{99}, Bytes(4, 0)}}});
+  longer[longer.size() - 5] = 5; // the last extension's, not that of all
+  EXPECT_FALSE(read_client_hello(longer, hello));
+}
+
+TEST_F(TlsFingerprintTest, OfTwoServerNamesTheFirstCounts) {
+  const Bytes body = hello_body({.ciphers = {1}, .extensions = {sni("a"), sni("b")}});
+  TlsClientHello hello;
+  EXPECT_TRUE(read_client_hello(body, hello));
+  EXPECT_EQ(hello.server_name->back(), 'a');
+}
+
+TEST_F(TlsFingerprintTest, HalfANumberIsNone) {
+  const Bytes three{0x13, 0x01, 0x13};
+  TlsClientHello odd, even;
+  odd.cipher_suites = odd.groups = three;
+  even.cipher_suites = even.groups = std::span(three).first(2);
+  std::string of_odd, of_even;
+  EXPECT_TRUE(fingerprints_.ja3(odd, of_odd) && fingerprints_.ja3(even, of_even));
+  EXPECT_EQ(of_odd, of_even);
+  EXPECT_TRUE(fingerprints_.ja4(odd, HelloTransport::Tcp, of_odd) &&
+              fingerprints_.ja4(even, HelloTransport::Tcp, of_even));
+  EXPECT_EQ(of_odd, of_even);
+}
+
+// What is remembered of one client is not told of another, and lists in another order are others.
+TEST_F(TlsFingerprintTest, AsIfNothingWereRemembered) {
+  auto shuffled = ja4_example();
+  std::swap(shuffled.extensions[1], shuffled.extensions[4]);
+  auto ciphers = ja4_example();
+  std::swap(ciphers.ciphers[1], ciphers.ciphers[2]);
+  auto moved = ja4_example();
+  moved.ciphers.push_back(0x0017); // from one list to the next
+  const HelloParts all[] = {ja4_example(), shuffled, ciphers, moved};
+  for (int round = 0; round < 2; ++round) {
+    for (const auto &parts : all) {
+      const auto remembered3 = ja3(parts);
+      const auto remembered4 = ja4(parts);
+      fingerprints_ = {};
+      EXPECT_EQ(ja3(parts), remembered3);
+      EXPECT_EQ(ja4(parts), remembered4);
+      for (const auto &other : all) { // whatever comes between
+        (void)ja3(other);
+        (void)ja4(other);
+      }
+    }
+  }
+  EXPECT_EQ(ja4(shuffled), ja4(ja4_example()));
+  EXPECT_EQ(ja4(ciphers), ja4(ja4_example()));
+  EXPECT_NE(ja3(shuffled), ja3(ja4_example()));
 }
 
 } // namespace

@@ -92,8 +92,8 @@ TEST_F(TlsTest, EverythingOfAHello) {
 }
 
 TEST_F(TlsTest, DigestsAreMadeForWhoAsks) {
-  const auto hello =
-      in_records(message(1, hello_body({.ciphers = {1}, .extensions = {sni("all.example")}})));
+  const auto hello = in_records(
+      message(1, hello_body({.ciphers = {1}, .extensions = {sni("all.example"), alpn({"h2"})}})));
   const auto flight = in_records(server_messages({certificate({.common_name = "a.example"})}));
   const auto seen_of = [&](const Bytes &bytes, ObservableKinds wanted) {
     RecordingSink sink(wanted);
