@@ -48,6 +48,7 @@ namespace {
 using namespace outguard;
 
 constexpr std::chrono::hours kPatience{1};
+constexpr std::chrono::milliseconds kBetweenLooks{20}; ///< as `outguard replay`
 
 [[noreturn]] void give_up(const std::string &why) {
   std::fprintf(stderr, "detection_bench: %s\n", why.c_str());
@@ -184,19 +185,15 @@ int replay(const char *image, const char *capture, const char *eve_path) {
   auto done = std::async(std::launch::async, [&] {
     return sensor.call(ReplayCapture{capture}, {&raw, 1}, kPatience);
   });
-  const auto take_waiting = [&](std::chrono::milliseconds wait) {
-    auto event = sensor.next_event(wait);
-    if (!event || !*event) {
-      return false;
+  const auto take_waiting = [&] {
+    for (auto event = sensor.next_event({}); event && *event; event = sensor.next_event({})) {
+      eve.take(std::move(**event));
     }
-    eve.take(std::move(**event));
-    return true;
   };
-  while (done.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
-    static_cast<void>(take_waiting(std::chrono::milliseconds(20)));
+  while (done.wait_for(kBetweenLooks) != std::future_status::ready) {
+    take_waiting();
   }
-  while (take_waiting(std::chrono::milliseconds(0))) {
-  }
+  take_waiting();
   const auto answer = done.get();
   if (!answer || std::get_if<ReplayDone>(&*answer) == nullptr) {
     give_up(answer ? "the sensor did not answer with its counters" : answer.error().message);

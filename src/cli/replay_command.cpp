@@ -22,6 +22,8 @@ namespace outguard::cli {
 namespace {
 
 constexpr std::chrono::hours kReplayWait{24};
+/// Several events at once: to be woken for each costs more than to write it.
+constexpr std::chrono::milliseconds kBetweenLooks{20};
 
 Finding offline_finding(MatchSeen match, const std::string &capture) {
   Finding finding;
@@ -197,19 +199,15 @@ Exit replay(const Common &common, const ReplayOptions &options) {
     return sensor->call(ReplayCapture{options.capture}, {&raw, 1}, kReplayWait);
   });
   // Matches print as they are found; the answer comes after the last of them.
-  const auto take_one = [&](std::chrono::milliseconds wait) {
-    auto event = sensor->next_event(wait);
-    if (!event || !*event) {
-      return false;
+  const auto take_waiting = [&] {
+    for (auto event = sensor->next_event({}); event && *event; event = sensor->next_event({})) {
+      output.take(std::move(**event));
     }
-    output.take(std::move(**event));
-    return true;
   };
-  while (done.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
-    static_cast<void>(take_one(std::chrono::milliseconds(20)));
+  while (done.wait_for(kBetweenLooks) != std::future_status::ready) {
+    take_waiting();
   }
-  while (take_one(std::chrono::milliseconds(0))) {
-  }
+  take_waiting();
   return end_replay(common, options.capture, output, done.get());
 }
 
