@@ -71,8 +71,7 @@ std::string newest(const api::IntelStatus &intel, WallTime now) {
 }
 
 std::string by_hand(const api::ChangesStatus &changes) {
-  return fmt::format("{} added, {} removed by hand", grouped(changes.added),
-                     grouped(changes.removed));
+  return fmt::format("{} added, {} removed", grouped(changes.added), grouped(changes.removed));
 }
 
 std::string counts(const std::vector<NamedCount> &all) {
@@ -151,7 +150,7 @@ std::string intel_headline(const api::IntelStatus &intel, WallTime now) {
                           plural(intel.sources.size() + intel.sources_left_out, "source"),
                           newest(intel, now));
   if (intel.changes.added + intel.changes.removed != 0) {
-    text += "; " + by_hand(intel.changes);
+    text += "; " + by_hand(intel.changes) + " by hand";
   }
   if (!intel.problem.empty()) {
     text += "; NOT REPLACED at " + clock(intel.compiled, now) + ": " + shown(intel.problem);
@@ -212,7 +211,7 @@ NamedLines guard_lines(const api::SupervisorStatus &supervisor, const api::Guard
                        fmt::format("{} seen, {} processed, dropped: {} ({} ago)",
                                    grouped(guard.packets_seen), grouped(guard.packets_processed),
                                    dropped.empty() ? "none" : dropped, age(guard.counted, now)));
-    lines.emplace_back("counted", counts(guard.counters));
+    lines.emplace_back("counters", counts(guard.counters));
   }
   const auto intel = intel_lines(supervisor.intelligence, now);
   lines.insert(lines.end(), intel.begin(), intel.end());

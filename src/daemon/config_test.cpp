@@ -54,6 +54,12 @@ TEST(Config, AListOfFilesIsEnough) {
   EXPECT_EQ(config->intel.most_lost_percent, 50U);
 }
 
+TEST(Config, WhereItCanBeAsked) {
+  EXPECT_EQ(ConfigFile("").load()->run_folder, "/run/outguard");
+  const ConfigFile file("run_folder: mine\n");
+  EXPECT_EQ(file.load()->run_folder, file.beside("mine"));
+}
+
 TEST(Config, AllOfIntel) {
   const ConfigFile file(R"(
 intel:
