@@ -91,7 +91,7 @@ TEST(RingBlock, PacketsThatCannotBeThereAreLost) {
 
 class LiveSourceTest : public testing::Test {
 protected:
-  static constexpr std::uint32_t kBlock = 8192;
+  static constexpr std::uint32_t kBlock = 65536;
 
   void SetUp() override {
     ring_.block_size = kBlock;
@@ -139,7 +139,7 @@ TEST_F(LiveSourceTest, GoesRoundAndGivesBlocksBack) {
 }
 
 TEST_F(LiveSourceTest, LargeBlockComesInBatches) {
-  kernel_writes(0, std::vector(70, RingPacket{.bytes = Bytes(1, 1)}));
+  kernel_writes(0, std::vector(PacketSource::kBatch + 6, RingPacket{.bytes = Bytes(1, 1)}));
   kernel_writes(1, {RingPacket{.bytes = Bytes(1, 1)}});
   EXPECT_EQ(next(), PacketSource::kBatch);
   EXPECT_EQ(next(), 6U);
@@ -150,7 +150,7 @@ TEST_F(LiveSourceTest, LargeBlockComesInBatches) {
 TEST_F(LiveSourceTest, EmptyAndDamagedBlocksDoNotStopIt) {
   kernel_writes(0, {});
   RingPacket damaged{.bytes = Bytes(60, 1)};
-  damaged.captured = 60000;
+  damaged.captured = kBlock;
   kernel_writes(1, {RingPacket{.bytes = Bytes(60, 1)}, damaged, damaged});
   kernel_writes(2, {RingPacket{.bytes = Bytes(60, 1)}});
   EXPECT_EQ(next(), 1U);
