@@ -218,6 +218,7 @@ CountersSeen Taps::count() const {
   const auto &matched = sink_.counts();
   total.other = {{"flows", sum.flows.started},
                  {"flows_live", sum.flows.live},
+                 {"flows_stray_syns", sum.flows.stray_syns},
                  {"flows_attributed", matched.flows_attributed},
                  {"flows_unattributed", matched.flows_unattributed},
                  {"openings_seen", openings.handed_out},
@@ -251,6 +252,7 @@ CountersSeen Taps::count() const {
                       {"streams_resyncs", sum.streams.resyncs},
                       {"streams_evicted", sum.streams.evicted},
                       {"streams_bad_checksums", sum.streams.bad_checksums},
+                      {"streams_untaken", sum.streams.untaken},
                       {"streams_urgent", sum.streams.urgent},
                       {"streams_gave_up", sum.streams.gave_up},
                       {"quic_hellos", sum.protocols.quic_hellos},

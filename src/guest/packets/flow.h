@@ -23,17 +23,23 @@ struct FlowSide {
   bool sequence_known = false;
   bool anchored = false;  ///< `expected` is valid
   bool inspected = false; ///< nothing more is wanted of this direction
-  bool fin = false;
+  bool fin : 1 = false;
+  bool moved : 1 = false; ///< to `expected`, by its receiver: what is held of it lies elsewhere
 };
+/// Whose SYN came within a connection, and waits for its answer.
+enum class SynOffer : std::uint8_t { None, Guest, Remote };
 
 struct alignas(64) Flow {
   // First cache line: what a look-up compares, and what else every packet needs.
-  FlowTuple tuple;           ///< as the guest sees it
+  FlowTuple tuple;      ///< as the guest sees it
+  bool answered = true; ///< false: a SYN was seen, and nothing yet that says it was heeded
+  SynOffer offer = SynOffer::None;
   std::uint32_t network = 0; ///< as DecodedPacket's
   FlowDirection initiator = FlowDirection::ToRemote;
   TcpState tcp_state = TcpState::None;
   AppProtocol app_protocol = AppProtocol::None;
   bool syn_seen = false;
+  std::uint32_t offered_sequence = 0;
   std::int64_t last_packet_ns = 0; ///< time stamp of the packet at hand while the sink is called
   // Second: what a packet changes.
   std::array<FlowSide, 2> sides; ///< by FlowDirection

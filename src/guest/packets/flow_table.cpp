@@ -64,7 +64,7 @@ void track_sequence(Flow &flow, FlowDirection direction, const DecodedPacket &pa
 void track_state(Flow &flow, FlowDirection direction, const DecodedPacket &packet) {
   FlowSide &mine = flow.side(direction);
   const FlowSide &theirs = flow.side(opposite(direction));
-  if ((packet.tcp_flags & tcp_flag::kSyn) != 0 && !mine.anchored) {
+  if ((packet.tcp_flags & tcp_flag::kSyn) != 0 && !mine.anchored && !mine.moved) {
     mine.expected = packet.sequence + 1;
     mine.anchored = true;
   }
@@ -78,12 +78,33 @@ void track_state(Flow &flow, FlowDirection direction, const DecodedPacket &packe
   }
 }
 
+/// What the opener's peer acknowledges before anything is settled says which of the SYNs it got, or
+/// that it got none and an older connection goes on: the guest's root can send any number of them.
+void settle_opening(Flow &flow, const DecodedPacket &packet) {
+  FlowSide &opener = flow.side(flow.initiator);
+  const std::uint32_t begin = flow.first_sequence + 1;
+  const std::uint32_t sent = opener.next_sequence - begin; // data in the SYN, or behind it
+  const bool is_answer = packet.acknowledgment - begin <= sent;
+  const bool is_syn = (packet.tcp_flags & tcp_flag::kSyn) != 0; // data in the SYN may be refused
+  if (!is_answer || opener.expected - begin > sent ||
+      (is_syn && opener.expected != packet.acknowledgment)) {
+    opener.expected = packet.acknowledgment;
+    opener.anchored = false;
+    opener.moved = true;
+    opener.inspected = false;
+  }
+  flow.answered = is_answer;
+}
+
 /// Sequence numbers and a light state: enough for time-outs and for a reset of both ends.
 void track_tcp(Flow &flow, FlowDirection direction, const DecodedPacket &packet) {
   const std::uint8_t flags = packet.tcp_flags;
   if ((flags & tcp_flag::kRst) != 0) {
     flow.tcp_state = TcpState::Closed;
     return; // its sequence number says nothing about what the sender would send next
+  }
+  if (!flow.answered && direction != flow.initiator && (flags & tcp_flag::kAck) != 0) {
+    settle_opening(flow, packet);
   }
   const std::uint32_t turns = // each takes a sequence number
       ((flags & tcp_flag::kSyn) != 0 ? 1U : 0U) + ((flags & tcp_flag::kFin) != 0 ? 1U : 0U);
@@ -105,25 +126,53 @@ bool accepts_connection(const DecodedPacket &packet, FlowDirection direction) {
          (packet.tcp_flags & kBoth) == kBoth;
 }
 
-/// A new connection between the same ends, or a repeated or late SYN of this one? The remote end
-/// alone cannot say: its SYN begins a new flow only behind a closed one, else the guest's answer
-/// does.
-bool replaces(const Flow &flow, FlowDirection direction, const DecodedPacket &packet) {
-  const bool accepts = accepts_connection(packet, direction);
-  if (!accepts && !opens_connection(packet)) {
-    return false;
-  }
-  if (accepts && flow.syn_seen && flow.initiator == FlowDirection::ToGuest) {
-    return packet.acknowledgment - 1 != flow.first_sequence;
-  }
+/// The flow begins with the answer to its SYN.
+void open_by(Flow &flow, FlowDirection initiator, const DecodedPacket &answer) {
+  flow.initiator = initiator;
+  flow.syn_seen = true;
+  flow.answered = true;
+  flow.first_sequence = answer.acknowledgment - 1;
+  FlowSide &opener = flow.side(initiator);
+  opener.expected = answer.acknowledgment;
+  opener.anchored = true;
+}
+
+SynOffer offer_of(FlowDirection direction) {
+  return direction == FlowDirection::ToRemote ? SynOffer::Guest : SynOffer::Remote;
+}
+
+enum class SynFate : std::uint8_t { Heeded, Ignored, Begins };
+
+/// Does a SYN belong to the flow, or begin another connection between the same ends? Within a
+/// connection it changes nothing (RFC 5961, 4), and whoever has the addresses can send one: so it
+/// begins another behind a closed one, where nobody has answered yet, or when its answer comes.
+SynFate fate_of_syn(Flow &flow, FlowDirection direction, const DecodedPacket &packet) {
   const bool closed = flow.tcp_state == TcpState::Closed;
-  if (flow.side(direction).packets == 0) { // late behind its answer, or both ends open at once
-    return closed;
+  const bool first = flow.side(direction).packets == 0; // else nobody sends before a SYN
+  if ((packet.tcp_flags & tcp_flag::kAck) != 0) {
+    const std::uint32_t answered = packet.acknowledgment - 1;
+    const bool to_offer =
+        flow.offer == offer_of(opposite(direction)) && answered == flow.offered_sequence;
+    const bool to_unseen = closed && accepts_connection(packet, direction) &&
+                           !(flow.syn_seen && answered == flow.first_sequence);
+    return to_offer || to_unseen     ? SynFate::Begins
+           : first || !flow.answered ? SynFate::Heeded
+                                     : SynFate::Ignored;
   }
-  const bool repeated =
-      flow.syn_seen && direction == flow.initiator && packet.sequence == flow.first_sequence;
-  // Nobody sends before a SYN, so what this side sent was another connection.
-  return !repeated && (direction == FlowDirection::ToRemote || closed);
+  if (flow.syn_seen && direction == flow.initiator && packet.sequence == flow.first_sequence) {
+    return flow.answered ? SynFate::Ignored : SynFate::Heeded; // repeated
+  }
+  if (closed || (!first && flow.side(opposite(direction)).packets == 0)) {
+    return SynFate::Begins;
+  }
+  if (first) { // late behind its answer, or both ends open at once
+    return SynFate::Heeded;
+  }
+  if (direction == FlowDirection::ToRemote || flow.offer != SynOffer::Guest) {
+    flow.offer = offer_of(direction);
+    flow.offered_sequence = packet.sequence;
+  }
+  return SynFate::Ignored;
 }
 
 /// Is the packet one of a flow between these ends, and which way? Where the way it went is known, a
@@ -154,25 +203,37 @@ FlowTable::Update FlowTable::update(const DecodedPacket &packet, std::uint32_t h
     return is_between(flow->tuple, packet, direction) && flow->tuple.protocol == packet.protocol &&
            flow->network == packet.network;
   });
-  if (place != 0 && (packet.tcp_flags & tcp_flag::kSyn) != 0 &&
-      replaces(*flow, direction, packet)) {
-    end(place - 1, FlowEnd::Replaced);
-    place = 0;
+  auto fate = SynFate::Heeded;
+  std::optional<FlowDirection> opener;
+  if (place != 0 && (packet.tcp_flags & tcp_flag::kSyn) != 0) {
+    fate = fate_of_syn(*flow, direction, packet);
+    if (fate == SynFate::Begins) {
+      if ((packet.tcp_flags & tcp_flag::kAck) != 0) {
+        opener = opposite(direction);
+      }
+      end(place - 1, FlowEnd::Replaced);
+      place = 0;
+    }
   }
+  const bool heeded = fate != SynFate::Ignored;
+  counters_.stray_syns += heeded ? 0U : 1U;
   const bool started = place == 0;
   if (started) {
-    direction = first_direction(packet);
+    direction = opener ? direction : first_direction(packet);
     place = start(packet, hash, direction) + 1;
     flow = &at(place - 1);
+    if (opener) {
+      open_by(*flow, *opener, packet);
+    }
   }
   flow->last_packet_ns = packet.timestamp_ns;
-  if (packet.protocol == kTcp) {
+  if (packet.protocol == kTcp && heeded) {
     track_tcp(*flow, direction, packet);
   }
   FlowSide &side = flow->side(direction);
   side.packets += packet.frames;
   side.bytes += packet.wire_length;
-  return {*flow, direction, started, {place, static_cast<std::uint32_t>(flow->id)}};
+  return {*flow, direction, started, heeded, {place, static_cast<std::uint32_t>(flow->id)}};
 }
 
 const Flow *FlowTable::find(FlowReference reference) const {
@@ -237,13 +298,9 @@ std::uint32_t FlowTable::start(const DecodedPacket &packet, std::uint32_t hash,
   flow.carrier = packet.carrier;
   flow.syn_seen = opens_connection(packet);
   flow.first_sequence = packet.sequence;
-  if (accepts_connection(packet, direction)) {
-    flow.initiator = FlowDirection::ToGuest; // the guest answers a SYN that was not taken for one
-    flow.syn_seen = true;
-    flow.first_sequence = packet.acknowledgment - 1;
-    FlowSide &opener = flow.side(FlowDirection::ToGuest);
-    opener.expected = packet.acknowledgment;
-    opener.anchored = true;
+  flow.answered = !flow.syn_seen;
+  if (accepts_connection(packet, direction)) { // a SYN that was not seen
+    open_by(flow, FlowDirection::ToGuest, packet);
   }
   slots_.add(hash, index + 1);
   ++counters_.started;

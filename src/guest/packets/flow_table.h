@@ -36,6 +36,7 @@ struct FlowTableConfig {
 struct FlowTableCounters {
   std::uint64_t started = 0;
   std::uint64_t live = 0;
+  std::uint64_t stray_syns = 0;         ///< within connections; a new one begins with the answer
   std::array<std::uint64_t, 5> ended{}; ///< by FlowEnd; started == live + sum(ended)
 };
 
@@ -65,6 +66,7 @@ public:
     Flow &flow;
     FlowDirection direction;
     bool started;
+    bool heeded; ///< false: a SYN within a connection; its receiver takes nothing of it
     FlowReference reference;
   };
   /// Finds or starts the packet's flow and brings its counters and TCP state up to date.

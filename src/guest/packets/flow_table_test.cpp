@@ -173,8 +173,110 @@ TEST_F(FlowTableTest, ReusedPortsAreANewFlow) {
   EXPECT_THAT(sink_.started, SizeIs(1));
   TcpTalk second(a, b, 900000, 800000);
   feed(second.syn());
+  EXPECT_THAT(sink_.started, SizeIs(1));
+  feed(second.syn_ack());
   EXPECT_THAT(sink_.started, SizeIs(2));
   EXPECT_THAT(sink_.ended, ElementsAre(FlowEnd::Replaced));
+  EXPECT_EQ(sink_.newest->initiator, FlowDirection::ToRemote);
+  EXPECT_EQ(sink_.newest->first_sequence, 900000U);
+  feed(second.from_client(http_request("second.example", "/")));
+  EXPECT_THAT(sink_.observed, testing::Contains("http-url name http://second.example/"));
+}
+
+/// SYNs of the guest's root, which no receiver heeds, in a connection that begins at 1001 and whose
+/// server acknowledges what it has. Where they say it begins is just before, at, or behind that.
+class ForgedSynTest : public PipelineTest {
+protected:
+  void forge(std::uint8_t flags, std::uint32_t sequence, std::string_view data = {}) {
+    feed(PacketBuilder(guest_, remote_).tcp(flags, sequence, 5001).payload(data).build(),
+         FlowDirection::ToRemote);
+  }
+  void real(const Bytes &frame) { feed(frame, FlowDirection::ToRemote); }
+  void answer(const Bytes &frame) { feed(frame, FlowDirection::ToGuest); }
+  void expect_request_in_pieces() {
+    const auto request = http_request("real.example", "/");
+    const auto middle = request.begin() + 20;
+    real(talk_.from_client(Bytes(request.begin(), middle)));
+    answer(talk_.from_server({}));
+    real(talk_.from_client(Bytes(middle, request.end())));
+    answer(talk_.from_server({}));
+    EXPECT_THAT(sink_.observed, testing::Contains("http-url name http://real.example/"));
+  }
+
+  Endpoint guest_ = endpoint("10.0.0.1:1"), remote_ = endpoint("192.0.2.7:80");
+  TcpTalk talk_{guest_, remote_, 1000, 5000};
+};
+
+TEST_F(ForgedSynTest, InAConnectionChangesNothing) {
+  real(talk_.syn());
+  answer(talk_.syn_ack());
+  for (const std::uint32_t sequence : {500U, 1000U, 1001U, 1500U, 70000U}) {
+    forge(tcp_flag::kSyn, sequence, "GET / HTTP/1.1\r\nHost: decoy.example\r\n\r\n");
+    forge(tcp_flag::kSyn | tcp_flag::kAck, sequence + 1);
+  }
+  expect_request_in_pieces();
+  EXPECT_THAT(sink_.started, SizeIs(1));
+  EXPECT_GE(pipeline().counters().flows.stray_syns, 8U);
+  pipeline().finish();
+  EXPECT_EQ(pipeline().describe(sink_.last).tcp.guest_next,
+            1001U + http_request("real.example", "/").size());
+}
+
+TEST_F(ForgedSynTest, BehindAForgedResetHidesNothing) {
+  for (const std::uint32_t sequence : {500U, 990U, 1001U, 1010U, 1500U, 70000U}) {
+    SCOPED_TRACE(sequence);
+    real(talk_.syn());
+    answer(talk_.syn_ack());
+    forge(tcp_flag::kRst, 77);
+    forge(tcp_flag::kSyn, sequence);
+    expect_request_in_pieces();
+    sink_.observed.clear();
+    pipeline().finish();
+    talk_ = TcpTalk{guest_, remote_, 1000, 5000};
+  }
+}
+
+TEST_F(ForgedSynTest, AroundTheRealOneHidesNothing) {
+  for (const std::uint32_t sequence : {500U, 1010U, 1500U, 70000U}) {
+    for (const int order : {0, 1, 2}) {
+      SCOPED_TRACE(std::to_string(sequence) + " order " + std::to_string(order));
+      if (order != 1) {
+        forge(tcp_flag::kSyn, sequence);
+        forge(tcp_flag::kAck, sequence + 1, "GET / HTTP/1.1\r\n");
+      }
+      real(talk_.syn());
+      if (order != 0) {
+        forge(tcp_flag::kSyn, sequence + 5);
+        forge(tcp_flag::kAck, sequence + 6, "GET / HTTP/1.1\r\n");
+      }
+      answer(talk_.syn_ack());
+      expect_request_in_pieces();
+      sink_.observed.clear();
+      pipeline().finish();
+      talk_ = TcpTalk{guest_, remote_, 1000, 5000};
+    }
+  }
+}
+
+TEST_F(ForgedSynTest, DataInASynThatTheServerRefusesHidesNothing) {
+  real(talk_.syn());
+  forge(tcp_flag::kSyn, 1000, "HTTP/1.1 200 OK\r\n\r\n");
+  answer(talk_.syn_ack());
+  expect_request_in_pieces();
+}
+
+TEST_F(ForgedSynTest, ALyingServerHidesNothingOfTheGuest) {
+  for (const std::uint32_t lie : {500U, 1002U, 1500U, 70000U}) {
+    SCOPED_TRACE(lie);
+    real(talk_.syn());
+    answer(PacketBuilder(remote_, guest_).tcp(tcp_flag::kAck, 4000, lie).build());
+    answer(PacketBuilder(remote_, guest_).tcp(tcp_flag::kSyn | tcp_flag::kAck, 4000, lie).build());
+    answer(talk_.syn_ack());
+    expect_request_in_pieces();
+    sink_.observed.clear();
+    pipeline().finish();
+    talk_ = TcpTalk{guest_, remote_, 1000, 5000};
+  }
 }
 
 class LiveConnectionTest : public PipelineTest {

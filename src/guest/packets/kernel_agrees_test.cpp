@@ -187,6 +187,60 @@ TEST_F(KernelAgreesTest, OfOverlappingSegments) {
   });
 }
 
+/// Ahead of a request, at the same place: what its receiver throws away, as it answers or not.
+TEST_F(KernelAgreesTest, OfSegmentsThatAreNotTaken) {
+  in_namespace([&] {
+    const Fd listener = bound(SOCK_STREAM, 80);
+    ASSERT_EQ(listen(listener.get(), 64), 0);
+    const Bytes real = http_request("real.example", "/");
+    const Bytes decoy = http_request("decoy.example", "/");
+    struct Decoy {
+      std::uint8_t flags;
+      std::uint32_t ahead; ///< of the stream's next byte
+    };
+    const Decoy decoys[] = {{tcp_flag::kSyn, 0},
+                            {tcp_flag::kSyn, UINT32_MAX}, // its data would be next
+                            {tcp_flag::kSyn, 40'000},
+                            {tcp_flag::kSyn | tcp_flag::kAck, UINT32_MAX},
+                            {0, 0},
+                            {tcp_flag::kFin, 0},
+                            {tcp_flag::kUrg, 0},
+                            {tcp_flag::kRst, 100},
+                            {tcp_flag::kRst, static_cast<std::uint32_t>(-20)},
+                            {tcp_flag::kRst | tcp_flag::kAck, 100}};
+    std::size_t connections = 0;
+    Endpoint here = endpoint("10.77.1.1:30000");
+    const Endpoint there = endpoint(std::string(kKernel) + ":80");
+    for (const Decoy &one : decoys) {
+      SCOPED_TRACE("flags " + std::to_string(one.flags) + " ahead " + std::to_string(one.ahead));
+      sink_.observed.clear();
+      ++here.port;
+      const std::uint32_t first = 1000;
+      send(PacketBuilder(here, there).tcp(tcp_flag::kSyn, first));
+      const auto theirs = answer(here.port, tcp_flag::kSyn | tcp_flag::kAck);
+      ASSERT_TRUE(theirs);
+      feed(PacketBuilder(there, here)
+               .tcp(tcp_flag::kSyn | tcp_flag::kAck, *theirs, first + 1)
+               .build());
+      send(PacketBuilder(here, there).tcp(tcp_flag::kAck, first + 1, *theirs + 1));
+      send(PacketBuilder(here, there)
+               .tcp(one.flags, first + 1 + one.ahead, *theirs + 1)
+               .payload(decoy));
+      send(PacketBuilder(here, there).tcp(tcp_flag::kAck, first + 1, *theirs + 1).payload(real));
+      const Fd accepted(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      std::string delivered(real.size(), '\0');
+      const timeval patience{5, 0};
+      setsockopt(accepted.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+      ASSERT_EQ(recv(accepted.get(), delivered.data(), delivered.size(), MSG_WAITALL),
+                static_cast<ssize_t>(real.size()));
+      EXPECT_EQ(delivered, std::string(real.begin(), real.end()));
+      EXPECT_EQ(seen("http-host name "), "real.example");
+      EXPECT_EQ(sink_.started.size(), ++connections);
+      drop_answers();
+    }
+  });
+}
+
 TEST_F(KernelAgreesTest, OfOverlappingFragments) {
   in_namespace([&] {
     const Fd receiver = bound(SOCK_DGRAM, 53);

@@ -120,7 +120,7 @@ PacketCounters &PacketPipeline::account_of(const DecodedPacket &packet) {
 
 void PacketPipeline::process_decoded(const DecodedPacket &packet, std::uint32_t hash) {
   account_of(packet).process(packet.frames);
-  const auto [flow, direction, started, reference] = flows_.update(packet, hash);
+  const auto [flow, direction, started, heeded, reference] = flows_.update(packet, hash);
   if (started) {
     const StageScope scope(clock_, Stage::Match);
     sink_.on_flow_started(flow);
@@ -130,7 +130,7 @@ void PacketPipeline::process_decoded(const DecodedPacket &packet, std::uint32_t 
   }
   const StageScope scope(clock_, Stage::Protocols);
   FlowSink sink(*this, flow);
-  if (packet.protocol == kTcp) {
+  if (packet.protocol == kTcp && heeded) {
     streams_.segment(flow, direction, packet, sink);
   } else if (packet.protocol == kUdp) {
     datagram(flow, direction, packet, sink);

@@ -20,6 +20,7 @@ void add(PacketCounters &to, const PacketCounters &from) {
 void add(FlowTableCounters &to, const FlowTableCounters &from) {
   to.started += from.started;
   to.live += from.live;
+  to.stray_syns += from.stray_syns;
   add(to.ended, from.ended);
 }
 
@@ -33,6 +34,7 @@ void add(StreamCounters &to, const StreamCounters &from) {
   to.resyncs += from.resyncs;
   to.evicted += from.evicted;
   to.bad_checksums += from.bad_checksums;
+  to.untaken += from.untaken;
   to.urgent += from.urgent;
   to.gave_up += from.gave_up;
 }

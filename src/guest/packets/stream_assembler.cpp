@@ -22,6 +22,16 @@ StreamEnds ends_of(const Flow &flow, FlowDirection direction) {
           direction == flow.initiator ? StreamRole::Client : StreamRole::Server};
 }
 
+/// Data from before a SYN that nobody has answered: it began no connection, an older one goes on.
+bool is_before_opening(const Flow &flow, FlowDirection direction, std::uint32_t start) {
+  return !flow.answered && direction == flow.initiator && distance(start, flow.first_sequence) <= 0;
+}
+
+/// Data without ACK, or with RST, is dropped wherever it stands (RFC 9293, 3.10.7.4).
+bool is_ever_taken(std::uint8_t flags) {
+  return (flags & tcp_flag::kRst) == 0 && (flags & (tcp_flag::kAck | tcp_flag::kSyn)) != 0;
+}
+
 /// A guest may send a segment with a wrong checksum ahead of the real one, for us to believe.
 bool has_bad_checksum(const DecodedPacket &packet) {
   const std::span segment(packet.payload.data() - packet.checked_header,
@@ -55,6 +65,10 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
   if ((side.inspected && !anew) || packet.payload_length == 0) {
     return;
   }
+  if (!is_ever_taken(packet.tcp_flags)) {
+    ++counters_.untaken;
+    return;
+  }
   if (packet.checked_header != 0 && has_bad_checksum(packet)) {
     ++counters_.bad_checksums;
     return;
@@ -64,17 +78,21 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
     sink.note_blindness(Blindness::Unreadable);
   }
   if (!side.anchored || anew) { // of a connection in the middle of which the capture begins: here
-    side.expected = start;
+    side.expected = side.moved && !anew ? side.expected : start;
+    flow.answered = flow.answered || side.moved;
     side.anchored = true;
     side.inspected = false;
+    side.moved = false;
+    release(side);
   }
   std::int32_t ahead = distance(start, side.expected);
-  if (ahead > kMostAhead || ahead < -kMostAhead) {
+  if (ahead > kMostAhead || ahead < -kMostAhead || is_before_opening(flow, direction, start)) {
     // Either this or what came before is not the connection that the receiver sees. To go on with
     // the newer one lets a stray segment cost one message; to stay would let it blind us for good.
     ++counters_.resyncs;
     release(side);
     side.expected = start;
+    flow.answered = true; // not by what was seen of it, but its SYN says nothing any more
     ahead = 0;
   }
   if (const Stream *stream = stream_of(side)) {
