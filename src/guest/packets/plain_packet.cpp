@@ -34,24 +34,24 @@ inline void set_address(std::span<const std::uint8_t, Count> octets, IpAddress &
 }
 
 /// Returns what the frame carries, and its type.
-ByteSpan ethernet(const PacketView &packet, DecodedPacket &out, std::uint16_t &type) {
-  const auto frame = packet.bytes.first<kEthernet + kTag>();
+ByteSpan ethernet(ByteSpan bytes, const std::optional<VlanTag> &outer_tag, DecodedPacket &out,
+                  std::uint16_t &type) {
+  const auto frame = bytes.first<kEthernet + kTag>();
   copy(frame.subspan<0, 6>(), out.destination_mac);
   copy(frame.subspan<6, 6>(), out.source_mac);
   type = big16(frame.subspan<12, 2>());
-  const bool is_tagged = !packet.outer_tag && is_vlan_tag(type);
-  if (is_tagged || packet.outer_tag) {
-    const auto control =
-        is_tagged ? big16(frame.subspan<kEthernet, 2>()) : packet.outer_tag->control;
+  const bool is_tagged = !outer_tag && is_vlan_tag(type);
+  if (is_tagged || outer_tag) {
+    const auto control = is_tagged ? big16(frame.subspan<kEthernet, 2>()) : outer_tag->control;
     out.vlan_count = 1;
     out.vlans[0] = vlan_id(control);
     out.network = network_below(0, out.vlans[0]);
   }
   if (!is_tagged) {
-    return packet.bytes.subspan(kEthernet);
+    return bytes.subspan(kEthernet);
   }
   type = big16(frame.subspan<kEthernet + 2, 2>());
-  return packet.bytes.subspan(kEthernet + kTag);
+  return bytes.subspan(kEthernet + kTag);
 }
 
 /// Returns what the packet carries; nothing: it is none of ours.
@@ -142,13 +142,14 @@ bool transport(ByteSpan bytes, const PacketView &packet, DecodedPacket &out) {
 } // namespace
 
 bool decode_plain(const PacketView &packet, DecodedPacket &out) {
-  if (packet.link != LinkType::Ethernet || packet.bytes.size() < kLeast ||
-      packet.original_length > packet.bytes.size()) {
+  const ByteSpan bytes = packet.bytes; // a copy: what is written to `out` cannot change it
+  if (packet.link != LinkType::Ethernet || bytes.size() < kLeast ||
+      packet.original_length > bytes.size()) {
     return false;
   }
   static_cast<UnusualFields &>(out) = {};
   std::uint16_t type = 0;
-  const auto carried = ethernet(packet, out, type);
+  const auto carried = ethernet(bytes, packet.outer_tag, out, type);
   const auto segment = type == ether_type::kIpv4   ? ipv4(carried, out)
                        : type == ether_type::kIpv6 ? ipv6(carried, out)
                                                    : ByteSpan{};
@@ -156,7 +157,7 @@ bool decode_plain(const PacketView &packet, DecodedPacket &out) {
     return false;
   }
   out.payload_length = static_cast<std::uint32_t>(out.payload.size());
-  out.wire_length = static_cast<std::uint32_t>(packet.bytes.size());
+  out.wire_length = static_cast<std::uint32_t>(bytes.size());
   out.timestamp_ns = packet.timestamp_ns;
   out.direction = packet.direction;
   return true;
