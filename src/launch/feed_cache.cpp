@@ -16,7 +16,8 @@ namespace outguard::launch {
 
 namespace {
 
-constexpr std::string_view kForm = "outguard-feed-1";
+constexpr std::string_view kForm = "outguard-feed-2";
+constexpr std::string_view kEnd = "end"; ///< a note without it was cut
 constexpr std::size_t kMaxNoteBytes = 65'536;
 
 /// FNV-1a; two feeds of one name only take each other's place, the note tells whose copy it is.
@@ -50,6 +51,10 @@ WallTime changed(const struct stat &about) {
                   std::chrono::nanoseconds(about.st_mtim.tv_nsec));
 }
 
+std::uint64_t nanoseconds_of(WallTime time) {
+  return static_cast<std::uint64_t>(std::chrono::nanoseconds(time.time_since_epoch()).count());
+}
+
 bool copy_all(int from, std::uint64_t bytes, int to) {
   off_t offset = 0;
   while (static_cast<std::uint64_t>(offset) < bytes) {
@@ -66,6 +71,7 @@ struct FeedCache::Note {
   FeedMark mark;
   std::uint64_t bytes = 0; ///< of the copy that it speaks of
   std::uint64_t joins = 0;
+  std::uint64_t written = 0; ///< when the copy was, ns
 };
 
 std::string FeedCache::base(const std::string &url, FeedKind kind) const {
@@ -78,21 +84,24 @@ std::string FeedCache::base(const std::string &url, FeedKind kind) const {
 std::optional<FeedCache::Note> FeedCache::read_note(const std::string &url, FeedKind kind) const {
   const auto text = read_small_file(base(url, kind) + ".note", kMaxNoteBytes).value_or("");
   const auto lines = lines_of(text);
-  if (lines.size() != 8 || lines[0] != kForm || lines[1] != to_string(kind) || lines[2] != url) {
+  if (lines.size() != 10 || lines[0] != kForm || lines[9] != kEnd || lines[1] != to_string(kind) ||
+      lines[2] != url) {
     return std::nullopt;
   }
   const auto bytes = number_of(lines[6]), joins = number_of(lines[7]);
-  if (!bytes || !joins) {
+  const auto written = number_of(lines[8]);
+  if (!bytes || !joins || !written) {
     return std::nullopt;
   }
-  return Note{{lines[3], lines[4], lines[5]}, *bytes, *joins};
+  return Note{{lines[3], lines[4], lines[5]}, *bytes, *joins, *written};
 }
 
 Result<void> FeedCache::write_note(const std::string &url, FeedKind kind, const Note &note) const {
   std::string text(kForm);
   for (const auto &line :
        {std::string(to_string(kind)), url, note.mark.etag, note.mark.last_modified,
-        note.mark.added_after, std::to_string(note.bytes), std::to_string(note.joins)}) {
+        note.mark.added_after, std::to_string(note.bytes), std::to_string(note.joins),
+        std::to_string(note.written), std::string(kEnd)}) {
     text += '\n' + line; // no line feed in any: URLs and headers are printable
   }
   text += '\n';
@@ -117,7 +126,11 @@ std::optional<FeedCache::Copy> FeedCache::find(const std::string &url, FeedKind 
   if (::stat((base(url, kind) + ".note").c_str(), &note_file) == 0) {
     copy.confirmed = changed(note_file);
   }
-  copy.mark = note->mark;
+  if (nanoseconds_of(copy.came) == note->written) {
+    copy.mark = note->mark;
+  } else {
+    copy.body = Fd(); // nothing may be joined with it
+  }
   if (note->joins >= most_joins_) {
     copy.mark.added_after.clear();
   }
@@ -133,11 +146,15 @@ Result<std::string> FeedCache::keep(const FetchFeed &request, const FetchedFeed 
   auto note = read_note(request.url, request.kind);
   if (answer.status == FetchStatus::New) {
     const bool joined = !request.mark.added_after.empty() && answer.new_items < answer.items;
-    note = Note{answer.mark, answer.bytes, joined && note ? note->joins + 1 : 0};
+    note = Note{answer.mark, answer.bytes, joined && note ? note->joins + 1 : 0, 0};
     const auto kept = replace_file(
         path, [&](int file) { return copy_all(fetched.body.get(), answer.bytes, file); });
     if (!kept) {
       return tl::unexpected(kept.error());
+    }
+    struct stat about {};
+    if (::stat(path.c_str(), &about) == 0) {
+      note->written = nanoseconds_of(changed(about));
     }
   } else if (!note) {
     return fail(ErrorCode::NotFound, "there is no copy of this feed");

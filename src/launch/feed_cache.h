@@ -23,7 +23,7 @@ public:
 
   struct Copy {
     std::string path;
-    Fd body;
+    Fd body;              ///< empty, and no mark: somebody else wrote to it, all is to be fetched
     FeedMark mark;        ///< to be told to the server
     WallTime came{};      ///< its bytes
     WallTime confirmed{}; ///< when its server last gave it, or said that it is the latest

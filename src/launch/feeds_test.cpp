@@ -135,6 +135,24 @@ TEST_F(Cache, WhatIsDamagedIsNotThere) {
   EXPECT_FALSE(cache.find(request.url, request.kind));
 }
 
+TEST_F(Cache, ACopyThatSomebodyChangedIsUsedAndFetchedWhole) {
+  FeedCache cache(folder);
+  request.kind = FeedKind::Taxii;
+  auto feed = fetched("one", "\"1\"");
+  feed.answer.mark.added_after = "2024-01-01T00:00:00Z";
+  const auto path = cache.keep(request, feed);
+  ASSERT_TRUE(path);
+  EXPECT_EQ(cache.find(request.url, request.kind)->mark.etag, "\"1\"");
+  std::ofstream(*path) << "two"; // as long as it was
+  namespace fs = std::filesystem;
+  fs::last_write_time(*path, fs::last_write_time(*path) + seconds(1)); // its clock may tick slowly
+  const auto found = cache.find(request.url, request.kind);
+  ASSERT_TRUE(found);
+  EXPECT_FALSE(found->body);
+  EXPECT_EQ(found->mark.etag, "");
+  EXPECT_EQ(found->mark.added_after, "");
+}
+
 TEST_F(Cache, ACollectionJoinedOftenIsFetchedWhole) {
   FeedCache cache(folder, 3);
   request.kind = FeedKind::Taxii;

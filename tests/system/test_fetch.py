@@ -148,6 +148,13 @@ class Files(FetchCase):
                 with open(first["file"], "ab") as copy:
                     copy.write(b"x")
                 self.assertEqual(self.keep(server.url())["status"], "new")
+                # Nor is one of the same length that somebody else wrote.
+                with open(first["file"], "r+b") as copy:
+                    copy.write(b"X")
+                os.utime(first["file"], (1, 1))
+                self.assertEqual(self.keep(server.url())["status"], "new")
+                self.assertEqual(pathlib.Path(first["file"]).read_bytes(), LIST)
+                self.assertEqual(self.keep(server.url())["status"], "unchanged")
 
     def test_a_failure_keeps_the_good_copy(self):
         answers = [lambda r: send(r, LIST, ETag='"1"'), lambda r: send(r, status=404), lambda r: send(r, b"")]
