@@ -11,10 +11,12 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// The value at a path, as printable text; "?" when it is missing or null.
+/// The value at a path, as printable text; "?" when it is missing, null or has parts: one nested
+/// deeply would be written with as deep a stack.
 std::string at(const Json &object, const char *pointer) {
   const Json::json_pointer path(pointer);
-  if (!object.is_object() || !object.contains(path) || object[path].is_null()) {
+  if (!object.is_object() || !object.contains(path) || object[path].is_null() ||
+      object[path].is_structured()) {
     return "?";
   }
   const auto &value = object[path];

@@ -24,5 +24,12 @@ TEST(EveReader, WhatIsNoAlertGivesNothing) {
   EXPECT_TRUE(alert_line_from_eve(R"({"event_type":"alert","response":7,"vm":[]})"));
 }
 
+TEST(EveReader, WhatIsNestedDeeplyTakesNoStack) {
+  const auto deep = std::string(1'000'000, '[') + std::string(1'000'000, ']');
+  const auto line = alert_line_from_eve(R"({"event_type":"alert","timestamp":)" + deep + "}");
+  ASSERT_TRUE(line);
+  EXPECT_TRUE(line->starts_with("? ?"));
+}
+
 } // namespace
 } // namespace outguard::store

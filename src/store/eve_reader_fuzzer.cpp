@@ -1,0 +1,32 @@
+// Any bytes as a line of the EVE file: a line for a terminal, of printable characters alone, or
+// nothing.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+#include <vector>
+
+#include "store/eve_reader.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char *>(data), size);
+  const auto line = outguard::store::alert_line_from_eve(text);
+  if (line && std::any_of(line->begin(), line->end(), [](char c) { return c < ' ' || c > '~'; })) {
+    std::abort();
+  }
+  return 0;
+}
+
+std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
+  std::vector<std::vector<std::uint8_t>> seeds;
+  for (
+      const std::string_view text :
+      {R"({"event_type":"alert","timestamp":"t","vm":{"name":"web"},"process":{"pid":1},)"
+       R"("alert":{"signature":"s","context":{"indicator":{"value":"v","source":"f"}}},)"
+       R"("src_ip":"10.0.0.1","src_port":1,"response":[{"action":"kill","status":"killed"}]})",
+       R"({"event_type":"alert","vm":[],"process":{"pid":[[[1e400]]],"comm":"\u001b\ud83d\ude00"}})",
+       R"({"event_type":"alert","response":[[],{"action":{}},null,7]})", "{\"a\":\"\xc3\x28\"}"}) {
+    seeds.emplace_back(text.begin(), text.end());
+  }
+  return seeds;
+}
