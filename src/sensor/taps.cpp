@@ -253,6 +253,7 @@ CountersSeen Taps::count() const {
                       {"streams_evicted", sum.streams.evicted},
                       {"streams_bad_checksums", sum.streams.bad_checksums},
                       {"streams_untaken", sum.streams.untaken},
+                      {"streams_short_lived", sum.streams.short_lived},
                       {"streams_urgent", sum.streams.urgent},
                       {"streams_gave_up", sum.streams.gave_up},
                       {"quic_hellos", sum.protocols.quic_hellos},

@@ -20,9 +20,10 @@ struct FlowSide {
   std::uint32_t next_sequence = 0; ///< what the receiver expects next; see flow_table.cpp
   std::uint32_t expected = 0;      ///< next byte of the stream that the inspector needs
   std::uint32_t stream = 0;        ///< StreamAssembler's handle; 0: none
-  bool sequence_known = false;
-  bool anchored = false;  ///< `expected` is valid
-  bool inspected = false; ///< nothing more is wanted of this direction
+  std::uint8_t hop_limit = 0;      ///< of its first packet
+  bool anchored = false;           ///< `expected` is valid
+  bool inspected = false;          ///< nothing more is wanted of this direction
+  bool sequence_known : 1 = false;
   bool fin : 1 = false;
   bool moved : 1 = false; ///< to `expected`, by its receiver: what is held of it lies elsewhere
 };

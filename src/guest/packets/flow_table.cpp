@@ -68,6 +68,9 @@ void track_state(Flow &flow, FlowDirection direction, const DecodedPacket &packe
     mine.expected = packet.sequence + 1;
     mine.anchored = true;
   }
+  if (mine.packets == 0) {
+    mine.hop_limit = packet.hop_limit;
+  }
   mine.fin = mine.fin || (packet.tcp_flags & tcp_flag::kFin) != 0;
   if (mine.fin && theirs.fin) {
     flow.tcp_state = TcpState::Closed;

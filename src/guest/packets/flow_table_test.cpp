@@ -258,6 +258,27 @@ TEST_F(ForgedSynTest, AroundTheRealOneHidesNothing) {
   }
 }
 
+/// Its TTL is the ninth byte of the IPv4 header.
+TEST_F(ForgedSynTest, SegmentsThatDieOnTheWayAreSaidAndHideNothing) {
+  for (const bool over_tls : {false, true}) {
+    const auto request = [&](std::string_view host) {
+      return over_tls ? client_hello({.server_name = std::string(host)}) : http_request(host, "/");
+    };
+    real(talk_.syn());
+    answer(talk_.syn_ack());
+    auto decoy = talk_.client_at(0, request("decoy.example"));
+    decoy[14 + 8] = 3;
+    real(decoy);
+    real(talk_.from_client(request("real.example")));
+    EXPECT_THAT(sink_.observed, testing::Contains(over_tls ? "tls-sni name real.example"
+                                                           : "http-host name real.example"));
+    pipeline().finish();
+    EXPECT_EQ(sink_.last.blind, static_cast<std::uint8_t>(Blindness::Unreadable));
+    talk_ = TcpTalk{guest_, remote_, 1000, 5000};
+  }
+  EXPECT_EQ(pipeline().counters().streams.short_lived, 2U);
+}
+
 TEST_F(ForgedSynTest, DataInASynThatTheServerRefusesHidesNothing) {
   real(talk_.syn());
   forge(tcp_flag::kSyn, 1000, "HTTP/1.1 200 OK\r\n\r\n");

@@ -35,6 +35,7 @@ void add(StreamCounters &to, const StreamCounters &from) {
   to.evicted += from.evicted;
   to.bad_checksums += from.bad_checksums;
   to.untaken += from.untaken;
+  to.short_lived += from.short_lived;
   to.urgent += from.urgent;
   to.gave_up += from.gave_up;
 }

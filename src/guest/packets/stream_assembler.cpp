@@ -27,6 +27,11 @@ bool is_before_opening(const Flow &flow, FlowDirection direction, std::uint32_t 
   return !flow.answered && direction == flow.initiator && distance(start, flow.first_sequence) <= 0;
 }
 
+/// The guest may have sent segments for us alone: what comes again may be other than what came.
+bool is_doubtful(const Flow &flow) {
+  return (flow.blind & static_cast<std::uint8_t>(Blindness::Unreadable)) != 0;
+}
+
 /// Data without ACK, or with RST, is dropped wherever it stands (RFC 9293, 3.10.7.4).
 bool is_ever_taken(std::uint8_t flags) {
   return (flags & tcp_flag::kRst) == 0 && (flags & (tcp_flag::kAck | tcp_flag::kSyn)) != 0;
@@ -60,8 +65,8 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
       packet.sequence + ((packet.tcp_flags & tcp_flag::kSyn) != 0 ? 1U : 0U);
   // Neither lines that nobody knows nor a first hello hide one behind STARTTLS: it begins a
   // segment.
-  const bool anew =
-      side.inspected && begins_tls(packet.payload) && distance(start, side.expected) >= 0;
+  const bool anew = side.inspected && begins_tls(packet.payload) &&
+                    (distance(start, side.expected) >= 0 || is_doubtful(flow));
   if ((side.inspected && !anew) || packet.payload_length == 0) {
     return;
   }
@@ -75,6 +80,10 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
   }
   if ((packet.tcp_flags & tcp_flag::kUrg) != 0) {
     ++counters_.urgent; // which byte is taken out depends on when the receiver reads
+    sink.note_blindness(Blindness::Unreadable);
+  }
+  if (direction == FlowDirection::ToRemote && packet.hop_limit < side.hop_limit) {
+    ++counters_.short_lived; // it may die on the way, and another come in its place
     sink.note_blindness(Blindness::Unreadable);
   }
   if (!side.anchored || anew) { // of a connection in the middle of which the capture begins: here
@@ -111,6 +120,10 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
     const auto old = static_cast<std::uint32_t>(-ahead);
     if (old >= packet.payload_length) {
       ++counters_.repeated;
+      if (is_doubtful(flow) && !packet.payload.empty()) { // the receiver may have this one only
+        StreamState apart;
+        (void)inspector_.stream(apart, packet.payload, ends, sink);
+      }
       return;
     }
     const auto bytes = packet.payload;
