@@ -372,10 +372,7 @@ Result<std::vector<std::uint8_t>> IndexBuilder::build() const {
   layout.place(header.texts, abouts_.texts());
   header.image_bytes = layout.bytes();
 
-  std::vector<std::uint8_t> image;
-  image.reserve(layout.bytes());
-  use_huge_pages(image.data(), layout.bytes());
-  image.resize(layout.bytes());
+  std::vector<std::uint8_t> image(layout.bytes());
   if (!lay_out(view<Record>(image, header.records), view<Slot>(image, header.slots))) {
     return fail(ErrorCode::LimitReached, "indicators collide in the index: try again");
   }

@@ -1,7 +1,7 @@
 #pragma once
 // An array of plain values for what may grow large. The kernel moves its pages when it grows, so
-// nothing is copied and there is never room for both; large ones lie on huge pages where the host
-// grants them. Without memory the process ends. Value type without copies; one owner.
+// nothing is copied and there is never room for both. (No huge pages: a host's guests want them.)
+// Without memory the process ends. Value type without copies; one owner.
 
 #include <algorithm>
 #include <bit>
@@ -16,16 +16,6 @@
 #include <sys/mman.h>
 
 namespace outguard::intel {
-
-/// Advice for memory that was not touched yet; a host without huge pages goes on as ever.
-inline void use_huge_pages(void *memory, std::size_t bytes) {
-  constexpr std::uintptr_t kPage = 4096;
-  const auto start = (reinterpret_cast<std::uintptr_t>(memory) + kPage - 1) / kPage * kPage;
-  const auto end = (reinterpret_cast<std::uintptr_t>(memory) + bytes) / kPage * kPage;
-  if (start < end) {
-    static_cast<void>(::madvise(reinterpret_cast<void *>(start), end - start, MADV_HUGEPAGE));
-  }
-}
 
 template <class T> class PageVector {
   static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
@@ -112,7 +102,6 @@ private:
     if (raw == MAP_FAILED) {
       std::abort();
     }
-    use_huge_pages(raw, bytes);
     items_ = static_cast<T *>(raw);
     mapped_bytes_ = bytes;
   }
