@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick{1000}; ///< idle flows are looked for this often
 /// Batches of one tap before requests and other taps get their turn.
-constexpr int kBatchesAtOnce = 16;
+constexpr int kBatchesAtOnce = 64;
 constexpr std::size_t kMaxTaps = 32;
 constexpr std::uint32_t kFlowsAtOnce = 1024; ///< looked at again between two turns of a tap
 
