@@ -1,4 +1,5 @@
 // Regular contacts, from packets on.
+#include "intel/guards/allowlist_parser.h"
 #include "sensor/match_sink_test_fixture.h"
 
 namespace outguard::sensor {
@@ -28,10 +29,30 @@ TEST_F(BeaconTest, IsAFindingOfItsOwnAndOnce) {
   end();
   ASSERT_EQ(beacons().size(), 1U);
   EXPECT_EQ(outlet_.matches.size(), 1U);
+  EXPECT_EQ(sink_.counts().beacons, 1U);
   EXPECT_EQ(beacons()[0].beacon->score, 100);
   EXPECT_EQ(beacons()[0].beacon->median_interval_ms, 61'000U);
   EXPECT_EQ(beacons()[0].flow.tuple.remote, guest::endpoint("93.184.216.34:8443"));
   EXPECT_TRUE(beacons()[0].indicator.value.empty());
+}
+
+TEST_F(BeaconTest, ThatIsAllowedIsNone) {
+  const auto octets = [](std::string_view text) {
+    return std::span(reinterpret_cast<const std::uint8_t *>(text.data()), text.size());
+  };
+  intel::IntelCompiler compiler;
+  static_cast<void>(compiler.add_feed("listed", octets("evil.com\n")));
+  const auto add = compiler.add_source("allowed", intel::Role::Allowed);
+  ASSERT_TRUE(add);
+  static_cast<void>(intel::parse_allowlist("allowed", octets("93.184.216.34\n"), 0, *add));
+  const auto bytes = compiler.compile().image;
+  sink_.use(std::make_shared<intel::IntelSet>(
+      std::make_shared<intel::IntelImage>(intel::IntelImage::open(bytes).value())));
+  call_home(guest::endpoint("93.184.216.34:8443"), 40);
+  end();
+  EXPECT_TRUE(outlet_.matches.empty());
+  EXPECT_EQ(sink_.counts().beacons, 0U);
+  EXPECT_EQ(sink_.counts().allowed, 1U);
 }
 
 TEST_F(BeaconTest, IsShownInTheAlertOfItsDestination) {

@@ -215,6 +215,7 @@ void MatchSink::tell_beacon(const guest::Flow &flow, Listed listed) {
     match.attribution = note->attribution;
     match.beacon = std::move(score);
     fit_into_event(match.attribution);
+    ++counts_.beacons;
     outlet_.publish(std::move(match));
   }
 }

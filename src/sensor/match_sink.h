@@ -35,6 +35,7 @@ public:
     std::uint64_t repeats = 0;         ///< same flow and indicator again
     std::uint64_t unreported = 0;      ///< more indicators of one flow than are kept
     std::uint64_t allowed = 0;         ///< not reported: an allowlist covers what was observed
+    std::uint64_t beacons = 0;         ///< reported
     std::uint64_t knocks = 0;          ///< flows from listed remote ends that nobody answered
     std::uint64_t knocks_early = 0;    ///< of those, counted before they had ended: too many waited
     std::uint64_t files_looked_at = 0; ///< of flows' processes, where intelligence lists files

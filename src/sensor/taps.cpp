@@ -238,7 +238,7 @@ CountersSeen Taps::count() const {
                  {"files_passed_by", matched.files_passed_by},
                  {"contacts", sink_.contacts().contacts},
                  {"contacts_forgotten", sink_.contacts().evicted},
-                 {"beacons", sink_.contacts().findings}};
+                 {"beacons", matched.beacons}};
   total.other.insert(total.other.end(),
                      {{"fragments_waiting", sum.fragments.waiting},
                       {"fragments_joined", sum.fragments.joined},
