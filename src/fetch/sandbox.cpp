@@ -29,6 +29,17 @@ constexpr const char *kReadable[] = {"/etc/resolv.conf",
                                      "/usr/share/ca-certificates",
                                      "/usr/local/share/ca-certificates"};
 
+/// A path that is not there needs no rule.
+std::vector<Fd> open_readable() {
+  std::vector<Fd> places;
+  for (const char *path : kReadable) {
+    if (Fd place(::open(path, O_PATH | O_CLOEXEC)); place) {
+      places.push_back(std::move(place));
+    }
+  }
+  return places;
+}
+
 /// What no library probes for: who calls these has been taken over.
 void kill_on_attack(SystemCallFilter &filter) {
   filter.kill({SCMP_SYS(execve),
@@ -156,7 +167,7 @@ Result<sandbox::Gaps> enter_sandbox(int keep) {
   if (!done) {
     return tl::unexpected(done.error());
   }
-  sandbox::leave_file_system(kReadable, gaps);
+  sandbox::leave_file_system(open_readable(), gaps);
   // Forbidden calls fail rather than kill: libraries probe for calls that they can do without.
   SystemCallFilter filter(SCMP_ACT_ERRNO(EPERM));
   kill_on_attack(filter);

@@ -2,7 +2,6 @@
 
 #include <cerrno>
 
-#include <fcntl.h>
 #include <grp.h>
 #include <linux/landlock.h>
 #include <sched.h>
@@ -11,19 +10,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/fd.h"
-
 namespace outguard::sandbox {
 
 namespace {
 
 constexpr unsigned kNobody = 65534;
 
-bool allow_reading(int rules, const char *path) {
-  const Fd place(::open(path, O_PATH | O_CLOEXEC));
+bool allow_reading(const Fd &rules, const Fd &place) {
   struct stat about {};
-  if (!place || ::fstat(place.get(), &about) != 0) {
-    return true;
+  if (::fstat(place.get(), &about) != 0) {
+    return false;
   }
   landlock_path_beneath_attr rule{};
   rule.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE;
@@ -31,7 +27,7 @@ bool allow_reading(int rules, const char *path) {
     rule.allowed_access |= LANDLOCK_ACCESS_FS_READ_DIR;
   }
   rule.parent_fd = place.get();
-  return ::syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
+  return ::syscall(SYS_landlock_add_rule, rules.get(), LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
 }
 
 } // namespace
@@ -83,7 +79,7 @@ Result<void> seal_privileges() {
   return {};
 }
 
-void leave_file_system(std::span<const char *const> readable, Gaps &gaps) {
+void leave_file_system(std::span<const Fd> readable, Gaps &gaps) {
   const long abi =
       ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (abi < 1) {
@@ -98,8 +94,8 @@ void leave_file_system(std::span<const char *const> readable, Gaps &gaps) {
   const Fd rules(static_cast<int>(
       ::syscall(SYS_landlock_create_ruleset, &handled, sizeof handled.handled_access_fs, 0)));
   bool whole = static_cast<bool>(rules);
-  for (const char *path : readable) {
-    whole = whole && allow_reading(rules.get(), path);
+  for (const Fd &place : readable) {
+    whole = whole && allow_reading(rules, place);
   }
   if (!whole || ::syscall(SYS_landlock_restrict_self, rules.get(), 0) != 0) {
     gaps.emplace_back("Landlock refused the ruleset");

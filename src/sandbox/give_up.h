@@ -10,6 +10,7 @@
 
 #include <sys/resource.h>
 
+#include "base/fd.h"
 #include "base/result.h"
 
 namespace outguard::sandbox {
@@ -35,9 +36,9 @@ struct Limit {
 /// No new privileges by exec; no dump and no tracing by others of the same user.
 [[nodiscard]] Result<void> seal_privileges();
 
-/// Landlock (Linux 5.13): every access to files handled, reading allowed beneath `readable` alone;
-/// a path that is not there needs no rule.
-void leave_file_system(std::span<const char *const> readable, Gaps &gaps);
+/// Landlock (Linux 5.13): every access to files handled; files and folders opened with O_PATH as
+/// `readable` may still be read.
+void leave_file_system(std::span<const Fd> readable, Gaps &gaps);
 
 /// 1 and 2 become 0, which the parent has opened to nothing: they are its terminal or journal, and
 /// nothing that could be taken over holds it. The last step that can be seen to fail.
