@@ -2,9 +2,14 @@
 
 #include <libpsl.h>
 
+#include "intel/guards/suffix_filter.h"
+
 namespace outguard::intel {
 
 bool is_public_suffix(const std::string &name) {
+  if (!can_be_public_suffix(name)) {
+    return false;
+  }
   const auto *list = psl_builtin();
   return list != nullptr && psl_is_public_suffix(list, name.c_str()) != 0;
 }

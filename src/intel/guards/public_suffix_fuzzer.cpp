@@ -1,10 +1,12 @@
 // Any bytes as a name, as it stands and in canonical form: what the list says of a suffix and of
-// the domain registered under it agrees.
+// the domain registered under it agrees, and the filter before libpsl holds no suffix back.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <libpsl.h>
 
 #include "intel/domain_name.h"
 #include "intel/guards/public_suffix.h"
@@ -14,6 +16,9 @@ namespace {
 void look_at(const std::string &name) {
   using namespace outguard::intel;
   const bool is_suffix = is_public_suffix(name);
+  if (is_suffix != (psl_is_public_suffix(psl_builtin(), name.c_str()) != 0)) {
+    std::abort();
+  }
   const auto domain = registrable_domain(name);
   if (domain && (is_suffix || !std::string_view(name).ends_with(*domain))) {
     std::abort();
