@@ -67,9 +67,14 @@ public:
     FlowDirection direction;
     bool started;
     bool heeded; ///< false: a SYN within a connection; its receiver takes nothing of it
-    FlowReference reference;
+    std::uint32_t place;
+
+    [[nodiscard]] FlowReference reference() const {
+      return {place, static_cast<std::uint32_t>(flow.id)};
+    }
   };
-  /// Finds or starts the packet's flow and brings its counters and TCP state up to date.
+  /// Finds or starts the packet's flow and brings its counters and TCP state up to date. One that
+  /// was idle for too long when the packet came is ended, however rarely expire() is called.
   Update update(const DecodedPacket &packet, std::uint32_t hash);
 
   /// nullptr: it has ended.
@@ -111,11 +116,14 @@ private:
   [[nodiscard]] std::uint32_t start(const DecodedPacket &packet, std::uint32_t hash,
                                     FlowDirection direction);
   void end(std::uint32_t index, FlowEnd reason);
+  void end_idle(std::uint32_t index);
   void evict_one();
   [[nodiscard]] FlowDirection first_direction(const DecodedPacket &packet) const;
+  [[nodiscard]] bool is_idle(const Flow &flow, std::int64_t now_ns) const;
   [[nodiscard]] std::int64_t timeout_ns(const Flow &flow) const;
 
   FlowTableConfig config_;
+  std::int64_t shortest_timeout_ns_ = 0;
   std::vector<IpAddress> local_addresses_;
   Listener &listener_;
   HashSeed seed_;

@@ -136,6 +136,17 @@ TEST_F(FlowTableTest, TimeoutsDependOnTheState) {
   EXPECT_THAT(after(3601), SizeIs(3));
 }
 
+TEST_F(FlowTableTest, APauseThatIsTooLongEndsAFlowThoughNobodyExpiresIt) {
+  feed(datagram(1));
+  now_ns_ += 119'000 * kMillisecond;
+  feed(datagram(1));
+  EXPECT_THAT(sink_.started, SizeIs(1));
+  now_ns_ += 121'000 * kMillisecond;
+  feed(datagram(1));
+  EXPECT_THAT(sink_.started, SizeIs(2));
+  EXPECT_THAT(sink_.ended, ElementsAre(FlowEnd::Idle));
+}
+
 TEST_F(FlowTableTest, ResetClosesAndKeepsThePosition) {
   TcpTalk talk(endpoint("10.0.0.1:1"), endpoint("192.0.2.7:80"), 1000, 5000);
   feed(talk.syn());

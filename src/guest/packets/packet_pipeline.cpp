@@ -120,20 +120,21 @@ PacketCounters &PacketPipeline::account_of(const DecodedPacket &packet) {
 
 void PacketPipeline::process_decoded(const DecodedPacket &packet, std::uint32_t hash) {
   account_of(packet).process(packet.frames);
-  const auto [flow, direction, started, heeded, reference] = flows_.update(packet, hash);
-  if (started) {
+  const auto update = flows_.update(packet, hash);
+  Flow &flow = update.flow;
+  if (update.started) {
     const StageScope scope(clock_, Stage::Match);
     sink_.on_flow_started(flow);
   }
-  if (packet.tunnel != TunnelKind::None && open_tunnel(packet, reference)) {
+  if (packet.tunnel != TunnelKind::None && open_tunnel(packet, update.reference())) {
     return; // `flow` may have made room for a flow inside
   }
   const StageScope scope(clock_, Stage::Protocols);
   FlowSink sink(*this, flow);
-  if (packet.protocol == kTcp && heeded) {
-    streams_.segment(flow, direction, packet, sink);
+  if (packet.protocol == kTcp && update.heeded) {
+    streams_.segment(flow, update.direction, packet, sink);
   } else if (packet.protocol == kUdp) {
-    datagram(flow, direction, packet, sink);
+    datagram(flow, update.direction, packet, sink);
   }
   overfull_ += static_cast<std::uint64_t>(sink.passed_over());
 }

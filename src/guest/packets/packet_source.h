@@ -21,8 +21,7 @@ struct SourceCounters {
 
 class PacketSource {
 public:
-  /// Idle flows of a capture end between batches only: a large one joins what a pause had parted.
-  static constexpr std::size_t kBatch = 64;
+  static constexpr std::size_t kBatch = 256;
 
   PacketSource(const PacketSource &) = delete;
   PacketSource &operator=(const PacketSource &) = delete;
