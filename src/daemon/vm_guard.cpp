@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "facts/guest_text.h"
-#include "hypervisor/network_namespace.h"
 #include "hypervisor/vm_control.h"
 #include "store/eve_flow.h"
 #include "store/json_lines.h"
@@ -21,41 +20,13 @@ constexpr milliseconds kLongestPause{5000};
 constexpr std::chrono::seconds kCountInterval{10}; ///< how often losses are looked for
 constexpr std::chrono::seconds kFirstCount{1};
 constexpr std::chrono::seconds kGoodLife{30}; ///< a sensor that lived this long starts anew at once
-constexpr std::size_t kMostWaiting = 256;     ///< findings, for their responses; and for hashes
-constexpr std::size_t kMostHashes = 256;      ///< of executables, the latest
-constexpr milliseconds kHashWait{500}; ///< an alert waits for a hash, after its responses are done
 
 } // namespace
 
-/// A response uses the sensor that is there when it asks; if that one died meanwhile, its answer is
-/// an error and nothing is claimed.
-class VmGuard::Link : public respond::SensorLink {
-public:
-  explicit Link(std::shared_ptr<launch::SensorProcess> sensor) : sensor_(std::move(sensor)) {}
-
-  Result<WritePlan> plan_kill(const ProcessIdentity &process) override {
-    return sensor_ ? launch::plan_kill(*sensor_, process) : no_sensor();
-  }
-  Result<ProcessFate> fate(const ProcessIdentity &process) override {
-    return sensor_ ? launch::check_fate(*sensor_, process) : no_sensor();
-  }
-
-  TcpPosition tcp_position(const FlowSeen &flow) override {
-    return sensor_ ? launch::locate_flow(*sensor_, flow).value_or(flow.tcp) : flow.tcp;
-  }
-
-private:
-  static tl::unexpected<Error> no_sensor() {
-    return fail(ErrorCode::Unreachable, "the VM has no sensor at the moment");
-  }
-  std::shared_ptr<launch::SensorProcess> sensor_;
-};
-
 VmGuard::VmGuard(hypervisor::VmFound vm, const Shared &shared)
     : vm_(std::move(vm)), name_(GuestText(vm_.name.empty() ? vm_.key() : vm_.name).printable()),
-      shared_(shared), detector_(shared.config.policy), responder_(shared.guard, shared.guard_lock),
+      shared_(shared), detector_(shared.config.policy), responses_(vm_, name_, shared),
       intel_(shared.intel, name_), identity_(vm_.identity()) {
-  responding_ = std::thread([this] { respond_to_findings(); });
   watching_ = std::thread([this] { watch(); });
 }
 
@@ -67,6 +38,7 @@ void VmGuard::end() {
     sensor = sensor_;
   }
   changed_.notify_all();
+  responses_.end();
   if (sensor) {
     sensor->stop(); // whoever waits for an answer has it now
   }
@@ -75,7 +47,6 @@ void VmGuard::end() {
 VmGuard::~VmGuard() {
   end();
   watching_.join();
-  responding_.join();
 }
 
 api::GuardStatus VmGuard::status() const {
@@ -143,6 +114,7 @@ void VmGuard::watch() {
       const std::lock_guard lock(mutex_);
       sensor_.reset();
     }
+    responses_.take_sensor(nullptr);
     const bool lived = monotonic_now() - started > kGoodLife;
     pause = lived ? kFirstPause : std::min(pause * 2, kLongestPause);
     if (!sleep_for(pause)) {
@@ -165,10 +137,10 @@ bool VmGuard::start_sensor() {
       return false;
     }
     sensor_ = sensor;
-    hashes_.clear(); // flows are numbered anew
     counters_ = {};
     counted_.reset();
   }
+  responses_.take_sensor(sensor);
   if (const auto given = intel_.begin(sensor); !given) {
     log::error(name_ + ": the sensor has no intelligence: " + given.error().message);
     return false; // a guard that matches nothing would look like one
@@ -191,9 +163,10 @@ void VmGuard::attach_memory() {
     return;
   }
   const auto &seen = attached->state;
+  writable_ = std::move(attached->writable);
+  responses_.take_memory(writable_);
   {
     const std::lock_guard lock(mutex_);
-    writable_ = std::move(attached->writable);
     identity_.kernel = seen.kernel.release;
   }
   set_state(seen.state,
@@ -248,14 +221,7 @@ void VmGuard::take(Report event) {
   } else if (const auto *raised = std::get_if<DoubtRaised>(&event)) {
     doubt_.raise(raised->doubt);
   } else if (auto *hashed = std::get_if<ExecutableHashed>(&event)) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (hashes_.size() == kMostHashes) {
-        hashes_.pop_front();
-      }
-      hashes_.push_back(*hashed);
-    }
-    changed_.notify_all();
+    responses_.take_hash(std::move(*hashed));
   } else if (const auto *sandbox = std::get_if<SandboxSeen>(&event)) {
     const std::lock_guard lock(mutex_);
     for (const auto &gap : sandbox->gaps) {
@@ -321,137 +287,9 @@ void VmGuard::judge(MatchSeen match) {
     const std::lock_guard lock(mutex_);
     identity = identity_;
   }
-  auto finding = detector_.judge(std::move(match), identity);
-  if (!finding) {
-    return;
+  if (auto finding = detector_.judge(std::move(match), identity)) {
+    responses_.answer(std::move(*finding));
   }
-  {
-    const std::lock_guard lock(mutex_);
-    if (findings_.size() < kMostWaiting) {
-      findings_.push_back(std::move(*finding));
-      finding.reset();
-    }
-  }
-  changed_.notify_all();
-  if (finding) { // the alert is never lost, only its responses
-    record(*finding, unanswered(*finding, "too many alerts of this VM wait for their responses"));
-  }
-}
-
-std::vector<ResponseDone> VmGuard::unanswered(const Finding &finding, const std::string &why) {
-  std::vector<ResponseDone> responses;
-  for (const auto &wanted : finding.wanted) {
-    const bool skipped = !wanted.withheld.empty();
-    responses.push_back({wanted.action, skipped ? ResponseStatus::Skipped : ResponseStatus::Failed,
-                         skipped ? wanted.withheld : why, 0});
-  }
-  return responses;
-}
-
-// ---- Responding
-// --------------------------------------------------------------------------------------
-
-void VmGuard::respond_to_findings() {
-  while (true) {
-    record_answered(answered_.size() >= kMostWaiting);
-    std::unique_lock lock(mutex_);
-    const auto wakes = [this] {
-      return ending_ || !findings_.empty() ||
-             (!answered_.empty() && hash_for(answered_.front().finding) != nullptr);
-    };
-    if (answered_.empty()) {
-      changed_.wait(lock, wakes);
-    } else {
-      changed_.wait_for(lock, answered_.front().due - monotonic_now(), wakes);
-    }
-    const bool late = ending_;
-    if (findings_.empty()) {
-      if (!late) {
-        continue;
-      }
-      lock.unlock();
-      return record_answered(true);
-    }
-    auto finding = std::move(findings_.front());
-    findings_.pop_front();
-    lock.unlock();
-    auto done = late ? unanswered(finding, "the guard of this VM is ending") : respond(finding);
-    answered_.push_back({std::move(finding), std::move(done), monotonic_now() + kHashWait});
-  }
-}
-
-const FileHash *VmGuard::hash_for(const Finding &finding) const {
-  const auto &match = finding.match;
-  if (match.attribution.processes.empty()) {
-    return nullptr;
-  }
-  const auto found = std::find_if(hashes_.begin(), hashes_.end(), [&](const auto &hashed) {
-    return hashed.flow_id == match.flow.flow_id &&
-           hashed.process == match.attribution.processes.front().identity;
-  });
-  return found == hashes_.end() ? nullptr : &found->hash;
-}
-
-void VmGuard::record_answered(bool all) {
-  while (!answered_.empty()) {
-    auto &[finding, done, due] = answered_.front();
-    const auto &named = finding.match.attribution.processes;
-    if (!named.empty() && !named.front().kernel_thread) {
-      const std::lock_guard lock(mutex_);
-      if (const FileHash *hash = hash_for(finding)) {
-        finding.executable = *hash;
-      } else if (!all && monotonic_now() < due) {
-        return;
-      }
-    }
-    record(finding, done);
-    answered_.pop_front();
-  }
-}
-
-respond::NetworkActions *VmGuard::network_for(const std::string &tap) {
-  if (const auto known = taps_.find(tap); known != taps_.end()) {
-    return known->second.get();
-  }
-  const auto found = std::find_if(vm_.taps.begin(), vm_.taps.end(),
-                                  [&](const auto &candidate) { return candidate.name == tap; });
-  if (found == vm_.taps.end()) {
-    return nullptr;
-  }
-  auto netns = hypervisor::open_tap_namespace(vm_, *found);
-  if (!netns) {
-    log::warning(name_ + ": tap " + tap + " cannot be acted on: " + netns.error().message);
-    return nullptr;
-  }
-  auto actions = respond::TapActions::open(*netns, tap);
-  if (!actions) {
-    log::warning(name_ + ": tap " + tap + " cannot be acted on: " + actions.error().message);
-    return nullptr;
-  }
-  return taps_.emplace(tap, std::move(*actions)).first->second.get();
-}
-
-std::vector<ResponseDone> VmGuard::respond(const Finding &finding) {
-  std::shared_ptr<launch::SensorProcess> sensor;
-  MemoryLayout writable;
-  {
-    const std::lock_guard lock(mutex_);
-    sensor = sensor_;
-    writable = writable_;
-  }
-  Link link(std::move(sensor));
-  respond::VmHands hands{link, network_for(finding.match.flow.interface),
-                         [&]() -> Result<std::unique_ptr<hypervisor::VmControl>> {
-                           return hypervisor::QemuControl::open(vm_, writable);
-                         }};
-  return responder_.respond(finding, hands);
-}
-
-void VmGuard::record(const Finding &finding, const std::vector<ResponseDone> &done) {
-  if (const auto written = shared_.eve.write(store::eve_alert(finding, done)); !written) {
-    log::error(name_ + ": alert not written: " + written.error().message);
-  }
-  shared_.show(finding, done);
 }
 
 void VmGuard::record(const MatchedFlowEnded &ended) {
