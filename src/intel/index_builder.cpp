@@ -11,6 +11,9 @@ namespace outguard::intel {
 namespace {
 
 constexpr std::size_t kMaxSourceBytes = 1024; ///< sixteen of them fit one event
+constexpr std::size_t kFirstSlots = 1024;
+constexpr std::size_t kSlotsPerFilterWord = 16; ///< 8 bits a key or more: a million fit L2
+constexpr std::size_t kSlotsAhead = 16;         ///< fetched while others are written
 
 /// Says where sections lie, one behind the other, then copies them there.
 class Layout {
@@ -89,6 +92,10 @@ bool is_possible(IndicatorType type, std::uint8_t prefix, std::string_view key) 
 
 } // namespace
 
+IndexBuilder::IndexBuilder(HashSeed seed)
+    : hash_(seed), seed_(seed), slots_(PageVector<Slot>::zeroed(kFirstSlots)),
+      seen_(PageVector<FilterWord>::zeroed(kFirstSlots / kSlotsPerFilterWord)), abouts_(seed) {}
+
 std::optional<SourceId> IndexBuilder::add_source(std::string_view name) {
   const auto text =
       sources_.size() < kMaxSources ? abouts_.add_text(name, kMaxSourceBytes) : std::nullopt;
@@ -111,24 +118,13 @@ std::size_t IndexBuilder::count(Role role) const {
   return heads_ - allowed_ - removed_;
 }
 
-IndexBuilder::Place IndexBuilder::locate(const IndicatorKey &key, Role role) {
-  const auto stored = stored_bytes(key.type, key.bytes, digest_);
-  if (!stored || !is_possible(key.type, key.prefix, *stored)) {
-    return {};
-  }
-  const auto kind = kind_of(role, key.type);
-  const auto hash = key.type == IndicatorType::Domain ? hash_.of_domain(kind, *stored)
-                                                      : hash_.of(kind, key.prefix, *stored);
-  __builtin_prefetch(&slots_[first_try(hash)]);
-  return {*stored, hash, true};
-}
-
-IndexBuilder::Added IndexBuilder::add(const FeedIndicator &given, const Place &place,
-                                      SourceId source, std::uint32_t line, Role role) {
-  const auto &[key, hash, possible] = place;
-  if (!possible) {
+IndexBuilder::Added IndexBuilder::add(const FeedIndicator &given, SourceId source,
+                                      std::uint32_t line, Role role) {
+  const auto stored = stored_bytes(given.key.type, given.key.bytes, digest_);
+  if (!stored || !is_possible(given.key.type, given.key.prefix, *stored)) {
     return Added::BadValue;
   }
+  const auto key = *stored;
   if (entries_.size() >= kMaxRecords || arena_.size() + key.size() > UINT32_MAX) {
     return Added::Full;
   }
@@ -142,10 +138,12 @@ IndexBuilder::Added IndexBuilder::add(const FeedIndicator &given, const Place &p
       given.confidence == 0 ? kListConfidence : std::min<std::uint8_t>(given.confidence, 100);
   record.flags = is_wide(given) ? Record::kWide : 0;
   record.valid_until = stored_time(given.valid_until);
-  const auto slot = find_slot(hash, record, key);
-  const auto head = slots_[slot].record_plus_one;
-  const auto added = head != 0 ? add_mention(head - 1, record, given.about)
-                               : add_key(slot, place, record, given.about);
+  const auto hash = given.key.type == IndicatorType::Domain
+                        ? hash_.of_domain(record.kind, key)
+                        : hash_.of(record.kind, record.prefix, key);
+  const auto head = may_be_known(hash) ? find_head(hash, record, key) : kNone;
+  const auto added = head != kNone ? add_mention(head, record, given.about)
+                                   : add_key(hash, key, record, given.about);
   const bool is_stored = added == Added::New || added == Added::Merged;
   if (is_stored && role != Role::Removed) {
     note_shape(role, given, key);
@@ -153,26 +151,25 @@ IndexBuilder::Added IndexBuilder::add(const FeedIndicator &given, const Place &p
   return added;
 }
 
-IndexBuilder::Added IndexBuilder::add_key(std::size_t slot, const Place &place, Record record,
+IndexBuilder::Added IndexBuilder::add_key(std::uint64_t hash, std::string_view key, Record record,
                                           const IndicatorAbout &about) {
   if (!tell(record, about)) {
     return Added::Full;
   }
-  const auto key = place.key;
   if (key.size() <= sizeof record.key) {
     std::memcpy(&record.key, key.data(), key.size());
   } else {
     record.key = static_cast<std::uint32_t>(arena_.size());
     arena_.append(key);
   }
-  entries_.push_back({record, kNone, true, place.hash});
-  slots_[slot] = {fingerprint(place.hash), static_cast<std::uint32_t>(entries_.size())};
+  entries_.push_back({record, kNone, true, hash});
+  see(hash);
   ++heads_;
   allowed_ += role_of(record) == Role::Allowed ? 1U : 0U;
   removed_ += role_of(record) == Role::Removed ? 1U : 0U;
   networks_v4_ += is_network_v4(record) ? 1U : 0U;
   if (heads_ * 2 > slots_.size()) {
-    grow();
+    make_room();
   }
   return Added::New;
 }
@@ -238,18 +235,34 @@ bool IndexBuilder::is_same_key(const Entry &entry, std::uint64_t hash, const Rec
          entry.record.prefix == record.prefix && key_bytes(entry.record) == key;
 }
 
-std::size_t IndexBuilder::find_slot(std::uint64_t hash, const Record &record,
-                                    std::string_view key) const {
+std::uint32_t IndexBuilder::find_head(std::uint64_t hash, const Record &record,
+                                      std::string_view key) {
+  fill_slots();
   auto slot = first_try(hash);
-  const auto belongs_here = [&](const Slot &at) {
-    return at.record_plus_one == 0 ||
-           (at.fingerprint == fingerprint(hash) &&
-            is_same_key(entries_[at.record_plus_one - 1], hash, record, key));
-  };
-  while (!belongs_here(slots_[slot])) {
-    slot = (slot + 1) & (slots_.size() - 1);
+  for (; slots_[slot].record_plus_one != 0; slot = (slot + 1) & (slots_.size() - 1)) {
+    const auto head = slots_[slot].record_plus_one - 1;
+    if (slots_[slot].fingerprint == fingerprint(hash) &&
+        is_same_key(entries_[head], hash, record, key)) {
+      return head;
+    }
   }
-  return slot;
+  return kNone;
+}
+
+void IndexBuilder::fill_slots() {
+  for (; slotted_ < entries_.size(); ++slotted_) {
+    const auto ahead = std::min(slotted_ + kSlotsAhead, entries_.size() - 1);
+    __builtin_prefetch(&slots_[first_try(entries_[ahead].hash)]);
+    const auto &entry = entries_[slotted_];
+    if (!entry.head) {
+      continue;
+    }
+    auto slot = first_try(entry.hash);
+    while (slots_[slot].record_plus_one != 0) {
+      slot = (slot + 1) & (slots_.size() - 1);
+    }
+    slots_[slot] = {fingerprint(entry.hash), static_cast<std::uint32_t>(slotted_ + 1)};
+  }
 }
 
 void IndexBuilder::note_shape(Role role, const FeedIndicator &given, std::string_view key) {
@@ -275,17 +288,14 @@ void IndexBuilder::note_shape(Role role, const FeedIndicator &given, std::string
   }
 }
 
-void IndexBuilder::grow() {
+void IndexBuilder::make_room() {
   slots_ = PageVector<Slot>::zeroed(slots_.size() * 2);
-  for (std::uint32_t i = 0; i < entries_.size(); ++i) {
-    if (!entries_[i].head) {
-      continue;
+  slotted_ = 0;
+  seen_ = PageVector<FilterWord>::zeroed(slots_.size() / kSlotsPerFilterWord);
+  for (const auto &entry : entries_) {
+    if (entry.head) {
+      see(entry.hash);
     }
-    auto slot = first_try(entries_[i].hash);
-    while (slots_[slot].record_plus_one != 0) {
-      slot = (slot + 1) & (slots_.size() - 1);
-    }
-    slots_[slot] = {fingerprint(entries_[i].hash), i + 1};
   }
 }
 

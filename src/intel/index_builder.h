@@ -29,28 +29,13 @@ public:
     BadValue,  ///< no key of its type; nothing stored
   };
 
-  explicit IndexBuilder(HashSeed seed)
-      : hash_(seed), seed_(seed), slots_(PageVector<Slot>::zeroed(kFirstSlots)), abouts_(seed) {}
+  explicit IndexBuilder(HashSeed seed);
 
   /// nullopt: too many sources.
   [[nodiscard]] std::optional<SourceId> add_source(std::string_view name);
   /// Of Allowed, the description is the comment. Of Removed, the key alone counts.
   [[nodiscard]] Added add(const FeedIndicator &given, SourceId source, std::uint32_t line,
-                          Role role = Role::Indicator) {
-    return add(given, locate(given.key, role), source, line, role);
-  }
-
-  /// Where an indicator belongs. Good until the next locate(), as long as the key.
-  struct Place {
-    std::string_view key; ///< as stored
-    std::uint64_t hash = 0;
-    bool possible = false; ///< the key can be of its type
-  };
-  /// Has the memory fetched that add() will look at: whoever has something else to do with the
-  /// indicator calls this first, and does not wait for it later.
-  [[nodiscard]] Place locate(const IndicatorKey &key, Role role);
-  [[nodiscard]] Added add(const FeedIndicator &given, const Place &place, SourceId source,
-                          std::uint32_t line, Role role);
+                          Role role = Role::Indicator);
   /// Different keys.
   [[nodiscard]] std::size_t count(Role role) const;
 
@@ -58,7 +43,6 @@ public:
   [[nodiscard]] Result<std::vector<std::uint8_t>> build() const;
 
 private:
-  static constexpr std::size_t kFirstSlots = 1024;
   static constexpr std::uint32_t kNone = UINT32_MAX;
 
   /// A record to be. Mentions of one key form a list, so that they can be laid out together.
@@ -75,10 +59,17 @@ private:
   [[nodiscard]] std::size_t first_try(std::uint64_t hash) const {
     return hash >> 32 & (slots_.size() - 1);
   }
-  /// The slot that holds the key's head entry, or the free one where it belongs.
-  [[nodiscard]] std::size_t find_slot(std::uint64_t hash, const Record &record,
-                                      std::string_view key) const;
-  [[nodiscard]] Added add_key(std::size_t slot, const Place &place, Record record,
+  /// Few keys come twice: what the filter has not seen is new, and no slot is looked at.
+  [[nodiscard]] bool may_be_known(std::uint64_t hash) const {
+    return (~seen_[filter_word(hash, seen_.size())] & filter_bits(hash)) == 0;
+  }
+  void see(std::uint64_t hash) { seen_[filter_word(hash, seen_.size())] |= filter_bits(hash); }
+  /// The key's head entry, or kNone.
+  [[nodiscard]] std::uint32_t find_head(std::uint64_t hash, const Record &record,
+                                        std::string_view key);
+  /// Gives the entries since the last time their slots: many at once need not wait one by one.
+  void fill_slots();
+  [[nodiscard]] Added add_key(std::uint64_t hash, std::string_view key, Record record,
                               const IndicatorAbout &about);
   [[nodiscard]] Added add_mention(std::uint32_t head, Record record, const IndicatorAbout &about);
   /// Stores what the source says of it. False: no room, and `record` is as it was.
@@ -87,7 +78,7 @@ private:
   void widen_validity(Record &known, const Record &again, const IndicatorAbout &about);
   /// What look-ups must know to be few: lengths, label counts, gates.
   void note_shape(Role role, const FeedIndicator &given, std::string_view key);
-  void grow();
+  void make_room();
   void fill_filter(std::span<FilterWord> filter) const;
   [[nodiscard]] std::vector<std::uint32_t> make_lengths_v4() const;
   /// Records with mentions together, and the slots that point to their heads. False: keys collide.
@@ -95,9 +86,11 @@ private:
 
   KeyHash hash_;
   HashSeed seed_;
-  DigestBytes digest_{}; ///< of the key located last
+  DigestBytes digest_{}; ///< of the key added last
   PageVector<Entry> entries_;
-  PageVector<Slot> slots_; ///< of entries; a power of two, at most half used
+  PageVector<Slot> slots_;      ///< of entries; a power of two, at most half used
+  std::size_t slotted_ = 0;     ///< entries that have their slots
+  PageVector<FilterWord> seen_; ///< hashes of all heads
   std::size_t heads_ = 0;
   std::size_t allowed_ = 0, removed_ = 0; ///< of heads_
   PageVector<char> arena_;

@@ -226,15 +226,24 @@ TEST(IndexBuilder, ARepeatedLineStoresNothing) {
   EXPECT_EQ(index.hit().id.raw(), "event-0");
 }
 
-TEST(IndexBuilder, AnImageIsTheSameWhoeverPlacesKeysFirst) {
-  const auto listed = indicator(IndicatorType::FileMd5, "0123456789abcdef0123456789abcdef");
-  IndexBuilder at_once(kSeed), in_steps(kSeed);
-  const auto a = at_once.add_source("feed").value(), b = in_steps.add_source("feed").value();
-  EXPECT_EQ(at_once.add(listed, a, 1), Added::New);
-  const auto place = in_steps.locate(listed.key, Role::Indicator);
-  EXPECT_EQ(in_steps.add(listed, place, b, 1, Role::Indicator), Added::New);
-  EXPECT_EQ(at_once.build().value(), in_steps.build().value());
-  EXPECT_FALSE(in_steps.locate({IndicatorType::FileMd5, 0, "xy"}, Role::Indicator).possible);
+TEST(IndexBuilder, RepeatsAreFoundHoweverLongAgoTheirKeyWas) {
+  IndexBuilder builder(kSeed);
+  const auto first = builder.add_source("a").value(), second = builder.add_source("b").value();
+  const auto key = [](std::uint32_t i) {
+    return indicator(IndicatorType::Domain, "host" + std::to_string(i) + ".evil.com");
+  };
+  constexpr std::uint32_t kKeys = 20'000; // the table grows five times
+  for (std::uint32_t i = 0; i < kKeys; ++i) {
+    ASSERT_EQ(builder.add(key(i), first, i), Added::New) << i;
+    ASSERT_EQ(builder.add(key(i), first, i), Added::Duplicate) << i;
+    ASSERT_EQ(builder.add(key(i / 2), first, i), Added::Duplicate) << i;
+    if (i % 2 == 0) {
+      ASSERT_EQ(builder.add(key(i / 2), second, i), Added::Merged) << i;
+      ASSERT_EQ(builder.add(key(i / 4), second, i), Added::Duplicate) << i;
+    }
+  }
+  EXPECT_EQ(builder.count(Role::Indicator), kKeys);
+  EXPECT_EQ(builder.add(key(7), first, 0, Role::Allowed), Added::New) << "another role";
 }
 
 TEST(IndexBuilder, AllowedIsWhatAnEntryCovers) {

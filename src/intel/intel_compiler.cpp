@@ -36,7 +36,6 @@ std::optional<FeedSink> IntelCompiler::add_source(const std::string &name, Role 
 }
 
 Receipt IntelCompiler::take(const FeedIndicator &indicator, SourceId source, std::uint32_t line) {
-  const auto place = builder_.locate(indicator.key, Role::Indicator);
   const auto verdict = guard_->judge(indicator);
   if (verdict.refusal) {
     Receipt receipt(Taken::Guarded);
@@ -45,7 +44,7 @@ Receipt IntelCompiler::take(const FeedIndicator &indicator, SourceId source, std
     return receipt;
   }
   if (verdict.flags.empty()) {
-    return taken(builder_.add(indicator, place, source, line, Role::Indicator));
+    return taken(builder_.add(indicator, source, line));
   }
   auto flagged = indicator;
   for (const auto flag : verdict.flags) {
@@ -53,7 +52,7 @@ Receipt IntelCompiler::take(const FeedIndicator &indicator, SourceId source, std
       flagged.about.tags.emplace_back(flag.substr(0, kMaxTagBytes));
     }
   }
-  Receipt receipt(taken(builder_.add(flagged, place, source, line, Role::Indicator)));
+  Receipt receipt(taken(builder_.add(flagged, source, line)));
   receipt.flagged = true;
   return receipt;
 }

@@ -39,10 +39,11 @@ public:
     }
   }
 
-  /// `count` values of zero bytes.
+  /// `count` values of zero bytes. All pages at once: a table that is filled in no order would
+  /// fault at nearly each of them, and twice where it is read first.
   [[nodiscard]] static PageVector zeroed(std::size_t count) {
     PageVector made;
-    made.reserve(count);
+    made.grow(count, MAP_POPULATE);
     made.size_ = count;
     return made;
   }
@@ -91,13 +92,13 @@ private:
 
   [[nodiscard]] std::size_t most() const { return mapped_bytes_ / sizeof(T); }
 
-  void grow(std::size_t least) {
+  void grow(std::size_t least, int flags = 0) {
     if (least > SIZE_MAX / 4 / sizeof(T)) {
       std::abort();
     }
     const auto bytes = std::bit_ceil(std::max(least * sizeof(T), kLeastBytes));
     void *raw = items_ == nullptr ? ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                                           MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0)
                                   : ::mremap(items_, mapped_bytes_, bytes, MREMAP_MAYMOVE);
     if (raw == MAP_FAILED) {
       std::abort();
