@@ -39,11 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
 
 std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   std::vector<std::vector<std::uint8_t>> seeds;
-  for (const std::string_view text :
-       {"a.b.fkl.co.ke", "c.kobe.jp", "city.kobe.jp", "github.io", "xn--55qx5d.cn",
-        "b\xc3\xbc"
-        "cher.de",
-        "..", "a..b.", ".com"}) {
+  for (const std::string_view text : {"a.b.fkl.co.ke", "c.kobe.jp", "city.kobe.jp", "github.io",
+                                      "xn--55qx5d.cn", "b\303\274cher.de", "..", "a..b.", ".com"}) {
     seeds.emplace_back(text.begin(), text.end());
   }
   return seeds;
