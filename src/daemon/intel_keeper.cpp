@@ -306,7 +306,7 @@ bool IntelKeeper::go_back(const std::vector<std::string> &sources) {
     const auto path = launch::FeedCache(config_.cache).path_of(feed.source.url, feed.source.kind);
     const auto good = launch::good_copy_of(path);
     const bool lost = std::any_of(sources.begin(), sources.end(), [&](const std::string &source) {
-      return source.starts_with(feed.name);
+      return is_of(source, feed.name);
     });
     const std::lock_guard lock(mutex_);
     if (lost && good && copies_[feed.name] != *good) {

@@ -20,13 +20,6 @@ bool is_free_to_shrink(const FeedReport &feed, const std::vector<launch::FeedCho
   return feed.problem.empty() && choice != nullptr && choice->role == FeedRole::Allowlist;
 }
 
-/// A source that is this one, or comes out of it: a file of a folder, a member of an archive.
-bool is_of(const std::string &source, const std::string &given) {
-  return source.starts_with(given) &&
-         (source.size() == given.size() || given.ends_with('/') ||
-          std::string_view("/!:").find(source[given.size()]) != std::string_view::npos);
-}
-
 std::vector<std::string> texts_of(const std::vector<launch::ShrinkGuard::Loss> &losses) {
   std::vector<std::string> texts;
   std::transform(losses.begin(), losses.end(), std::back_inserter(texts),
@@ -56,6 +49,12 @@ void tell(const launch::CompiledIntel &compiled) {
 }
 
 } // namespace
+
+bool is_of(const std::string &source, const std::string &given) {
+  return source.starts_with(given) &&
+         (source.size() == given.size() || given.ends_with('/') ||
+          std::string_view("/!:").find(source[given.size()]) != std::string_view::npos);
+}
 
 const launch::FeedChoice *choice_of(const std::string &source,
                                     const std::vector<launch::FeedChoice> &choices) {

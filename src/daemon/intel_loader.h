@@ -17,6 +17,8 @@
 
 namespace outguard::daemon {
 
+/// A source that is this one, or comes out of it: a file of a folder, a member of an archive.
+[[nodiscard]] bool is_of(const std::string &source, const std::string &given);
 /// What a source of that name was given as; null: nothing of these.
 [[nodiscard]] const launch::FeedChoice *choice_of(const std::string &source,
                                                   const std::vector<launch::FeedChoice> &choices);
