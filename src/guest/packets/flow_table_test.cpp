@@ -290,6 +290,43 @@ TEST_F(ForgedSynTest, SegmentsThatDieOnTheWayAreSaidAndHideNothing) {
   EXPECT_EQ(pipeline().counters().streams.short_lived, 2U);
 }
 
+TEST_F(ForgedSynTest, WhatDiesOnTheWayIsSaidAlsoWhereItCameFirst) {
+  const auto dying = [](Bytes frame) {
+    frame[14 + 8] = 3;
+    return frame;
+  };
+  const std::vector<Bytes> firsts = {
+      dying(talk_.syn()), dying(PacketBuilder(guest_, remote_).tcp(tcp_flag::kRst, 77, 0).build()),
+      dying(PacketBuilder(guest_, remote_).tcp(tcp_flag::kAck, 1001, 5001).build())};
+  for (const bool over_tls : {false, true}) {
+    const auto request = [&](std::string_view host) {
+      return over_tls ? client_hello({.server_name = std::string(host)}) : http_request(host, "/");
+    };
+    for (std::size_t i = 0; i < firsts.size(); ++i) {
+      SCOPED_TRACE((over_tls ? "TLS " : "HTTP ") + std::to_string(i));
+      real(firsts[i]);
+      if (i == 0) { // else the sensor has forgotten the connection
+        real(talk_.syn());
+        answer(talk_.syn_ack());
+      }
+      real(dying(PacketBuilder(guest_, remote_)
+                     .tcp(tcp_flag::kAck, 1001, 5001)
+                     .payload(request("decoy.example"))
+                     .build()));
+      real(PacketBuilder(guest_, remote_)
+               .tcp(tcp_flag::kAck, 1001, 5001)
+               .payload(request("real.example"))
+               .build());
+      EXPECT_THAT(sink_.observed, testing::Contains(over_tls ? "tls-sni name real.example"
+                                                             : "http-host name real.example"));
+      sink_.observed.clear();
+      pipeline().finish();
+      EXPECT_EQ(sink_.last.blind, static_cast<std::uint8_t>(Blindness::Unreadable));
+      talk_ = TcpTalk{guest_, remote_, 1000, 5000};
+    }
+  }
+}
+
 TEST_F(ForgedSynTest, DataInASynThatTheServerRefusesHidesNothing) {
   real(talk_.syn());
   forge(tcp_flag::kSyn, 1000, "HTTP/1.1 200 OK\r\n\r\n");

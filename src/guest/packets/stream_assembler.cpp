@@ -61,6 +61,11 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
       distance(packet.acknowledgment, flow.side(other).expected) > 0) { // never, without a hole
     acknowledge(flow, other, packet, sink);
   }
+  if (direction == FlowDirection::ToRemote && packet.hop_limit != side.hop_limit &&
+      packet.payload_length != 0) {
+    ++counters_.short_lived; // either this or what came before may die on the way
+    sink.note_blindness(Blindness::Unreadable);
+  }
   const std::uint32_t start =
       packet.sequence + ((packet.tcp_flags & tcp_flag::kSyn) != 0 ? 1U : 0U);
   // Neither lines that nobody knows nor a first hello hide one behind STARTTLS: it begins a
@@ -80,10 +85,6 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
   }
   if ((packet.tcp_flags & tcp_flag::kUrg) != 0) {
     ++counters_.urgent; // which byte is taken out depends on when the receiver reads
-    sink.note_blindness(Blindness::Unreadable);
-  }
-  if (direction == FlowDirection::ToRemote && packet.hop_limit < side.hop_limit) {
-    ++counters_.short_lived; // it may die on the way, and another come in its place
     sink.note_blindness(Blindness::Unreadable);
   }
   if (!side.anchored || anew) { // of a connection in the middle of which the capture begins: here

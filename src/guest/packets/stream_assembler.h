@@ -34,7 +34,7 @@ struct StreamCounters {
   std::uint64_t evicted = 0;         ///< directions that lost what they held to total_bytes
   std::uint64_t bad_checksums = 0;   ///< segments of the guest that no receiver takes
   std::uint64_t untaken = 0;         ///< segments with data that no receiver takes, by their flags
-  std::uint64_t short_lived = 0;     ///< segments of the guest with a smaller TTL than its first
+  std::uint64_t short_lived = 0;     ///< segments of the guest with another TTL than its first
   std::uint64_t urgent = 0;          ///< segments with an urgent byte, which receivers take out
   std::uint64_t gave_up = 0;         ///< messages that outgrew buffer_bytes; begun anew behind them
 };
