@@ -11,6 +11,7 @@ namespace outguard::guest {
 
 namespace {
 constexpr std::uint8_t kSctp = 132;
+constexpr std::uint8_t kRouting = 43;
 constexpr std::uint8_t kAuthentication = 51; ///< RFC 4302: readable, and what follows too
 } // namespace
 
@@ -90,13 +91,16 @@ IpDecoder::Drop IpDecoder::behind_ip(std::uint8_t protocol) {
 IpDecoder::Drop IpDecoder::extension_headers(std::uint8_t next) {
   for (int count = 0; count <= kMaxExtensionHeaders; ++count) {
     switch (next) {
-    case 0:     // hop-by-hop options
-    case 43:    // routing
+    case 0: // hop-by-hop options
+    case kRouting:
     case 60:    // destination options
     case 135:   // mobility
     case 139:   // host identity
     case 140: { // shim6
       const auto fixed = cursor_.take(2);
+      if (next == kRouting && cursor_.remaining() >= 2 && cursor_.rest()[1] != 0) {
+        checksums_filled_ = false; // with an address that is yet to come: RFC 8200, 8.1
+      }
       if (!fixed || !cursor_.skip((*fixed)[1] * std::size_t{8} + 6)) {
         return DropReason::IpTooShort;
       }

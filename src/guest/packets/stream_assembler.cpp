@@ -70,8 +70,10 @@ void StreamAssembler::segment(Flow &flow, FlowDirection direction, const Decoded
       packet.sequence + ((packet.tcp_flags & tcp_flag::kSyn) != 0 ? 1U : 0U);
   // Neither lines that nobody knows nor a first hello hide one behind STARTTLS: it begins a
   // segment.
-  const bool anew = side.inspected && begins_tls(packet.payload) &&
-                    (distance(start, side.expected) >= 0 || is_doubtful(flow));
+  const bool is_repeated = distance(start, side.expected) < 0 && // further behind: 2 GiB ahead
+                           distance(start, side.expected) >= -kMostAhead;
+  const bool anew =
+      side.inspected && begins_tls(packet.payload) && (!is_repeated || is_doubtful(flow));
   if ((side.inspected && !anew) || packet.payload_length == 0) {
     return;
   }

@@ -205,6 +205,20 @@ TEST_F(LittleMemoryTest, TheAcknowledgedStreamKeepsWhatItHolds) {
   EXPECT_THAT(sink_.observed, ElementsAre("tls-sni name c2.example"));
 }
 
+/// A sequence number comes again after 4 GiB, and half of all count as behind any one.
+TEST_F(HoleTest, AHelloIsLookedAtHoweverManyBytesCameBefore) {
+  std::uint32_t sequence = kFirst;
+  for (const std::string name : {"a.example", "b.example", "c.example"}) {
+    feed(PacketBuilder(client_, server_)
+             .tcp(tcp_flag::kAck, sequence, 5001)
+             .payload(client_hello({.server_name = name}))
+             .build());
+    sequence += 3U << 30;
+  }
+  EXPECT_THAT(sink_.observed, ElementsAre("tls-sni name a.example", "tls-sni name b.example",
+                                          "tls-sni name c.example"));
+}
+
 class DecoyTest : public PipelineTest {
 protected:
   void SetUp() override {
@@ -227,6 +241,23 @@ TEST_F(DecoyTest, ASegmentThatNoReceiverTakesIsNotBelieved) {
   EXPECT_THAT(sink_.observed, Contains("http-host name evil.example"));
   EXPECT_THAT(sink_.observed, Not(Contains("http-host name good.example")));
   EXPECT_EQ(pipeline().counters().streams.bad_checksums, 1U);
+}
+
+/// RFC 8200, 8.1: the checksum is that of the last address of a routing header.
+TEST_F(DecoyTest, ASegmentWithAnotherDestinationToComeIsBelieved) {
+  const auto to_last = endpoint("[2001:db8::2]:80");
+  Bytes route(38); // RFC 8754: one more address to go to, of two
+  route[0] = 4;
+  route[1] = 1;
+  auto frame = PacketBuilder(endpoint("[2001:db8::1]:40000"), to_last)
+                   .extension(43, route)
+                   .tcp(tcp_flag::kAck, 1001, 5001)
+                   .payload(real_)
+                   .build();
+  frame.at(14 + 39) = 3; // the last byte of its destination for now
+  feed_from_guest(frame);
+  EXPECT_THAT(sink_.observed, Contains("http-host name evil.example"));
+  EXPECT_EQ(pipeline().counters().streams.bad_checksums, 0U);
 }
 
 TEST_F(DecoyTest, AnOddLengthIsAddedUpToo) {
