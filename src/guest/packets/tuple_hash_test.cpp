@@ -48,7 +48,10 @@ std::vector<DecodedPacket> neighbours(const DecodedPacket &first) {
   for (unsigned bit = 0; bit < 32; ++bit) {
     all.emplace_back(first).network ^= 1U << bit;
   }
-  std::swap(all.emplace_back(first).source.port, all.back().destination.port);
+  if (first.source.address != first.destination.address) { // else they are the same ends
+    auto &crossed = all.emplace_back(first);
+    std::swap(crossed.source.port, crossed.destination.port);
+  }
   return all;
 }
 
