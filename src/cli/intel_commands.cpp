@@ -151,7 +151,8 @@ Exit intel_lookup(const Common &common, const IntelOptions &options, const std::
   }
   const auto *found = std::get_if<LookedUp>(&*answer);
   if (found == nullptr || found->hits.empty()) {
-    complain(GuestText(value).printable() + ": no indicator matches");
+    complain(GuestText(value).printable() + ": no indicator matches" +
+             (value.find("://") == value.npos ? "" : "; its host is looked up by itself"));
     return Exit::NotFound;
   }
   for (const auto &hit : found->hits) {

@@ -199,6 +199,13 @@ std::string joined(const std::vector<std::string> &parts) {
   return text;
 }
 
+/// A URL, not a path or network.
+bool has_host_before_path(const std::string &value) {
+  const auto slash = value.find('/');
+  return value.find("://") != value.npos ||
+         (slash != value.npos && slash != 0 && !IpAddress::parse(value.substr(0, slash)));
+}
+
 void print_explanation(const Explanation &explanation) {
   const auto &explained = explanation.explained;
   const auto what = explanation.what == "value" ? "" : explanation.what + " ";
@@ -227,6 +234,9 @@ void print_explanation(const Explanation &explanation) {
   row("reads as", explained.u_labels.printable());
   if (explained.indicators.empty() && !explanation.judged.canonical.empty()) {
     row("looked for", joined(explanation.tried));
+  }
+  if (explanation.what == "value" && has_host_before_path(explanation.value)) {
+    row("but not for", "its host, which is matched by itself: explain that too");
   }
 }
 

@@ -70,6 +70,20 @@ std::string newest(const api::IntelStatus &intel, WallTime now) {
   return latest ? ", newest " + age(latest, now) + " old" : "";
 }
 
+/// Those of which nothing was taken; a folder of feeds may well hold a licence.
+std::string barren_sources(const api::IntelStatus &intel) {
+  std::string first;
+  std::uint64_t count = 0;
+  for (const auto &source : intel.sources) {
+    if (!source.problem.empty() && ++count == 1) {
+      first = shown(source.name) + ": " + shown(source.problem);
+    }
+  }
+  return count == 0 ? ""
+                    : "nothing taken of " + plural(count, "source") +
+                          (count == 1 ? ", " : ", the first ") + first;
+}
+
 std::string by_hand(const api::ChangesStatus &changes) {
   return fmt::format("{} added, {} removed", grouped(changes.added), grouped(changes.removed));
 }
@@ -233,10 +247,14 @@ std::vector<CheckRow> checks_of(const api::SupervisorStatus &status, WallTime no
   add("intelligence in force", any, intel_headline(intel, now),
       intel.remedy.empty() ? "name lists or feeds (intel:), or see why these fail" : intel.remedy);
   if (any && !intel.problem.empty()) {
-    add("intelligence is replaced", false, shown(intel.problem), shown(intel.remedy));
+    add("latest lists in force", false, shown(intel.problem), shown(intel.remedy));
+  }
+  if (auto barren = barren_sources(intel); !barren.empty()) {
+    checks.push_back({"sources", Level::Note, std::move(barren),
+                      "`outguard intel check` on them says why; the others are in force"});
   }
   for (const auto &loss : intel.short_of) {
-    add("nothing missing since the last run", false, shown(loss),
+    add("sources as whole as in the last run", false, shown(loss),
         fmt::format("repair the source; or, if this is right, `kill -HUP {}` accepts it",
                     status.pid));
   }

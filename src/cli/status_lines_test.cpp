@@ -110,11 +110,33 @@ TEST(StatusLines, EachProblemIsACheckWithItsRemedy) {
   auto &guard = status.guards.emplace_back();
   guard.vm = "web1";
   guard.state = "ready";
-  EXPECT_EQ(problems(status),
-            (Names{"intelligence is replaced", "nothing missing since the last run",
-                   "single adds and removes", "feed partner", "guard of web1"}));
+  EXPECT_EQ(problems(status), (Names{"latest lists in force", "sources as whole as in the last run",
+                                     "single adds and removes", "feed partner", "guard of web1"}));
   status.guards[0].sensor = true;
   EXPECT_EQ(problems(status).size(), 4U);
+}
+
+TEST(StatusLines, ASourceThatGaveNothingIsNoted) {
+  api::SupervisorStatus status;
+  status.intelligence = whole();
+  for (auto &source : status.intelligence.sources) {
+    source.problem.clear();
+  }
+  const auto noted = [&] {
+    std::string text;
+    for (const auto &check : checks_of(status, kNow)) {
+      text += check.level == store::CheckRow::Level::Note ? check.reason : "";
+    }
+    return text;
+  };
+  EXPECT_EQ(noted(), "");
+  api::SourceStatus barren;
+  barren.name = "c.txt";
+  barren.problem = "binary data";
+  status.intelligence.sources.push_back(barren);
+  EXPECT_EQ(noted(), "nothing taken of 1 source, c.txt: binary data");
+  status.intelligence.sources.push_back(barren);
+  EXPECT_EQ(noted(), "nothing taken of 2 sources, the first c.txt: binary data");
 }
 
 TEST(StatusLines, NothingHarmsATerminal) {

@@ -123,7 +123,7 @@ class Status(unittest.TestCase):
         self.assertEqual((said["intelligence"]["indicators"], said["intelligence"]["version"]), (100, version))
         code, checks, _ = self.doctor()
         self.assertEqual(code, 1)
-        self.assertIn("kill -HUP", checks["intelligence is replaced"]["remedy"])
+        self.assertIn("kill -HUP", checks["latest lists in force"]["remedy"])
         self.write_list(LISTED[:90])
         said = self.until(lambda status: not status["intelligence"]["problem"])
         self.assertEqual(said["intelligence"]["indicators"], 90)
@@ -144,7 +144,7 @@ class Status(unittest.TestCase):
             self.assertEqual(code, 1)
             self.assertIn("10 of 100 entries left (shrunken)", said["intelligence"]["short_of"][0])
             self.assertEqual(said["intelligence"]["indicators"], 10)
-            self.assertFalse(checks["nothing missing since the last run"]["ok"])
+            self.assertFalse(checks["sources as whole as in the last run"]["ok"])
             self.assertIn("intelligence is short of what the last run had", self.supervisor.log.read_text())
             if again:
                 self.supervisor.__exit__()
