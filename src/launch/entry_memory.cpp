@@ -30,11 +30,16 @@ std::string text_of(const ShrinkGuard::Entries &entries) {
 } // namespace
 
 Result<ShrinkGuard::Entries> EntryMemory::read() const {
-  const auto text = read_small_file(path_, kMostBytes).value_or("");
   ShrinkGuard::Entries entries;
-  if (text.empty()) {
+  struct stat about {};
+  if (::lstat(path_.c_str(), &about) != 0 && errno == ENOENT) {
     return entries;
   }
+  const auto read = read_small_file(path_, kMostBytes);
+  if (!read) {
+    return tl::unexpected(read.error());
+  }
+  const auto &text = *read;
   const auto damaged = fail(ErrorCode::InvalidInput, path_ + ": damaged");
   if (!text.starts_with(kForm) || !text.ends_with(kEnd) ||
       text.size() < kForm.size() + kEnd.size()) {

@@ -47,11 +47,20 @@ TEST_F(EntryMemoryTest, WhatIsTheSameIsNotWritten) {
   EXPECT_EQ(first.st_ino, second.st_ino);
 }
 
+TEST_F(EntryMemoryTest, WhatCannotBeReadIsAnErrorAndNotAFirstRun) {
+  const EntryMemory memory(folder_);
+  std::filesystem::create_directory(memory.path());
+  EXPECT_FALSE(memory.read());
+  std::filesystem::remove(memory.path());
+  std::ofstream(memory.path()) << std::string((8U << 20) + 1, 'x');
+  EXPECT_FALSE(memory.read());
+}
+
 TEST_F(EntryMemoryTest, ADamagedFileIsAnError) {
   const EntryMemory memory(folder_);
   ASSERT_TRUE(memory.write(kEntries));
   const auto size = std::filesystem::file_size(memory.path());
-  for (std::uintmax_t length = 1; length < size; ++length) { // 0: as if there were none
+  for (std::uintmax_t length = 0; length < size; ++length) {
     ASSERT_TRUE(memory.write({}));
     ASSERT_TRUE(memory.write(kEntries));
     std::filesystem::resize_file(memory.path(), length);
