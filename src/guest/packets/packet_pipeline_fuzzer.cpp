@@ -32,7 +32,7 @@ public:
     ++live_;
   }
   void on_observable(Flow &flow, const Observable &observable) override {
-    if (flow.user != flow.id || observable.text.empty()) {
+    if (flow.user != flow.id || observable.text.empty() != (observable.address != nullptr)) {
       std::abort();
     }
   }
@@ -119,6 +119,7 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   }
   Bytes others;
   add_packet(others, Control::Datagram, 0, dns_query("c.example"));
+  add_packet(others, Control::Datagram, 0, dns_answer("c.example", "192.0.2.7"));
   add_packet(others, Control::Server, 0, bytes_of("HTTP/1.1 200 OK\r\n\r\n"));
   add_packet(others, Control::Client, 0, post);
   add_packet(others, Control::Expire, 0, {});
