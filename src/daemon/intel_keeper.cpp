@@ -302,11 +302,16 @@ bool IntelKeeper::load(IntelLoader::Asked asked) {
 
 bool IntelKeeper::go_back(const std::vector<std::string> &sources) {
   bool any = false;
+  const auto all = choices();
+  const auto is_lost = [&](const std::string &source, const std::string &feed) {
+    const auto *choice = choice_of(source, all); // null: nothing of it was compiled
+    return choice == nullptr ? is_of(source, feed) : choice->name == feed;
+  };
   for (const auto &feed : config_.feeds) {
     const auto path = launch::FeedCache(config_.cache).path_of(feed.source.url, feed.source.kind);
     const auto good = launch::good_copy_of(path);
     const bool lost = std::any_of(sources.begin(), sources.end(), [&](const std::string &source) {
-      return is_of(source, feed.name);
+      return is_lost(source, feed.name);
     });
     const std::lock_guard lock(mutex_);
     if (lost && good && copies_[feed.name] != *good) {

@@ -58,11 +58,16 @@ bool is_of(const std::string &source, const std::string &given) {
 
 const launch::FeedChoice *choice_of(const std::string &source,
                                     const std::vector<launch::FeedChoice> &choices) {
-  const auto found =
-      std::find_if(choices.begin(), choices.end(), [&](const launch::FeedChoice &choice) {
-        return is_of(source, choice.name.empty() ? choice.path : choice.name);
-      });
-  return found == choices.end() ? nullptr : &*found;
+  const launch::FeedChoice *found = nullptr; // the longest: one URL may lie below another
+  std::size_t most = 0;
+  for (const auto &choice : choices) {
+    const auto &given = choice.name.empty() ? choice.path : choice.name;
+    if (is_of(source, given) && given.size() > most) {
+      most = given.size();
+      found = &choice;
+    }
+  }
+  return found;
 }
 
 tl::expected<IntelLoader::Loaded, IntelLoader::Refusal>

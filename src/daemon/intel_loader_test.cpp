@@ -26,5 +26,15 @@ TEST(IntelLoaderTest, ANameThatBeginsLikeAnotherIsItsOwn) {
   EXPECT_EQ(choice_of("partners", both), nullptr);
 }
 
+TEST(IntelLoaderTest, ASourceIsOfTheLongestThatFits) {
+  launch::FeedChoice first, second;
+  first.name = "https://feeds.example/list";
+  second.name = "https://feeds.example/list/all";
+  const std::vector<launch::FeedChoice> both{first, second};
+  EXPECT_EQ(choice_of("https://feeds.example/list", both), &both[0]);
+  EXPECT_EQ(choice_of("https://feeds.example/list/all", both), &both[1]);
+  EXPECT_EQ(choice_of("https://feeds.example/list/all!a.txt", both), &both[1]);
+}
+
 } // namespace
 } // namespace outguard::daemon
