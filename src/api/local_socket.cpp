@@ -63,7 +63,8 @@ std::vector<std::string> sockets_in(const std::string &folder) {
   while (const dirent *entry = open == nullptr ? nullptr : ::readdir(open)) {
     const std::string name = entry->d_name;
     if (name.ends_with(".sock") && paths.size() < kMostSockets) {
-      paths.push_back(folder + "/" + name);
+      paths.push_back(folder);
+      paths.back().append("/").append(name);
     }
   }
   if (open != nullptr) {

@@ -163,7 +163,7 @@ TEST_F(ServerTest, OtherUsersAreTurnedAway) {
   const pid_t child = ::fork();
   if (child == 0) {
     const bool other = ::setuid(65'534) == 0;
-    const auto line = ask(server->path(), "{\"verb\":\"status\"}", std::chrono::seconds(20));
+    const auto line = ask(server->path(), R"({"verb":"status"})", std::chrono::seconds(20));
     ::_exit(!other || line ? 1 : 0);
   }
   int status = 0;

@@ -78,30 +78,28 @@ void ResponseThread::take_memory(MemoryLayout writable) {
   writable_ = std::move(writable);
 }
 
-void ResponseThread::take_hash(ExecutableHashed hashed) {
+void ResponseThread::take_hash(const ExecutableHashed &hashed) {
   {
     const std::lock_guard lock(mutex_);
     if (hashes_.size() == kMostHashes) {
       hashes_.pop_front();
     }
-    hashes_.push_back(std::move(hashed));
+    hashes_.push_back(hashed);
   }
   changed_.notify_all();
 }
 
 void ResponseThread::answer(Finding finding) {
-  bool has_room = false;
   {
     const std::lock_guard lock(mutex_);
-    has_room = findings_.size() < kMostWaiting;
-    if (has_room) {
+    if (findings_.size() < kMostWaiting) {
       findings_.push_back(std::move(finding));
+      changed_.notify_all();
+      return;
     }
   }
-  changed_.notify_all();
-  if (!has_room) { // the alert is never lost, only its responses
-    record(finding, unanswered(finding, "too many alerts of this VM wait for their responses"));
-  }
+  // The alert is never lost, only its responses.
+  record(finding, unanswered(finding, "too many alerts of this VM wait for their responses"));
 }
 
 std::vector<ResponseDone> ResponseThread::unanswered(const Finding &finding,

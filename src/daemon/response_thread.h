@@ -41,7 +41,7 @@ public:
   /// Where the guest's memory is now, for writing.
   void take_memory(MemoryLayout writable);
   /// An alert waits a moment for the hash of what its process runs.
-  void take_hash(ExecutableHashed hashed);
+  void take_hash(const ExecutableHashed &hashed);
   /// Where too many wait already the alert is recorded at once, without a response.
   void answer(Finding finding);
 

@@ -221,7 +221,7 @@ void VmGuard::take(Report event) {
   } else if (const auto *raised = std::get_if<DoubtRaised>(&event)) {
     doubt_.raise(raised->doubt);
   } else if (auto *hashed = std::get_if<ExecutableHashed>(&event)) {
-    responses_.take_hash(std::move(*hashed));
+    responses_.take_hash(*hashed);
   } else if (const auto *sandbox = std::get_if<SandboxSeen>(&event)) {
     const std::lock_guard lock(mutex_);
     for (const auto &gap : sandbox->gaps) {

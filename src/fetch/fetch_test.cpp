@@ -64,7 +64,7 @@ struct Fetch : testing::Test {
         answer);
     return answer;
   }
-  std::string body() const {
+  [[nodiscard]] std::string body() const {
     std::string text(1 << 16, '\0');
     const ssize_t count = ::pread(file.get(), text.data(), text.size(), 0);
     text.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));

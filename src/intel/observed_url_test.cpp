@@ -58,8 +58,8 @@ TEST(ObservedUrl, TheOthersAreMade) {
            std::string("http://evil.example/a/../b"),
            std::string("http://evil.example/a/./b"),
            std::string("evil.example/x"),
-           std::string("http://") + label + "a.example/",
-           "http://" + long_host + label + "/",
+           std::string("http://").append(label).append("a.example/"),
+           std::string("http://").append(long_host).append(label).append("/"),
            "http://evil.example/" + std::string(kMaxObservedUrlBytes, 'x'),
            std::string(),
        }) {

@@ -45,7 +45,7 @@ Result<FetchFeed> request_of(const FeedSource &source) {
   });
 }
 
-Result<RefreshedFeed> refresh(FetchFeed request, FeedCache &cache, std::stop_token stop) {
+Result<RefreshedFeed> refresh(FetchFeed request, FeedCache &cache, const std::stop_token &stop) {
   RefreshedFeed refreshed;
   Fd previous;
   if (auto copy = cache.find(request.url, request.kind)) {
@@ -53,7 +53,7 @@ Result<RefreshedFeed> refresh(FetchFeed request, FeedCache &cache, std::stop_tok
     refreshed.path = copy->path;
     previous = std::move(copy->body);
   }
-  auto fetched = fetch_feed(request, previous, std::move(stop));
+  auto fetched = fetch_feed(request, previous, stop);
   if (!fetched) {
     return tl::unexpected(fetched.error());
   }

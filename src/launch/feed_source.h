@@ -29,6 +29,6 @@ struct RefreshedFeed {
 };
 /// Tells the server what we have, fetches what is new, keeps it.
 [[nodiscard]] Result<RefreshedFeed> refresh(FetchFeed request, FeedCache &cache,
-                                            std::stop_token stop = {});
+                                            const std::stop_token &stop = {});
 
 } // namespace outguard::launch

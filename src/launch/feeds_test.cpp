@@ -64,7 +64,7 @@ struct Cache : testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(folder); }
 
-  FetchedFeed fetched(const std::string &text, std::string etag) const {
+  [[nodiscard]] FetchedFeed fetched(const std::string &text, std::string etag) const {
     FetchedFeed feed;
     feed.answer.status = FetchStatus::New;
     feed.answer.bytes = text.size();

@@ -1,6 +1,7 @@
 // What a Linux kernel makes of overlapping TCP segments and fragments, and what we make of the same
 // packets: a TUN device in a network namespace of its own, whose far end is this test. Random, with
 // a fixed seed. Needs CAP_SYS_ADMIN, CAP_NET_ADMIN and /dev/net/tun; skips loudly without.
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <thread>
@@ -118,13 +119,10 @@ protected:
   }
 
   /// Our last observable of this kind; a mark where there is none.
-  std::string seen(std::string_view kind) const {
-    for (auto last = sink_.observed.rbegin(); last != sink_.observed.rend(); ++last) {
-      if (last->starts_with(kind)) {
-        return last->substr(kind.size());
-      }
-    }
-    return "nothing";
+  [[nodiscard]] std::string seen(std::string_view kind) const {
+    const auto last = std::find_if(sink_.observed.rbegin(), sink_.observed.rend(),
+                                   [&](const auto &text) { return text.starts_with(kind); });
+    return last == sink_.observed.rend() ? "nothing" : last->substr(kind.size());
   }
 
   Fd tun_;

@@ -92,7 +92,7 @@ bool tcp(ByteSpan segment, bool checksum_filled, DecodedPacket &out) {
     return false;
   }
   const auto header = segment.first<kTcp>();
-  const std::size_t length = (header[12] >> 4) * 4U;
+  const std::size_t length = std::size_t{4} * (header[12] >> 4);
   if (length < kTcp || length > segment.size()) {
     return false;
   }

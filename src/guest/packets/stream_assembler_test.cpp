@@ -11,7 +11,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Not;
 
-constexpr std::uint32_t kHole = 1000;
+constexpr std::size_t kHole = 1000;
 
 /// The guest is the client, unless a test says otherwise; its stream begins just before the wrap.
 class HoleTest : public PipelineTest {
@@ -66,8 +66,9 @@ TEST_F(HoleTest, AnAnswerAcknowledgesToo) {
 }
 
 TEST_F(HoleTest, OneOfSeveralIsJumpedAtATime) {
-  for (std::uint32_t i = 1; i <= 4; ++i) {
-    feed(talk_.client_at(i * kHole, http_request(std::to_string(i) + ".example", "/")));
+  for (std::size_t i = 1; i <= 4; ++i) {
+    feed(talk_.client_at(static_cast<std::int64_t>(i * kHole),
+                         http_request(std::to_string(i) + ".example", "/")));
   }
   acknowledge(3 * kHole - 1);
   EXPECT_EQ(streams().gaps, 2U);

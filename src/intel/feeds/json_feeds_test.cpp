@@ -125,7 +125,7 @@ TEST(StixFeed, PatternsThatOneObservableDecides) {
 }
 
 TEST(StixFeed, PatternsThatItDoesNot) {
-  const std::pair<const char *, const char *> kCases[] = {
+  const std::pair<const char *, const char *> cases[] = {
       {"[domain-name:value = 'a.com'] AND [domain-name:value = 'b.com']",
        "pattern with AND of observations"},
       {"[domain-name:value = 'a.com'] FOLLOWEDBY [domain-name:value = 'b.com']",
@@ -145,7 +145,7 @@ TEST(StixFeed, PatternsThatItDoesNot) {
       {"[file:name = 'a']", "pattern on file:name"},
       {"[file:size = 5]", "pattern on file:size"},
   };
-  for (const auto &[pattern, kind] : kCases) {
+  for (const auto &[pattern, kind] : cases) {
     const ReadFeed feed("b.json", bundle(indicator(pattern)));
     EXPECT_TRUE(feed.indicators.empty()) << pattern;
     EXPECT_EQ(feed.report().rejected, 0U) << pattern;

@@ -291,7 +291,7 @@ TEST(ListFeed, MailAddressesAreNoBrokenLines) {
 }
 
 TEST(FeedReader, MarkAndLineEndsChangeNothing) {
-  const std::pair<const char *, std::string> kFeeds[] = {
+  const std::pair<const char *, std::string> feeds[] = {
       {"list", "# c\n\nevil.com\n45.9.20.7 # x\n"},
       {"list", "0.0.0.0 evil.com\n127.0.0.1 a.evil.com b.evil.com\n"},
       {"csv", "domain,comment\n\"evil.com\",\"x, y\"\na.evil.com,\n"},
@@ -302,7 +302,7 @@ TEST(FeedReader, MarkAndLineEndsChangeNothing) {
       {"rpz", "@ SOA a. b. (\n 1 2 3 4 5 )\nevil.com CNAME .\n*.evil.com CNAME .\n"},
       {"json", "[\n{\"domain\":\"evil.com\"},\n{\"domain\":\"a.evil.com\"}\n]\n"},
   };
-  for (const auto &[format, text] : kFeeds) {
+  for (const auto &[format, text] : feeds) {
     std::string other = "\xef\xbb\xbf";
     for (const char c : text) {
       other += c == '\n' ? "\r\n" : std::string(1, c);

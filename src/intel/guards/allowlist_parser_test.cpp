@@ -69,7 +69,7 @@ TEST(AllowlistParser, CountsAndGoesIntoTheImage) {
   ASSERT_TRUE(entry);
   EXPECT_EQ(entry->comment.printable(), "tested");
   EXPECT_EQ(entry->line, 3U);
-  EXPECT_FALSE(image->allowed_by("www.evil.com", kNow + 40 * 86400)) << "its time is over";
+  EXPECT_FALSE(image->allowed_by("www.evil.com", kNow + 40L * 86400)) << "its time is over";
   EXPECT_FALSE(image->allowed_by("worse.com", kNow));
 }
 
