@@ -185,6 +185,11 @@ std::string no_supervisor_json(const std::string &reason) {
   return store::line({{"supervisor", nullptr}, {"reason", store::text(reason)}});
 }
 
+std::string no_guard_json(const std::string &reason) {
+  return store::line(
+      {{"guard", nullptr}, {"supervisor", nullptr}, {"unguarded", store::text(reason)}});
+}
+
 std::string guard_json(const SupervisorStatus &status, const GuardStatus &guard) {
   auto whole = to_json(status);
   whole.erase("guards");

@@ -29,7 +29,9 @@ struct Request {
 [[nodiscard]] std::string supervisor_json(const SupervisorStatus &status);
 /// {"supervisor":null,"reason":...}
 [[nodiscard]] std::string no_supervisor_json(const std::string &reason);
-/// Of one VM: its guard, and what is in force without the sources' details.
+/// {"guard":null,"supervisor":null,"unguarded":...}
+[[nodiscard]] std::string no_guard_json(const std::string &reason);
+/// {"guard":{...},"supervisor":{...}}: of one VM, and of who guards it.
 [[nodiscard]] std::string guard_json(const SupervisorStatus &status, const GuardStatus &guard);
 
 } // namespace outguard::api

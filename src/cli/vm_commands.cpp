@@ -142,22 +142,19 @@ Exit vm_list(const Common &common) {
 
 namespace {
 
-/// Whose guard it is; a reason in words where there is none.
-void show_guard(const Common &common, const hypervisor::VmFound &vm,
-                const std::string &run_folder) {
+/// Who guards it, as lines and in JSON.
+struct Guarded {
+  std::vector<std::pair<std::string, std::string>> lines;
+  std::string json;
+};
+
+Guarded who_guards(const hypervisor::VmFound &vm, const std::string &run_folder) {
   const auto look = look_for_supervisors(run_folder);
   for (const auto &supervisor : look.running) {
     for (const auto &guard : supervisor.guards) {
-      if (guard.pid != vm.pid) {
-        continue;
+      if (guard.pid == vm.pid) {
+        return {guard_lines(supervisor, guard, wall_now()), api::guard_json(supervisor, guard)};
       }
-      if (common.format == Format::Json) {
-        return print_line(api::guard_json(supervisor, guard));
-      }
-      for (const auto &[name, value] : guard_lines(supervisor, guard, wall_now())) {
-        print_line(fmt::format("{:<12} {}", name, value));
-      }
-      return;
     }
   }
   const auto reason = look.running.empty()
@@ -165,11 +162,7 @@ void show_guard(const Common &common, const hypervisor::VmFound &vm,
                           : fmt::format("supervisor {} runs and does not guard this VM: see vms in "
                                         "its configuration",
                                         look.running.front().pid);
-  if (common.format == Format::Json) {
-    print_line(api::no_supervisor_json(reason));
-  } else {
-    print_line(fmt::format("{:<12} none: {}", "guard", reason));
-  }
+  return {{{"guard", "none: " + reason}}, api::no_guard_json(reason)};
 }
 
 } // namespace
@@ -179,13 +172,17 @@ Exit vm_show(const Common &common, const std::string &target, const std::string 
   if (!vm) {
     return report(vm.error());
   }
-  const auto row = examine(common, *vm);
+  auto row = examine(common, *vm);
+  auto [lines, json] = who_guards(*vm, run_folder);
   if (common.format == Format::Json) {
+    row.guarded = std::move(json);
     print_line(store::vm_json(row));
-  } else {
-    print_vm(row);
+    return Exit::Ok;
   }
-  show_guard(common, *vm, run_folder);
+  print_vm(row);
+  for (const auto &[name, value] : lines) {
+    print_line(fmt::format("{:<12} {}", name, value));
+  }
   return Exit::Ok;
 }
 

@@ -33,17 +33,21 @@ Json kernel_object(const VmRow &row) {
 } // namespace
 
 std::string vm_json(const VmRow &row) {
-  return line({{"vm", row.name.printable()},
-               {"uuid", text_or_null(row.uuid)},
-               {"pid", row.pid},
-               {"hypervisor", "qemu"},
-               {"machine", text_or_null(row.machine)},
-               {"memory_bytes", or_null(row.memory_bytes)},
-               {"state", to_string(row.state)},
-               {"memory", text_or_null(row.memory)},
-               {"kernel", kernel_object(row)},
-               {"taps", row.taps},
-               {"gaps", row.gaps}});
+  Json object = {{"vm", row.name.printable()},
+                 {"uuid", text_or_null(row.uuid)},
+                 {"pid", row.pid},
+                 {"hypervisor", "qemu"},
+                 {"machine", text_or_null(row.machine)},
+                 {"memory_bytes", or_null(row.memory_bytes)},
+                 {"state", to_string(row.state)},
+                 {"memory", text_or_null(row.memory)},
+                 {"kernel", kernel_object(row)},
+                 {"taps", row.taps},
+                 {"gaps", row.gaps}};
+  if (!row.guarded.empty()) {
+    object.update(Json::parse(row.guarded));
+  }
+  return line(object);
 }
 
 } // namespace outguard::store

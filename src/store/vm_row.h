@@ -25,6 +25,7 @@ struct VmRow {
   std::uint64_t walk_us = 0;
   std::vector<std::string> taps;
   std::vector<std::string> gaps; ///< our own words
+  std::string guarded = {};      ///< an object of ours in JSON, whose members are added; or empty
 };
 
 /// A row of `outguard vm list -o json`.

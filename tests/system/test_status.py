@@ -84,8 +84,9 @@ class Status(unittest.TestCase):
         # Of one VM: what its sensor has is what is in force.
         code, rows, problems = self.rows("vm", "show", guest.target)
         self.assertEqual(code, 0, problems)
-        self.assertEqual(rows[0]["state"], "ready")
-        guard, said = rows[1]["guard"], rows[1]["supervisor"]
+        (vm,) = rows
+        self.assertEqual(vm["state"], "ready")
+        guard, said = vm["guard"], vm["supervisor"]
         self.assertEqual((guard["uuid"], guard["state"], guard["sensor"]), (guest.uuid, "ready", True))
         self.assertEqual(guard["intel_version"], said["intelligence"]["version"])
         self.assertEqual(said["intelligence"]["indicators"], len(LISTED))
