@@ -141,13 +141,15 @@ std::optional<std::int64_t> parse_epoch(std::string_view text) {
   if (error != std::errc{} || end != text.data() + text.size() || value < 0) {
     return std::nullopt;
   }
+  const auto times = [&](std::int64_t unit_ns) {
+    return value < INT64_MAX / unit_ns ? std::optional(value * unit_ns) : std::nullopt;
+  };
   if (text.size() == kMilliDigits) {
-    return value * (kNanoseconds / 1000);
+    return times(kNanoseconds / 1000);
   }
   // Four digits are a year and eight a date: nothing to guess from.
   const bool seconds = text.size() >= 9 && text.size() <= kMostSecondDigits;
-  return seconds && value < INT64_MAX / kNanoseconds ? std::optional(value * kNanoseconds)
-                                                     : std::nullopt;
+  return seconds ? times(kNanoseconds) : std::nullopt;
 }
 
 } // namespace

@@ -25,6 +25,8 @@ TEST(FeedTime, ReadsWhatFeedsWrite) {
   EXPECT_EQ(parse_time_ns("2021-01-17T07:30:05.5Z"), 1610868605500000000);
   EXPECT_EQ(parse_time_ns("2021-01-17T07:30:05.123456789123Z"), 1610868605123456789);
   EXPECT_GT(parse_time("9999-12-31T23:59:59Z").value_or(0), 9'000'000'000);
+  EXPECT_FALSE(parse_time_ns("9999999999999")) << "milliseconds beyond what 64 bits hold";
+  EXPECT_FALSE(parse_time_ns("9999999999"));
 }
 
 TEST(FeedTime, RefusesWhatIsNone) {
