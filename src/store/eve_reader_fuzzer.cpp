@@ -1,17 +1,17 @@
-// Any bytes as a line of the EVE file: a line for a terminal, of printable characters alone, or
-// nothing.
-#include <algorithm>
+// Any bytes as a line of the EVE file: a line that is safe on any terminal (base/printable.h: valid
+// UTF-8 stays), or nothing.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 #include <vector>
 
+#include "base/printable.h"
 #include "store/eve_reader.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char *>(data), size);
   const auto line = outguard::store::alert_line_from_eve(text);
-  if (line && std::any_of(line->begin(), line->end(), [](char c) { return c < ' ' || c > '~'; })) {
+  if (line && !outguard::is_printable(*line)) {
     std::abort();
   }
   return 0;
@@ -25,7 +25,8 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
        R"("alert":{"signature":"s","context":{"indicator":{"value":"v","source":"f"}}},)"
        R"("src_ip":"10.0.0.1","src_port":1,"response":[{"action":"kill","status":"killed"}]})",
        R"({"event_type":"alert","vm":[],"process":{"pid":[[[1e400]]],"comm":"\u001b\ud83d\ude00"}})",
-       R"({"event_type":"alert","response":[[],{"action":{}},null,7]})", "{\"a\":\"\xc3\x28\"}"}) {
+       R"({"event_type":"alert","response":[[],{"action":{}},null,7]})", "{\"a\":\"\xc3\x28\"}",
+       "{\"event_type\":\"alert\",\"src_ip\":\"\xd0\xbc\xe2\x80\xa8\x7f\"}"}) {
     seeds.emplace_back(text.begin(), text.end());
   }
   return seeds;
