@@ -26,8 +26,12 @@ class Tally:
 
     def __init__(self):
         self.passed = 0
-        self.failures = []
+        self.failures = []  # names, each with the lines that tell why
         self.skips = []
+
+    def fail(self, name, output):
+        say(output[-6000:])
+        self.failures.append((name, telling_lines(output)))
 
     def add(self, other):
         self.passed += other.passed
@@ -37,6 +41,15 @@ class Tally:
 
 def say(text):
     print(text, flush=True)
+
+
+def telling_lines(output, most=14):
+    """What somebody who sees only the end of a long run must know of one failure."""
+    told = re.compile(r"^.*(?:: Failure$|runtime error: |ERROR: |SUMMARY: |Base64: |\w+Error\b)")
+    lines = output.splitlines()
+    kept = sorted({near for at, line in enumerate(lines) if told.match(line)
+                   for near in range(at, min(at + 5, len(lines)))})
+    return [lines[at][:300] for at in kept[-most:]] or [line[:300] for line in lines[-most:]]
 
 
 @functools.cache
@@ -70,9 +83,7 @@ def run_gtest(program, tally, environment=None):
     if done.returncode != 0 and not failed:
         failed = [f"ended with status {done.returncode}"]
     for name in failed:
-        tally.failures.append(f"{program.name} {name}")
-    if failed:
-        say(done.stdout[-6000:])
+        tally.fail(f"{program.name} {name}", done.stdout[max(done.stdout.rfind(f"[ RUN      ] {name}\n"), 0):])
 
 
 def run_seeds(folder, tally):
@@ -83,8 +94,7 @@ def run_seeds(folder, tally):
         if done.returncode == 0:
             tally.passed += 1
         else:
-            tally.failures.append(f"{program.name} over its seeds")
-            say(done.stdout[-4000:])
+            tally.fail(f"{program.name} over its seeds", done.stdout)
 
 
 def run_campaign(folder, tally, images=20_000):
@@ -94,8 +104,7 @@ def run_campaign(folder, tally, images=20_000):
     if done.returncode == 0:
         tally.passed += 1
     else:
-        tally.failures.append("guest_campaign")
-        say(done.stdout[-4000:])
+        tally.fail("guest_campaign", done.stdout)
 
 
 def stage_unit(_options):
@@ -144,8 +153,7 @@ def stage_fuzz(options):
                 tally.passed += 1
                 say(f"   {program.name}: {int(runs.group(1)):,} inputs")
             else:
-                tally.failures.append(f"{program.name} under libFuzzer")
-                say(done.stdout[-6000:])
+                tally.fail(f"{program.name} under libFuzzer", done.stdout)
     return tally
 
 
@@ -155,11 +163,12 @@ def run_unittests(folder):
     sys.path.insert(0, str(folder))
     suite = unittest.defaultTestLoader.discover(str(folder), pattern="test_*.py", top_level_dir=str(folder))
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
-    bad = [str(test) for test, _ in result.failures + result.errors]
-    bad += [str(test) for test in result.unexpectedSuccesses]
-    tally.failures += bad
+    for test, trace in result.failures + result.errors:
+        tally.fail(str(test), trace)
+    for test in result.unexpectedSuccesses:
+        tally.fail(str(test), "expected to fail, and did not")
     tally.skips += [f"{test}: {reason}" for test, reason in result.skipped]
-    tally.passed += result.testsRun - len(bad) - len(result.skipped)
+    tally.passed += result.testsRun - len(tally.failures) - len(result.skipped)
     return tally
 
 
@@ -212,8 +221,8 @@ def main():
             f"{len(tally.skips)} skipped in {time.monotonic() - start:.0f} s")
     for skip in total.skips:
         say(f"SKIPPED {skip}")
-    for failure in total.failures:
-        say(f"FAILED {failure}")
+    for name, why in total.failures:
+        say("\n".join([f"FAILED {name}", *(f"    {line}" for line in why)]))
     say(f"{total.passed} passed, {len(total.failures)} failed, {len(total.skips)} skipped")
     return 1 if total.failures or total.passed == 0 else 0
 

@@ -18,8 +18,10 @@ Meaning meaning_of(ObservableKind kind) {
   case ObservableKind::RemoteEndpoint:
   case ObservableKind::HttpHost:
   case ObservableKind::HttpUrl:
+  case ObservableKind::HttpMethod:
   case ObservableKind::HttpUserAgent:
   case ObservableKind::TlsServerName:
+  case ObservableKind::TlsVersion:
   case ObservableKind::TlsAlpn:
   case ObservableKind::TlsJa3:
   case ObservableKind::TlsJa4:

@@ -88,7 +88,9 @@ enum class ObservableKind : std::uint8_t {
   TlsServerName,    ///< also of QUIC
   DnsAnswerName,    ///< an alias or target in an answer
   DnsAnswerAddress, ///< in an answer
+  HttpMethod,
   HttpUserAgent,
+  TlsVersion,        ///< that the server chose: "TLS 1.2"
   TlsAlpn,           ///< the client's first
   TlsJa3,            ///< 32 hexadecimal digits
   TlsJa4,            ///< also of QUIC
@@ -106,6 +108,15 @@ enum class ObservableKind : std::uint8_t {
 inline constexpr std::size_t kObservableKinds =
     static_cast<std::size_t>(ObservableKind::ExecutableHash) + 1;
 [[nodiscard]] const char *to_string(ObservableKind kind);
+
+struct ObservedText {
+  ObservableKind kind = ObservableKind::DnsName;
+  GuestText value;
+
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.kind, self.value);
+  }
+};
 
 enum class IndicatorType : std::uint8_t {
   Address,

@@ -34,9 +34,12 @@ struct MatchedFlowEnded {
   bool closed = false; ///< TCP: by FIN of both or RST
   std::vector<MatchCount> matches;
   std::optional<Knocks> knocks;
+  std::vector<ObservedText> observed; ///< from its first match on, each once, in the order seen
+  bool observed_cut = false;          ///< there was more
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.flow, self.reason, self.closed, self.matches, self.knocks);
+    wire(self.flow, self.reason, self.closed, self.matches, self.knocks, self.observed,
+         self.observed_cut);
   }
 };
 

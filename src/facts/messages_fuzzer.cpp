@@ -15,6 +15,7 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   match.knocks.emplace().ports = {22, 80};
   MatchedFlowEnded ended;
   ended.matches.resize(2);
+  ended.observed.resize(2);
   PlanMade plan;
   plan.plan.patches.resize(3);
   ProcessRows rows;

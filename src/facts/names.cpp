@@ -90,8 +90,12 @@ const char *to_string(ObservableKind kind) {
     return "dns-answer-name";
   case ObservableKind::DnsAnswerAddress:
     return "dns-answer-address";
+  case ObservableKind::HttpMethod:
+    return "http-method";
   case ObservableKind::HttpUserAgent:
     return "http-user-agent";
+  case ObservableKind::TlsVersion:
+    return "tls-version";
   case ObservableKind::TlsAlpn:
     return "tls-alpn";
   case ObservableKind::TlsJa3:

@@ -175,6 +175,9 @@ void MatchSink::on_observable(guest::Flow &flow, const guest::Observable &observ
   } else if (observable.form != guest::HostForm::NoHost) {
     intel_->match_domain(observable.text, now, tell);
   }
+  if (flow.watched) {
+    reported_.note_observed({pipeline_, flow.id}, observable.kind, observable.shown());
+  }
 }
 
 void MatchSink::on_flow_ended(const guest::Flow &flow, guest::FlowEnd reason) {
@@ -184,14 +187,16 @@ void MatchSink::on_flow_ended(const guest::Flow &flow, guest::FlowEnd reason) {
   } else if (counts_.knocks_early != 0 && began_outside(flow)) {
     look_again(*pipeline_, flow); // it may have been counted as a knock, and let in afterwards
   }
-  auto matches = reported_.close(key);
-  tell_beacon(flow, matches.empty() ? Listed::No : Listed::Yes);
-  if (!matches.empty()) {
+  auto closed = reported_.close(key);
+  tell_beacon(flow, closed.matches.empty() ? Listed::No : Listed::Yes);
+  if (!closed.matches.empty()) {
     MatchedFlowEnded ended;
     ended.flow = describe(*pipeline_, flow);
     ended.reason = reason_of(reason);
     ended.closed = flow.tcp_state == guest::TcpState::Closed;
-    ended.matches = std::move(matches);
+    ended.matches = std::move(closed.matches);
+    ended.observed = std::move(closed.observed);
+    ended.observed_cut = closed.cut;
     outlet_.publish(std::move(ended));
   }
   owners_.close(flow.user);
@@ -293,6 +298,7 @@ void MatchSink::report(const guest::PacketPipeline &pipeline, const guest::Flow 
   }
   switch (reported_.add(key, flow, number, match->indicator, flow.last_packet_ns)) {
   case ReportedFlows::Told::First:
+    flow.watched = true;
     return publish(pipeline, flow, std::move(*match));
   case ReportedFlows::Told::Repeat:
     ++counts_.repeats;

@@ -1,4 +1,6 @@
 // The end of the packet path: frames in, reports out. No guest, so no owner.
+#include <fmt/format.h>
+
 #include "guest/protocols/recording_test_sink.h"
 #include "guest/protocols/tls.h"
 #include "guest/testing/message_builder.h"
@@ -224,14 +226,18 @@ TEST_F(MatchSinkTest, PortsOfDnsOverTlsAreBlindness) {
   EXPECT_EQ(outlet_.matches[0].flow.blind, static_cast<std::uint8_t>(Blindness::DnsOverTls));
 }
 
-// Fingerprints are made only while one of their type is listed, in the base or the delta.
-TEST_F(MatchSinkTest, AFingerprintMatchesFromWhenItIsListed) {
-  const auto hello = guest::client_hello({.server_name = "good.com"});
+std::string ja4_of(const Bytes &hello) {
   guest::RecordingSink seen(guest::ObservableKinds{ObservableKind::TlsJa4});
   guest::TlsScratch scratch;
   guest::TlsState state;
-  ASSERT_EQ(guest::look_at_tls(state, hello, 443, scratch, seen).look, guest::TlsLook::Done);
-  const auto ja4 = seen.seen.back().substr(seen.seen.back().rfind(' ') + 1) + "\n";
+  EXPECT_EQ(guest::look_at_tls(state, hello, 443, scratch, seen).look, guest::TlsLook::Done);
+  return seen.seen.back().substr(seen.seen.back().rfind(' ') + 1);
+}
+
+// Fingerprints are made only while one of their type is listed, in the base or the delta.
+TEST_F(MatchSinkTest, AFingerprintMatchesFromWhenItIsListed) {
+  const auto hello = guest::client_hello({.server_name = "good.com"});
+  const auto ja4 = ja4_of(hello) + "\n";
   const auto observed_of_hello = [&](std::uint16_t port) {
     const auto before = pipeline_.counters().observables;
     auto local = kGuest;
@@ -245,15 +251,93 @@ TEST_F(MatchSinkTest, AFingerprintMatchesFromWhenItIsListed) {
   EXPECT_EQ(observed_of_hello(5000), 1U) << "its name";
   use("other.com\n" + ja4);
   EXPECT_EQ(outlet_.matches.size(), 0U) << "what is past is past";
-  EXPECT_EQ(observed_of_hello(5001), 2U) << "JA4 too, and not JA3";
+  EXPECT_EQ(observed_of_hello(5001), 4U) << "JA4, not JA3; then the name and protocol it came with";
   EXPECT_EQ(outlet_.matches.size(), 1U);
   sink_.use(std::make_shared<intel::IntelSet>(open("other.com\n"), open(ja4)));
-  EXPECT_EQ(observed_of_hello(5002), 2U);
+  EXPECT_EQ(observed_of_hello(5002), 4U);
   ASSERT_EQ(outlet_.matches.size(), 2U);
   EXPECT_EQ(outlet_.matches[1].indicator.type, IndicatorType::Ja4);
   use("other.com\n");
   EXPECT_EQ(observed_of_hello(5003), 1U);
   EXPECT_EQ(outlet_.matches.size(), 2U);
+}
+
+std::vector<std::string> told_of(const MatchedFlowEnded &ended) {
+  std::vector<std::string> told;
+  for (const auto &seen : ended.observed) {
+    told.push_back(fmt::format("{} {}", to_string(seen.kind), seen.value.raw()));
+  }
+  return told;
+}
+
+TEST_F(MatchSinkTest, WhatIsSeenOfAFlowThatWasReportedIsToldAtItsEnd) {
+  const auto talk_to = [&](const Endpoint &server, const Bytes &request) {
+    TcpTalk talk(kGuest, server);
+    feed(talk.syn());
+    feed(talk.syn_ack());
+    feed(talk.from_client(request));
+    feed(talk.from_client(request)); // each once
+  };
+  const auto get = guest::bytes_of("GET /a HTTP/1.1\r\nHost: good.com\r\nUser-Agent: x/1\r\n\r\n");
+  talk_to(kListed, get);
+  talk_to(guest::endpoint("93.184.216.34:80"), get);
+  end();
+  ASSERT_EQ(outlet_.ended.size(), 1U);
+  EXPECT_THAT(told_of(outlet_.ended[0]),
+              testing::ElementsAre("http-host good.com", "http-url http://good.com/a",
+                                   "http-user-agent x/1", "http-method GET"));
+  EXPECT_FALSE(outlet_.ended[0].observed_cut);
+}
+
+TEST_F(MatchSinkTest, WhatAListedFingerprintOrAnswerBelongsToIsToldToo) {
+  const auto hello = guest::client_hello({.server_name = "good.com"});
+  use(ja4_of(hello) + "\n");
+  TcpTalk talk(kGuest, guest::endpoint("93.184.216.34:443"));
+  feed(talk.syn());
+  feed(talk.syn_ack());
+  feed(talk.from_client(hello));
+  end();
+  ASSERT_EQ(outlet_.ended.size(), 1U);
+  EXPECT_THAT(told_of(outlet_.ended[0]), testing::Contains("tls-sni good.com"));
+  EXPECT_THAT(told_of(outlet_.ended[0]), testing::Contains("tls-ja4 " + ja4_of(hello)));
+
+  use("45.9.20.9\n");
+  const auto server = guest::endpoint("10.0.0.1:53");
+  feed(PacketBuilder(kGuest, server).udp().payload(guest::dns_query("cdn.good.com")).build());
+  feed(PacketBuilder(server, kGuest)
+           .udp()
+           .payload(guest::dns_answer("cdn.good.com", "45.9.20.9"))
+           .build());
+  end();
+  ASSERT_EQ(outlet_.ended.size(), 2U);
+  EXPECT_THAT(told_of(outlet_.ended[1]),
+              ElementsAre("dns-answer-address 45.9.20.9", "dns-name cdn.good.com"));
+}
+
+TEST(ReportedFlowsTest, WhatIsSeenOfOneFlowIsBounded) {
+  ReportedFlows flows;
+  guest::Flow flow;
+  flow.id = 7;
+  const ReportedFlows::Key key{nullptr, flow.id};
+  IndicatorHit hit;
+  hit.value = GuestText("evil.com");
+  ASSERT_EQ(flows.add(key, flow, 1, hit, kStart), ReportedFlows::Told::First);
+  for (std::size_t i = 0; i < ReportedFlows::kMostObserved; ++i) {
+    flows.note_observed(key, ObservableKind::HttpUrl, "http://a/" + std::to_string(i));
+    flows.note_observed(key, ObservableKind::HttpUrl, "http://a/0");
+  }
+  flows.note_observed({nullptr, 8}, ObservableKind::HttpUrl, "http://of.nobody/");
+  auto closed = flows.close(key);
+  EXPECT_EQ(closed.observed.size(), ReportedFlows::kMostObserved);
+  EXPECT_FALSE(closed.cut);
+
+  ASSERT_EQ(flows.add(key, flow, 1, hit, kStart), ReportedFlows::Told::First);
+  flows.note_observed(key, ObservableKind::HttpUrl,
+                      std::string(ReportedFlows::kMostObservedBytes + 1, 'x'));
+  flows.note_observed(key, ObservableKind::HttpMethod, "GET");
+  closed = flows.close(key);
+  EXPECT_EQ(closed.observed.size(), 1U);
+  EXPECT_TRUE(closed.cut);
 }
 
 TEST_F(MatchSinkTest, AResolverOverHttpsIsBlindness) {

@@ -37,8 +37,9 @@ bool ReportedFlows::count_repeat(Key key, std::uint32_t indicator, std::int64_t 
 
 ReportedFlows::Told ReportedFlows::add(Key key, const guest::Flow &flow, std::uint32_t indicator,
                                        const IndicatorHit &hit, std::int64_t now_ns) {
-  auto &[known, told] = flows_[key];
-  known = &flow;
+  Reported &reported = flows_[key];
+  reported.flow = &flow;
+  auto &told = reported.told;
   const auto hash = hash_of(hit);
   const auto same = std::find_if(told.begin(), told.end(),
                                  [&](const Entry &candidate) { return candidate.is(hit, hash); });
@@ -52,9 +53,11 @@ ReportedFlows::Told ReportedFlows::add(Key key, const guest::Flow &flow, std::ui
     return Told::NoRoom;
   }
   Entry entry{image_, indicator, hash, {hit.type, {}, 1, now_ns, now_ns}};
-  if (value_bytes_ + hit.value.raw().size() <= kMostValueBytes) {
+  const std::size_t size = hit.value.raw().size();
+  if (value_bytes_ + size <= kMostValueBytes && reported.told_bytes + size <= kMostToldBytes) {
     entry.count.value = hit.value;
-    value_bytes_ += hit.value.raw().size();
+    reported.told_bytes += size;
+    value_bytes_ += size;
   }
   told.push_back(std::move(entry));
   return Told::First;
@@ -72,18 +75,45 @@ const guest::Flow *ReportedFlows::find(Key key) const {
   return found == flows_.end() ? nullptr : found->second.flow;
 }
 
-std::vector<MatchCount> ReportedFlows::close(Key key) {
-  std::vector<MatchCount> counts;
+void ReportedFlows::note_observed(Key key, ObservableKind kind, std::string_view text) {
   const auto found = flows_.find(key);
   if (found == flows_.end()) {
-    return counts;
+    return;
   }
-  for (Entry &entry : found->second.told) {
+  Reported &reported = found->second;
+  const auto is_same = [&](const ObservedText &seen) {
+    return seen.kind == kind && seen.value.raw() == text;
+  };
+  if (std::any_of(reported.observed.begin(), reported.observed.end(), is_same)) {
+    return;
+  }
+  if (reported.observed.size() >= kMostObserved ||
+      reported.observed_bytes + text.size() > kMostObservedBytes ||
+      value_bytes_ + text.size() > kMostValueBytes) {
+    reported.cut = true;
+    return;
+  }
+  reported.observed.push_back({kind, GuestText(std::string(text))});
+  reported.observed_bytes += text.size();
+  value_bytes_ += text.size();
+}
+
+ReportedFlows::Closed ReportedFlows::close(Key key) {
+  Closed closed;
+  const auto found = flows_.find(key);
+  if (found == flows_.end()) {
+    return closed;
+  }
+  Reported &reported = found->second;
+  for (Entry &entry : reported.told) {
     value_bytes_ -= entry.count.value.raw().size();
-    counts.push_back(std::move(entry.count));
+    closed.matches.push_back(std::move(entry.count));
   }
+  value_bytes_ -= reported.observed_bytes;
+  closed.observed = std::move(reported.observed);
+  closed.cut = reported.cut;
   flows_.erase(found);
-  return counts;
+  return closed;
 }
 
 } // namespace outguard::sensor

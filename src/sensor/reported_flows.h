@@ -1,9 +1,11 @@
 #pragma once
-// The flows that something was reported of, and how often each indicator came again: what tells a
-// repeat from a first time. As many as the flow tables hold at most; usually few. One thread.
+// The flows that something was reported of, how often each indicator came again (what tells a
+// repeat from a first time), and what else was seen of them. As many as the flow tables hold at
+// most; usually few. One thread.
 
 #include <cstdint>
 #include <map>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,7 +20,11 @@ public:
   enum class Told : std::uint8_t { First, Repeat, NoRoom };
 
   static constexpr std::size_t kMostTold = 64; ///< further indicators of one flow are not reported
-  /// Text of all indicators that are kept; beyond it a count is told without its value.
+  static constexpr std::size_t kMostObserved = 32;
+  /// Of one flow, so that what is told of it fits into an event.
+  static constexpr std::size_t kMostToldBytes = std::size_t{24} * 1024;
+  static constexpr std::size_t kMostObservedBytes = 8192;
+  /// Text of all flows that is kept; beyond either a count is told without its value.
   static constexpr std::size_t kMostValueBytes = std::size_t{4} << 20;
 
   /// True: told already, counted. Costs no look-up of the indicator.
@@ -30,10 +36,18 @@ public:
   /// What count_repeat() was told by number means nothing any more.
   void forget_numbers() { ++image_; }
 
+  /// For those who look into an alert. What is not kept, for want of room, sets Closed::cut.
+  void note_observed(Key key, ObservableKind kind, std::string_view text);
+
   /// nullptr: nothing was reported of it, or it has ended.
   [[nodiscard]] const guest::Flow *find(Key key) const;
-  /// The flow has ended; empty where nothing was reported of it.
-  [[nodiscard]] std::vector<MatchCount> close(Key key);
+  struct Closed {
+    std::vector<MatchCount> matches; ///< empty: nothing was reported of it
+    std::vector<ObservedText> observed;
+    bool cut = false;
+  };
+  /// The flow has ended.
+  [[nodiscard]] Closed close(Key key);
 
 private:
   struct Entry {
@@ -49,6 +63,10 @@ private:
   struct Reported {
     const guest::Flow *flow = nullptr;
     std::vector<Entry> told;
+    std::size_t told_bytes = 0;
+    std::vector<ObservedText> observed;
+    std::size_t observed_bytes = 0;
+    bool cut = false;
   };
 
   std::map<Key, Reported> flows_;

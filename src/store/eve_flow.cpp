@@ -46,6 +46,15 @@ Json matches(const std::vector<MatchCount> &counts) {
   return list;
 }
 
+/// {"tls-sni":["..."],...}: by kind, in the order seen.
+Json observed(const std::vector<ObservedText> &texts) {
+  auto kinds = Json::object();
+  for (const auto &seen : texts) {
+    kinds[to_string(seen.kind)].push_back(text(seen.value));
+  }
+  return kinds;
+}
+
 } // namespace
 
 std::string eve_flow(const MatchedFlowEnded &ended, const VmIdentity &vm) {
@@ -56,6 +65,8 @@ std::string eve_flow(const MatchedFlowEnded &ended, const VmIdentity &vm) {
   event["flow"] = counters(ended);
   event["vm"] = vm_json(vm);
   event["matches"] = matches(ended.matches);
+  event["observed"] = observed(ended.observed);
+  event["observed_cut"] = ended.observed_cut;
   if (ended.knocks) {
     event["knocks"] = knocks_json(*ended.knocks);
   }

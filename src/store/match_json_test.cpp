@@ -39,6 +39,9 @@ MatchedFlowEnded ended() {
   made.flow = flow();
   made.closed = true;
   made.matches = {{IndicatorType::Domain, GuestText("evil.com"), 12, kNoon, kNoon + kMinute}};
+  made.observed = {{ObservableKind::TlsServerName, GuestText("a.evil.com")},
+                   {ObservableKind::TlsJa4, GuestText("t13d1516h2_x_y")},
+                   {ObservableKind::TlsServerName, GuestText("b.evil.com")}};
   return made;
 }
 
@@ -90,7 +93,9 @@ TEST(EveFlow, TellsTheCountsAndIsNoAlert) {
     "vm": {"uuid": "0c0ffee0-0000-0000-0000-000000000001", "name": "web1", "hypervisor": "qemu",
       "kernel": "6.1.0-35-amd64"},
     "matches": [{"value": "evil.com", "type": "domain", "count": 12,
-      "first": "2025-08-21T18:00:00.017359123Z", "last": "2025-08-21T18:01:00.017359123Z"}]
+      "first": "2025-08-21T18:00:00.017359123Z", "last": "2025-08-21T18:01:00.017359123Z"}],
+    "observed": {"tls-sni": ["a.evil.com", "b.evil.com"], "tls-ja4": ["t13d1516h2_x_y"]},
+    "observed_cut": false
   })");
   const auto text = eve_flow(ended(), kVm);
   EXPECT_EQ(Json::parse(text), expected) << Json::diff(expected, Json::parse(text)).dump(1);
@@ -130,9 +135,11 @@ TEST(EveFlow, NothingOfASensorBreaksTheLine) {
   made.reason = static_cast<EndReason>(200);
   made.matches[0].value = GuestText(kHostile);
   made.matches[0].type = static_cast<IndicatorType>(200);
+  made.observed = {{static_cast<ObservableKind>(200), GuestText(kHostile)}};
   const auto text = eve_flow(made, kVm);
   EXPECT_EQ(text.find('\n'), std::string::npos);
   EXPECT_EQ(Json::parse(text)["matches"][0]["value"], R"(\xff\x0a\x1b"\x80)");
+  EXPECT_EQ(Json::parse(text)["observed"]["unknown"][0], R"(\xff\x0a\x1b"\x80)");
   made.matches[0].value = {};
   EXPECT_TRUE(Json::parse(eve_flow(made, kVm))["matches"][0]["value"].is_null());
 }

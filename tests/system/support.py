@@ -211,7 +211,7 @@ class Supervisor:
         return self.records("alert")
 
     def wait_for_log(self, text, timeout=30):
-        self._wait(lambda: text in self.log.read_text(), timeout, f"log line {text!r}")
+        self.wait_until(lambda: text in self.log.read_text(), f"log line {text!r}", timeout)
 
     def wait_for_alert(self, fits, timeout=30):
         """The first alert that fits."""
@@ -221,10 +221,10 @@ class Supervisor:
             found[:] = [alert for alert in self.alerts() if fits(alert)]
             return bool(found)
 
-        self._wait(look, timeout, "alert")
+        self.wait_until(look, "alert", timeout)
         return found[0]
 
-    def _wait(self, is_there, timeout, what):
+    def wait_until(self, is_there, what, timeout):
         end = time.monotonic() + timeout
         while not is_there():
             if time.monotonic() > end or self.process.poll() is not None:

@@ -219,6 +219,17 @@ class Detection(unittest.TestCase):
                     self.assertEqual(alert["process"]["pid"], owners[indicator(alert)["value"]], alert)
         talk = guest.talk()
         self.assertTrue(all(talk[pid].count > 0 for pid in honest), "honest ones talked meanwhile")
+        self.check_context(supervisor)
+
+    def check_context(self, supervisor):
+        """What else was seen of a flow that raised an alert is told at its end."""
+        def observed():
+            return [flow["observed"] for flow in supervisor.records("flow")
+                    if any(match["value"] == "http://web.example/bad/path" for match in flow["matches"])]
+
+        supervisor.wait_until(observed, "end of the flow", timeout=60)
+        self.assertEqual(observed()[0], {"http-url": ["http://web.example/bad/path"], "http-user-agent": ["lab/1.0"],
+                                         "http-method": ["GET"]})
 
     def response_of(self, supervisor, pid, value):
         alert = supervisor.wait_for_alert(

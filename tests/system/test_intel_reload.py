@@ -49,7 +49,7 @@ class IntelReload(unittest.TestCase):
     def wait_for_lines(self, text, count, timeout=30):
         """Until `text` stands in the log so often."""
         log = self.supervisor.log
-        self.supervisor._wait(lambda: log.read_text().count(text) >= count, timeout, f"{count} lines {text!r}")
+        self.supervisor.wait_until(lambda: log.read_text().count(text) >= count, f"{count} lines {text!r}", timeout)
 
     def connect(self, address, port=4444):
         """One process in the guest that talks to it; its pid."""

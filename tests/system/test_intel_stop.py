@@ -52,7 +52,7 @@ class Stopping(unittest.TestCase):
         def compiling():
             return any(spent >= 0.3 for spent in compilers_of(daemon.pid).values())
 
-        supervisor._wait(compiling, 30, "compile that has begun")
+        supervisor.wait_until(compiling, "compile that has begun", 30)
         children = compilers_of(daemon.pid)
         asked = time.monotonic()
         daemon.send_signal(signal.SIGTERM)

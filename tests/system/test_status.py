@@ -49,7 +49,7 @@ class Status(unittest.TestCase):
     def until(self, is_so, timeout=30):
         """The supervisor's own words once `is_so` of them."""
         seen = []
-        self.supervisor._wait(lambda: is_so(seen.append(self.doctor()[2]) or seen[-1]), timeout, "such status")
+        self.supervisor.wait_until(lambda: is_so(seen.append(self.doctor()[2]) or seen[-1]), "such status", timeout)
         return seen[-1]
 
     def test_nobody_guards(self):

@@ -39,7 +39,10 @@ struct alignas(64) Flow {
   FlowDirection initiator = FlowDirection::ToRemote;
   TcpState tcp_state = TcpState::None;
   AppProtocol app_protocol = AppProtocol::None;
-  bool syn_seen = false;
+  bool syn_seen : 1 = false;
+  /// The sink's mark, also on a flow that it only looks at: every kind is observed of it from now
+  /// on.
+  mutable bool watched : 1 = false;
   std::uint32_t offered_sequence = 0;
   std::int64_t last_packet_ns = 0; ///< time stamp of the packet at hand while the sink is called
   // Second: what a packet changes.

@@ -24,7 +24,11 @@ constexpr std::size_t kAhead = 8;
 class PacketPipeline::FlowSink final : public ObservableSink {
 public:
   FlowSink(PacketPipeline &pipeline, Flow &flow)
-      : ObservableSink(pipeline.sink_.wanted()), pipeline_(pipeline), flow_(flow) {}
+      : ObservableSink(pipeline.sink_.wanted()), pipeline_(pipeline), flow_(flow) {
+    if (flow.watched) {
+      want_all();
+    }
+  }
   void observe(const Observable &observable) override {
     if (is_full()) {
       return;
@@ -36,6 +40,9 @@ public:
     ++pipeline_.observables_;
     const StageScope scope(pipeline_.clock_, Stage::Match);
     pipeline_.sink_.on_observable(flow_, observable);
+    if (flow_.watched) {
+      want_all();
+    }
   }
   void note_blindness(Blindness why) override {
     flow_.blind = static_cast<std::uint8_t>(flow_.blind | static_cast<std::uint8_t>(why));

@@ -3,12 +3,14 @@
 #include <cstdio>
 
 #include "guest/packets/pipeline_test_fixture.h"
+#include "guest/protocols/recording_test_sink.h"
 
 namespace outguard::guest {
 namespace {
 
 class CountingSink final : public PipelineSink {
 public:
+  CountingSink() { want(usually_recorded()); }
   void on_flow_started(Flow &) override { ++flows; }
   void on_observable(Flow &, const Observable &) override { ++observables; }
   void on_flow_ended(const Flow &, FlowEnd) override {}

@@ -183,6 +183,16 @@ private:
   int left_ = kMaxAnswered;
 };
 
+/// What the answer that is listed was given to.
+void observe_question(std::span<const std::uint8_t> message, std::string &scratch,
+                      ObservableSink &sink) {
+  ByteCursor cursor(message);
+  if (read_header(cursor) && read_dns_name(message, cursor, scratch) == DnsNameEnd::Complete &&
+      !scratch.empty()) {
+    sink.observe({ObservableKind::DnsName, form_of(scratch), scratch});
+  }
+}
+
 } // namespace
 
 bool may_be_dns(std::span<const std::uint8_t> bytes) {
@@ -224,7 +234,11 @@ DnsLook look_at_dns(std::span<const std::uint8_t> message, DnsStrictness strictn
   if (header->questions > kMaxQuestions) {
     sink.pass_over_rest();
   } else if (header->response) {
+    const bool all_told = sink.wants_all();
     AnswerReader(message, scratch, sink).read(cursor, *header);
+    if (!all_told && sink.wants_all() && header->questions != 0) {
+      observe_question(message, scratch, sink);
+    }
   }
   return DnsLook::Message;
 }

@@ -125,7 +125,7 @@ TEST_F(DnsTest, WhatIsPassedOverIsSaid) {
        {std::pair{answer(record, 128), false}, std::pair{answer(record, 129), true},
         std::pair{answer(text, 512), false}, std::pair{answer(text, 513), true},
         std::pair{dns_query("a.example"), false}, std::pair{many_questions, true}}) {
-    sink_ = {};
+    sink_ = RecordingSink();
     EXPECT_EQ(look(message), DnsLook::Message);
     EXPECT_EQ(sink_.passed_over(), passed_over) << message.size();
   }
@@ -154,12 +154,12 @@ TEST_F(DnsTest, OneRecordIsBoundedToo) {
   }
   for (const auto &[message, told] : {std::pair{hints(1, 130), 128U}, std::pair{hints(33, 1), 32U},
                                       std::pair{dns_response("a.example", aliases, 129), 128U}}) {
-    sink_ = {};
+    sink_ = RecordingSink();
     EXPECT_EQ(look(message), DnsLook::Message);
     EXPECT_EQ(sink_.seen.size(), told);
     EXPECT_TRUE(sink_.passed_over());
   }
-  sink_ = {};
+  sink_ = RecordingSink();
   EXPECT_EQ(look(hints(32, 4)), DnsLook::Message);
   EXPECT_EQ(sink_.seen.size(), 128U);
   EXPECT_FALSE(sink_.passed_over());

@@ -138,8 +138,8 @@ private:
     if (equals_ignoring_case(name, "host") && !value.empty()) {
       state_.host_seen = true;
       observe_http_host(ObservableKind::HttpHost, "http", value, path_for_host(), scratch_, sink_);
-    } else if (equals_ignoring_case(name, "user-agent") && !value.empty()) {
-      observe_user_agent(value, scratch_, sink_);
+    } else if (equals_ignoring_case(name, "user-agent")) {
+      observe_http_text(ObservableKind::HttpUserAgent, value, scratch_, sink_);
     } else if (equals_ignoring_case(name, "content-length")) {
       std::uint64_t length = 0;
       if (std::from_chars(value.data(), value.data() + value.size(), length).ec == std::errc{}) {
@@ -165,6 +165,7 @@ private:
                         host + ':' + std::to_string(receiver_.port), path_for_host(), scratch_,
                         sink_);
     }
+    observe_http_text(ObservableKind::HttpMethod, request_->method, scratch_, sink_);
     const bool tunnel = request_->method == "CONNECT"; // what follows is another protocol
     const bool no_length = tunnel || state_.transfer_encoding;
     return {HttpLook::HeadComplete, next_, no_length ? 0 : state_.body};

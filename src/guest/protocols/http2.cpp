@@ -188,9 +188,8 @@ void Http2Connection::observe_request(std::string &scratch, ObservableSink &sink
           request.path == "*" ? std::string_view{} : std::string_view(request.path), scratch, sink);
     }
   }
-  if (!request.user_agent.empty()) {
-    observe_user_agent(request.user_agent, scratch, sink);
-  }
+  observe_http_text(ObservableKind::HttpMethod, request.method, scratch, sink);
+  observe_http_text(ObservableKind::HttpUserAgent, request.user_agent, scratch, sink);
 }
 
 } // namespace outguard::guest

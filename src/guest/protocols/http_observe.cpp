@@ -34,14 +34,15 @@ void observe_http_host(ObservableKind kind, std::string_view scheme, std::string
   sink.observe({ObservableKind::HttpUrl, *form, scratch});
 }
 
-void observe_user_agent(std::string_view value, std::string &scratch, ObservableSink &sink) {
+void observe_http_text(ObservableKind kind, std::string_view value, std::string &scratch,
+                       ObservableSink &sink) {
   constexpr std::size_t kMostBytes = 512;
-  if (!sink.wants(ObservableKind::HttpUserAgent)) {
+  if (value.empty() || !sink.wants(kind)) {
     return;
   }
   scratch.clear();
   append_printable(value, kMostBytes, scratch);
-  sink.observe({ObservableKind::HttpUserAgent, HostForm::NoHost, scratch});
+  sink.observe({kind, HostForm::NoHost, scratch});
 }
 
 } // namespace outguard::guest

@@ -14,7 +14,8 @@ namespace outguard::guest {
 void observe_http_host(ObservableKind kind, std::string_view scheme, std::string_view host_and_port,
                        std::string_view path, std::string &scratch, ObservableSink &sink);
 
-/// Printable, cut to 512 bytes.
-void observe_user_agent(std::string_view value, std::string &scratch, ObservableSink &sink);
+/// A method or user agent: printable, cut to 512 bytes.
+void observe_http_text(ObservableKind kind, std::string_view value, std::string &scratch,
+                       ObservableSink &sink);
 
 } // namespace outguard::guest

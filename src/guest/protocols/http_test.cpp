@@ -10,6 +10,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::IsSupersetOf;
 
 class HttpTest : public testing::Test {
 protected:
@@ -33,6 +34,18 @@ TEST_F(HttpTest, HostAndUrl) {
   EXPECT_THAT(sink_.seen, ElementsAre("http-host name www.example.com",
                                       "http-url name http://www.example.com/Path?q=A b",
                                       "http-user-agent plain test"));
+}
+
+TEST_F(HttpTest, TheMethodIsToldToWhoAsks) {
+  RecordingSink seen(ObservableKinds{ObservableKind::HttpMethod});
+  HttpHeadState state;
+  std::string scratch;
+  for (const char *method : {"POST", "CONNECT"}) {
+    state = {};
+    (void)look_at_http_request(state, http_request("a.example", "/", method),
+                               endpoint("192.0.2.7:80"), scratch, seen);
+  }
+  EXPECT_THAT(seen.seen, IsSupersetOf({"http-method plain POST", "http-method plain CONNECT"}));
 }
 
 TEST_F(HttpTest, OnlyAnotherPortStaysInTheUrl) {

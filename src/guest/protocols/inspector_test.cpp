@@ -25,7 +25,7 @@ protected:
   /// A new stream's bytes in two pieces, as the assembler would hand them over.
   std::vector<std::string> seen_when_cut(const Bytes &bytes, std::size_t cut) {
     state_ = {};
-    sink_ = {};
+    sink_ = RecordingSink();
     std::size_t at = 0;
     for (const std::size_t end : {cut, bytes.size()}) {
       if (at < end) {
@@ -189,7 +189,7 @@ TEST_F(InspectorTest, Http2ThatCannotBeFollowedIsSaid) {
   std::uint64_t let_go = 0;
   for (const auto &block : {table_too_large, block_too_long}) {
     state_ = {};
-    sink_ = {};
+    sink_ = RecordingSink();
     EXPECT_FALSE(stream(preface + headers(hpack_first_request())).done);
     EXPECT_EQ(sink_.blind, 0);
     EXPECT_TRUE(stream(headers(block)).done);
@@ -203,7 +203,7 @@ TEST_F(InspectorTest, Http2ThatCannotBeFollowedIsSaid) {
     ASSERT_FALSE(inspector_.stream(state, preface, ends, sink_).done);
   }
   state_ = {};
-  sink_ = {};
+  sink_ = RecordingSink();
   EXPECT_TRUE(stream(preface).done);
   EXPECT_EQ(inspector_.http2_refused(), 1U);
   EXPECT_EQ(sink_.blind, kUnreadable);
@@ -214,7 +214,7 @@ TEST_F(InspectorTest, DnsAnswersOverTcpAtEveryCut) {
   const auto both = over_tcp(dns_all_answers()) + over_tcp(dns_answer("b.example", "192.0.2.9"));
   for (std::size_t cut = 1; cut < both.size(); ++cut) {
     state_ = {};
-    sink_ = {};
+    sink_ = RecordingSink();
     const auto first = both.begin() + static_cast<std::ptrdiff_t>(cut);
     const auto consumed = from_server(Bytes(both.begin(), first)).consumed;
     (void)from_server(Bytes(both.begin() + static_cast<std::ptrdiff_t>(consumed), both.end()));
@@ -251,7 +251,7 @@ TEST_F(InspectorTest, ABrokenDnsMessageHidesNoneBehindIt) {
   const auto query = over_tcp(dns_query("b.example"));
   for (const Bytes &broken : {Bytes{0, 1, 7}, Bytes{0, 0}, over_tcp(Bytes(40, 0xff))}) {
     state_ = {};
-    sink_ = {};
+    sink_ = RecordingSink();
     EXPECT_EQ(stream(broken).consumed, broken.size());
     EXPECT_EQ(state_.protocol, AppProtocol::None);
     (void)stream(broken + query);

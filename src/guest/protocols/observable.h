@@ -51,6 +51,7 @@ public:
     return kinds;
   }
   constexpr void add(ObservableKind kind) { bits_ |= bit(kind); }
+  constexpr void remove(ObservableKind kind) { bits_ &= ~bit(kind); }
   [[nodiscard]] constexpr bool has(ObservableKind kind) const { return (bits_ & bit(kind)) != 0; }
 
 private:
@@ -69,6 +70,8 @@ public:
   /// Somebody asks for this kind now. A parser need not look for others: digests cost more than
   /// all the rest of a hello.
   [[nodiscard]] bool wants(ObservableKind kind) const { return wanted_.has(kind); }
+  /// Somebody is told whatever is seen of this flow: so it is from the observable on that matched.
+  [[nodiscard]] bool wants_all() const { return wants_all_; }
   virtual void observe(const Observable &observable) = 0;
   /// Something of this flow cannot be read from outside, whatever a parser does.
   virtual void note_blindness(Blindness why) = 0;
@@ -85,8 +88,15 @@ public:
   /// Some 400 requests with name, URL and user agent; thousands fit a segment.
   static constexpr std::size_t kMostSpent = std::size_t{128} * 1024;
 
+protected:
+  void want_all() {
+    wanted_ = ObservableKinds::all();
+    wants_all_ = true;
+  }
+
 private:
   ObservableKinds wanted_;
+  bool wants_all_ = false;
   std::size_t spent_ = 0;
   bool passed_over_ = false;
 };

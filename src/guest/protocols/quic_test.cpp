@@ -89,7 +89,7 @@ TEST_F(QuicTest, FillersHideNothing) {
   const auto crypto = crypto_frame(whole, 0, whole.size());
   EXPECT_EQ(look(quic_initial({}, Bytes(2000, 1) + crypto)), QuicLook::Done);
   EXPECT_THAT(sink_.seen, Contains("tls-sni name behind.example"));
-  sink_ = {};
+  sink_ = RecordingSink();
   const Bytes handshake = Bytes{0xe0, 0, 0, 0, 1, 1, 7, 1, 7, 1, 0};
   Bytes datagram;
   for (int i = 0; i < 20; ++i) {
@@ -144,7 +144,7 @@ TEST_F(QuicTest, WhatCannotBeOpenedIsSaid) {
   EXPECT_EQ(sink_.blind, kUnreadable);
   EXPECT_THAT(sink_.seen, IsEmpty());
   EXPECT_EQ(inspector_.counts().unopened, 2U);
-  sink_ = {};
+  sink_ = RecordingSink();
   EXPECT_EQ(look(quic_initial({}, crypto_frame(whole, 0, 20)), 2), QuicLook::More);
   EXPECT_EQ(sink_.blind, 0);
   EXPECT_EQ(look(quic_initial({.keys_of = Bytes{1}}, frames), 2), QuicLook::More);

@@ -14,9 +14,17 @@ namespace outguard::guest {
          kForms[static_cast<std::size_t>(observable.form)] + ' ' + observable.shown();
 }
 
+/// Methods and versions come with nearly every message: tests ask for them by name.
+[[nodiscard]] constexpr ObservableKinds usually_recorded() {
+  auto kinds = ObservableKinds::all();
+  kinds.remove(ObservableKind::HttpMethod);
+  kinds.remove(ObservableKind::TlsVersion);
+  return kinds;
+}
+
 class RecordingSink final : public ObservableSink {
 public:
-  using ObservableSink::ObservableSink;
+  explicit RecordingSink(ObservableKinds wanted = usually_recorded()) : ObservableSink(wanted) {}
   void observe(const Observable &observable) override {
     seen.push_back(described(observable));
     spend(observable.text.size() + kObservableCost);

@@ -25,7 +25,7 @@ Look look_at_ssh_banner(std::span<const std::uint8_t> bytes, std::string &scratc
   scratch.clear();
   append_printable(line->text.substr(dash == std::string_view::npos ? kStart.size() : dash + 1),
                    kMaxLine, scratch);
-  if (!scratch.empty()) {
+  if (!scratch.empty() && sink.wants(ObservableKind::SshBanner)) {
     sink.observe({ObservableKind::SshBanner, HostForm::NoHost, scratch});
   }
   return consumed(line->length);

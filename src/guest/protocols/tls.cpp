@@ -115,22 +115,49 @@ TlsLook look_at_client(TlsState &state, const Joined &joined, std::size_t held,
   return nothing_more ? TlsLook::Done : TlsLook::NeedMore;
 }
 
-/// A ServerHello of TLS 1.3 says so in an extension that no other has (RFC 8446, 4.2.1).
-bool is_tls13(Bytes server_hello) {
+constexpr std::uint16_t kTls13 = 0x304;
+
+/// A ServerHello of TLS 1.3 has its version in an extension that no other has (RFC 8446, 4.2.1).
+std::uint16_t version_of(Bytes server_hello) {
   ByteCursor cursor(server_hello);
-  (void)cursor.skip(2 + 32); // legacy_version, random
+  const auto legacy = cursor.be16();
+  (void)cursor.skip(32); // random
   const auto session = cursor.u8();
   (void)cursor.skip(session.value_or(0) + 2U + 1U); // and cipher, compression
   (void)cursor.skip(2);
   for (;;) {
     const auto type = cursor.be16();
     const auto length = cursor.be16();
-    if (!type || !length || !cursor.skip(*length)) {
-      return false;
+    auto body = cursor.window(length.value_or(0));
+    if (!type || !length || !body) {
+      return legacy.value_or(0);
     }
     if (*type == kSupportedVersions) {
-      return true;
+      return body->be16().value_or(kTls13);
     }
+  }
+}
+
+/// As Suricata writes them.
+std::string_view name_of_version(std::uint16_t version) {
+  switch (version) {
+  case 0x300:
+    return "SSLv3";
+  case 0x301:
+    return "TLSv1";
+  case 0x302:
+    return "TLS 1.1";
+  case 0x303:
+    return "TLS 1.2";
+  default:
+    return version >= kTls13 ? "TLS 1.3" : "";
+  }
+}
+
+void observe_version(std::uint16_t version, ObservableSink &sink) {
+  const auto name = name_of_version(version);
+  if (!name.empty() && sink.wants(ObservableKind::TlsVersion)) {
+    sink.observe({ObservableKind::TlsVersion, HostForm::NoHost, name});
   }
 }
 
@@ -224,16 +251,26 @@ TlsResult look_at_certificate(TlsState &state, const Message &message, std::size
 TlsResult look_at_server(TlsState &state, const Joined &joined, TlsScratch &scratch,
                          ObservableSink &sink) {
   ByteCursor cursor(joined.messages);
+  std::uint16_t version = 0;
   for (std::size_t before = 0;; before = cursor.position()) {
     const auto message = next_message(cursor);
     if (message && message->type == kCertificate) {
-      return look_at_certificate(state, *message, before, joined, scratch, sink);
+      const bool all_told = sink.wants_all();
+      const auto result = look_at_certificate(state, *message, before, joined, scratch, sink);
+      if (!all_told && sink.wants_all()) { // it was listed
+        observe_version(version, sink);
+      }
+      return result;
     }
     if (!message || !message->whole()) {
       return {joined.ended ? TlsLook::Done : TlsLook::NeedMore};
     }
-    if (message->type == kServerHello && is_tls13(message->body)) {
-      return {TlsLook::Done};
+    if (message->type == kServerHello) {
+      version = version_of(message->body);
+      observe_version(version, sink);
+      if (version >= kTls13) { // its certificates cannot be seen
+        return {TlsLook::Done};
+      }
     }
   }
 }

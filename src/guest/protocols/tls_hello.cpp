@@ -70,6 +70,7 @@ void observe_client_hello(std::span<const std::uint8_t> body, HelloTransport tra
   if (name == ServerName::Untold) {
     (void)observe_server_name(hello, scratch.text, sink);
   }
+  const bool all_told = sink.wants_all();
   if (hello.encrypted_hello) {
     sink.note_blindness(Blindness::EncryptedHello);
   }
@@ -86,6 +87,10 @@ void observe_client_hello(std::span<const std::uint8_t> body, HelloTransport tra
   if (sink.wants(ObservableKind::TlsJa4) &&
       scratch.fingerprints.ja4(hello, transport, scratch.text)) {
     sink.observe({ObservableKind::TlsJa4, HostForm::NoHost, scratch.text});
+  }
+  if (!all_told && sink.wants_all()) { // whose fingerprint was listed
+    (void)observe_server_name(hello, scratch.text, sink);
+    observe_protocol(hello, scratch.text, sink);
   }
 }
 

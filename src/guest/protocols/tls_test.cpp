@@ -22,7 +22,7 @@ protected:
   /// One look at the start of a stream; `sink_` then has what was seen, `names_` the names of it.
   TlsLook look(const Bytes &bytes) {
     state_ = {};
-    sink_ = {};
+    sink_ = RecordingSink();
     const auto result = look_at_tls(state_, bytes, 443, scratch_, sink_);
     names_.clear();
     std::copy_if(sink_.seen.begin(), sink_.seen.end(), std::back_inserter(names_),
@@ -32,7 +32,7 @@ protected:
   /// A stream that comes in pieces, as the assembler gives it: what is not consumed comes again.
   TlsLook stream(const Bytes &bytes, std::size_t piece) {
     state_ = {};
-    sink_ = {};
+    sink_ = RecordingSink();
     std::size_t begin = 0;
     for (std::size_t end = std::min(piece, bytes.size());;) {
       const auto result =
@@ -130,7 +130,7 @@ TEST_F(TlsTest, ALongCertificateIsNotWaitedForWhereNobodyAsks) {
 TEST_F(TlsTest, WhatIsHiddenIsSaid) {
   const auto blind_of = [&](const HelloParts &parts, std::uint16_t port) {
     state_ = {};
-    sink_ = {};
+    sink_ = RecordingSink();
     (void)look_at_tls(state_, in_records(message(1, hello_body(parts))), port, scratch_, sink_);
     return sink_.blind;
   };
@@ -324,6 +324,22 @@ TEST_F(TlsTest, ServersWithoutACertificateToSee) {
   lying[lying.size() - 102] = 0xff; // longer than its list
   EXPECT_EQ(stream(lying, 1000), TlsLook::Done);
   EXPECT_THAT(sink_.seen, IsEmpty());
+}
+
+TEST_F(TlsTest, TheServersVersionIsToldToWhoAsks) {
+  const auto version_of = [](const Bytes &extensions, std::uint16_t legacy) {
+    RecordingSink seen(ObservableKinds{ObservableKind::TlsVersion});
+    TlsScratch scratch;
+    TlsState state;
+    const auto hello =
+        message(2, number(legacy, 2) + Bytes(32, 3) + Bytes{0, 0x13, 0x01, 0} + extensions);
+    (void)look_at_tls(state, in_records(hello), 40000, scratch, seen);
+    return seen.seen.empty() ? std::string() : seen.seen[0];
+  };
+  EXPECT_EQ(version_of({0, 6, 0, 43, 0, 2, 3, 4}, 0x303), "tls-version plain TLS 1.3");
+  EXPECT_EQ(version_of({0, 6, 0, 44, 0, 2, 3, 4}, 0x303), "tls-version plain TLS 1.2");
+  EXPECT_EQ(version_of({}, 0x301), "tls-version plain TLSv1");
+  EXPECT_EQ(version_of({}, 0x0102), "");
 }
 
 TEST_F(TlsTest, ServersAndOthers) {
