@@ -1,0 +1,176 @@
+#pragma once
+// What the privileged side asks of a sensor. Descriptors that travel with a request are named at
+// it; what answers it is said there or in facts/reports.h.
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "facts/flow_seen.h"
+#include "facts/memory_layout.h"
+#include "facts/packet_ring.h"
+#include "facts/process_seen.h"
+
+namespace outguard {
+
+enum class MemoryKind : std::uint8_t { Live, DumpFile };
+
+/// Descriptors: Live: those that layout.regions name by file_index, in order, then /proc/PID/mem
+/// when a region needs it (file_index -1). DumpFile: the file. With symbols_file, one more: an ISF
+/// file (Volatility 3 JSON, also .xz) to use where the kernel itself cannot tell.
+struct AttachMemory {
+  MemoryKind kind = MemoryKind::Live;
+  MemoryLayout layout;
+  std::string registers; ///< HMP `info registers -a`, unparsed; empty for a file
+  bool symbols_file = false;
+
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.kind, self.layout, self.registers, self.symbols_file);
+  }
+};
+
+/// Descriptors: a bound AF_PACKET TPACKET_V3 socket; a plain one that passes openings only.
+struct OpenTap {
+  PacketRing ring;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.ring); }
+};
+
+/// Descriptor: a pcap or pcapng file; the sensor runs it through the pipeline and answers
+/// ReplayDone.
+struct ReplayCapture {
+  std::string name;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.name); }
+};
+
+/// Descriptors: a compiled intelligence image, sealed, and perhaps the delta that stands beside it.
+/// Replaces what is in use, between two packets; without any, nothing is matched any more.
+struct UseIntel {
+  bool is_delta = false; ///< one, to stand beside the image in use, in place of an earlier delta
+  bool verify = true;    ///< read all of it, against its checksum; false: somebody read the image
+
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.is_delta, self.verify);
+  }
+};
+
+/// What the entries of a feed are for.
+enum class FeedRole : std::uint8_t {
+  Indicators,
+  Allowlist,   ///< what they cover is not told
+  Removals,    ///< for a delta: no indicators any more
+  WarningList, ///< MISP's: refuses or flags indicators that come after it
+};
+
+/// Descriptor: one feed file to take into the next CompileIntel. Answered by FeedReports.
+struct AddFeed {
+  std::string name;
+  bool allow_reserved = false; ///< accept private and documentation addresses (labs, own networks)
+  FeedRole role = FeedRole::Indicators;
+  std::string format; ///< "stix", "csv", ...; empty: detected
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.name, self.allow_reserved, self.role, self.format);
+  }
+};
+
+/// Descriptor: an empty memfd or file, open for writing, that receives the image. Answered by an
+/// IntelReport.
+struct CompileIntel {
+  bool is_delta = false; ///< may hold removals alone
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.is_delta);
+  }
+};
+
+/// For a compiler: what would become of an indicator that a list gives so? Nothing is kept.
+/// Answered by a ValueJudged.
+struct JudgeValue {
+  std::string value;
+  bool allow_reserved = false;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.value, self.allow_reserved);
+  }
+};
+
+/// What the intelligence in use holds, without its delta. Answered by IntelStats.
+struct DescribeIntel {
+  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+};
+
+struct ListProcesses {
+  bool cross_views = false; ///< compare all views of the kernel, and say what is hidden
+  bool scan = false;        ///< one view more: all of RAM, for what has a task's shape
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.cross_views, self.scan);
+  }
+};
+
+struct ListSockets {
+  bool all = false; ///< other families too, and sockets neither bound nor connected
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.all); }
+};
+
+/// One process in depth. Answered by a ProcessDetailed; then, with `maps`, by MapRows.
+struct DescribeProcess {
+  std::int32_t pid = 0;
+  bool hash = false; ///< the executable's SHA-256, out of the page cache
+  bool maps = false;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.pid, self.hash, self.maps);
+  }
+};
+
+struct FindOwner {
+  FlowTuple tuple;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.tuple); }
+};
+
+struct PlanKill {
+  ProcessIdentity process;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.process);
+  }
+};
+
+struct CheckFate {
+  ProcessIdentity process;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.process);
+  }
+};
+
+/// Where a flow that was reported stands now, for a reset that fits.
+struct LocateFlow {
+  std::string interface;
+  std::uint64_t flow_id = 0;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.interface, self.flow_id);
+  }
+};
+
+/// What of the intelligence in use means one value (an address, endpoint, name, URL, fingerprint or
+/// hash), and whether it matches now.
+struct LookUp {
+  std::string value;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.value); }
+};
+
+/// `registers` as in AttachMemory, read just now: do the CPUs still run the kernel that was found?
+/// Empty where nobody can ask the CPUs: is that kernel still whole in memory? Answered by
+/// KernelChecked; if not, the guest is Booting from then on.
+struct CheckKernel {
+  std::string registers;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.registers);
+  }
+};
+
+struct GetCounters {
+  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+};
+
+using Request =
+    std::variant<AttachMemory, OpenTap, ReplayCapture, UseIntel, AddFeed, CompileIntel,
+                 ListProcesses, ListSockets, DescribeProcess, FindOwner, PlanKill, CheckFate,
+                 LocateFlow, LookUp, CheckKernel, GetCounters, JudgeValue, DescribeIntel>;
+
+} // namespace outguard
