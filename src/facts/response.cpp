@@ -8,8 +8,26 @@ const char *to_string(ResponseAction action) {
     return "reset";
   case ResponseAction::BlockFlow:
     return "block_flow";
+  case ResponseAction::BlockRemote:
+    return "block_remote";
+  case ResponseAction::BlockPort:
+    return "block_port";
+  case ResponseAction::Isolate:
+    return "isolate";
+  case ResponseAction::Release:
+    return "release";
   case ResponseAction::Kill:
     return "kill";
+  case ResponseAction::Suspend:
+    return "suspend";
+  case ResponseAction::Resume:
+    return "resume";
+  case ResponseAction::PauseVm:
+    return "pause_vm";
+  case ResponseAction::UnpauseVm:
+    return "unpause_vm";
+  case ResponseAction::Evidence:
+    return "evidence";
   }
   return "unknown";
 }
@@ -34,6 +52,14 @@ const char *to_string(ResponseStatus status) {
     return "failed";
   case ResponseStatus::Skipped:
     return "skipped";
+  case ResponseStatus::Waiting:
+    return "waiting";
+  case ResponseStatus::Suspended:
+    return "suspended";
+  case ResponseStatus::Done:
+    return "done";
+  case ResponseStatus::Undone:
+    return "undone";
   }
   return "unknown";
 }

@@ -3,6 +3,7 @@
 // status that claims an effect (blocked, killed) is set only after the effect was read back.
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,11 +11,23 @@
 namespace outguard {
 
 enum class ResponseAction : std::uint8_t {
-  Reset,     ///< TCP reset to both ends of the flow
-  BlockFlow, ///< drop the flow both ways at the tap, until the time to live ends
-  Kill,      ///< end the guest process
+  Reset,       ///< TCP reset to both ends of the flow
+  BlockFlow,   ///< drop the flow both ways at the tap, until the time to live ends
+  BlockRemote, ///< drop all between the VM and a remote network, likewise
+  BlockPort,   ///< drop all of one protocol and port of the VM, likewise
+  Isolate,     ///< drop all but an allowlist, likewise
+  Release,     ///< the end of an isolation
+  Kill,        ///< end the guest process
+  Suspend,     ///< stop the guest process (SIGSTOP)
+  Resume,      ///< let it go on (SIGCONT)
+  PauseVm,     ///< stop all of the VM's processors
+  UnpauseVm,   ///< only a VM that we paused
+  Evidence,    ///< collect what is known of the process into an archive
 };
-/// "reset", "block_flow", "kill".
+inline constexpr std::size_t kResponseActions =
+    static_cast<std::size_t>(ResponseAction::Evidence) + 1;
+/// "reset", "block_flow", "block_remote", "block_port", "isolate", "release", "kill", "suspend",
+/// "resume", "pause_vm", "unpause_vm", "evidence".
 [[nodiscard]] const char *to_string(ResponseAction action);
 
 enum class ResponseStatus : std::uint8_t {
@@ -27,9 +40,13 @@ enum class ResponseStatus : std::uint8_t {
   NotPossible, ///< this flow, guest or host offers no way to do it
   Failed,      ///< tried, and it did not work
   Skipped,     ///< not tried: what matched accuses somebody else, or nobody
+  Waiting,     ///< for somebody's approval
+  Suspended,   ///< a read of the guest shows that every thread of the process is stopped
+  Done,        ///< of actions without a word of their own: read back, it is as wanted
+  Undone,      ///< it was done, and read back, it no longer is in force
 };
 /// "pending", "reset", "blocked", "killed", "dry_run", "refused", "not_possible", "failed",
-/// "skipped".
+/// "skipped", "waiting", "suspended", "done", "undone".
 [[nodiscard]] const char *to_string(ResponseStatus status);
 
 enum class ResponseMode : std::uint8_t { Monitor, Enforce };
