@@ -122,11 +122,12 @@ Result<std::vector<std::string>> expand(const FeedChoice &choice) {
   for (fs::recursive_directory_iterator at(choice.path, problem), end; !problem && at != end;
        at.increment(problem)) {
     const bool hidden = at->path().filename().string().starts_with('.');
-    std::error_code ignored;
+    std::error_code unknown; // a link that leads nowhere shows when it is opened, too
     if (!below || hidden || at.depth() >= kMaxListDepth) {
       at.disable_recursion_pending();
     }
-    if (!hidden && at->is_regular_file(ignored) && (!below || at->path().extension() == ".json")) {
+    if (!hidden && (at->is_regular_file(unknown) || unknown) &&
+        (!below || at->path().extension() == ".json")) {
       files.push_back(at->path().string());
     }
     if (files.size() > kMaxFeedFiles) {

@@ -1,14 +1,17 @@
 #include "launch/single_changes.h"
 
+#include <cerrno>
+
 #include <sys/stat.h>
 
 namespace outguard::launch {
 
 namespace {
 
-bool has_bytes(const std::string &path) {
+/// Also where nobody can tell: what is wrong with it shows when it is opened.
+bool may_hold_bytes(const std::string &path) {
   struct stat facts {};
-  return ::stat(path.c_str(), &facts) == 0 && facts.st_size > 0;
+  return ::stat(path.c_str(), &facts) == 0 ? facts.st_size > 0 : errno != ENOENT;
 }
 
 } // namespace
@@ -21,7 +24,7 @@ std::vector<FeedChoice> change_choices(const std::string &folder) {
   const auto files = change_files(folder);
   std::vector<FeedChoice> choices;
   for (const auto &file : files) {
-    if (has_bytes(file)) {
+    if (may_hold_bytes(file)) {
       FeedChoice choice;
       choice.path = file;
       choice.format = "list";
@@ -34,7 +37,7 @@ std::vector<FeedChoice> change_choices(const std::string &folder) {
 }
 
 bool says_nothing(const FeedReport &changes) {
-  return (changes.comments != 0 || !has_bytes(changes.name)) &&
+  return (changes.comments != 0 || !may_hold_bytes(changes.name)) &&
          changes.accepted + changes.duplicates + changes.rejected + changes.ignored == 0;
 }
 

@@ -12,8 +12,8 @@ namespace outguard::launch {
 
 /// added, removed.
 [[nodiscard]] std::array<std::string, 2> change_files(const std::string &folder);
-/// Those of them that hold a byte. Reserved addresses are taken: they are named by hand, one by
-/// one.
+/// Those of them that hold a byte, or cannot be looked at. Reserved addresses are taken: they are
+/// named by hand, one by one.
 [[nodiscard]] std::vector<FeedChoice> change_choices(const std::string &folder);
 
 /// Nothing, or comments and blank lines alone: the compiler calls that a problem of a feed, here it
