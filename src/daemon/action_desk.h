@@ -25,9 +25,11 @@ public:
   [[nodiscard]] virtual Result<void> allow(const ActionWanted &wanted) = 0;
   /// `dry`: everything but the last call.
   [[nodiscard]] virtual ResponseDone act(const ActionWanted &wanted, bool dry) = 0;
-  /// Unsupported: it cannot be undone (a kill).
+  /// Unsupported: it cannot be undone (a kill). NotFound: what it was done to is gone, so that
+  /// nothing is left to undo. Fine where it was undone already.
   [[nodiscard]] virtual Result<void> undo(const ActionWanted &wanted) = 0;
-  /// After a crash: is what was to be done in force, or over (true), or not at all (false)?
+  /// After a crash, of what is pending, and of what should be in force when a VM comes back: is
+  /// what was to be done in force, or over (true), or not at all (false)?
   [[nodiscard]] virtual Result<bool> holds(const ActionWanted &wanted) = 0;
 };
 
@@ -51,14 +53,17 @@ public:
   virtual ~ActionDesk() = default;
 
   /// Journaled when it returns; the record tells whether it was refused, waits, or is on its way.
+  /// The same again: the record there is; what is in force already is renewed under its id.
   [[nodiscard]] virtual Result<ActionRecord> ask(ActionWanted wanted, ApprovalRule rule,
                                                  bool dry_run) = 0;
   /// Refused: `plan_hash` is not that of the record, or it waits no longer.
   [[nodiscard]] virtual Result<ActionRecord>
   approve(const std::string &id, const std::string &plan_hash, const std::string &actor) = 0;
+  /// The record is Undoing when it returns; of what still waits, Refused: withdrawn.
   [[nodiscard]] virtual Result<ActionRecord> undo(const std::string &id,
                                                   const std::string &actor) = 0;
-  /// Waits for it to leave Asked, Approved and Acting; what it is then, or at the time's end.
+  /// Waits for it to leave Asked, Approved, Acting and Undoing; what it is then, or at the time's
+  /// end.
   [[nodiscard]] virtual Result<ActionRecord> wait(const std::string &id,
                                                   std::chrono::milliseconds time) = 0;
   [[nodiscard]] virtual std::vector<ActionRecord> list() const = 0; ///< newest first

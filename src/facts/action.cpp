@@ -18,6 +18,8 @@ const char *to_string(ActionState state) {
     return "failed";
   case ActionState::Refused:
     return "refused";
+  case ActionState::Undoing:
+    return "undoing";
   case ActionState::Undone:
     return "undone";
   case ActionState::Expired:

@@ -27,8 +27,9 @@ struct ActionWanted {
   std::string why;                        ///< the actor's words, or the alert's flow and indicator
 };
 
-/// Order: Asked -> (Waiting -> Approved) -> Acting -> Done | Failed | Refused; Done -> Undone |
-/// Expired. Every step is journaled, Asked and Acting before anything happens.
+/// Order: Asked -> (Waiting -> Approved) -> Acting -> Done | Failed | Refused; Done -> Undoing ->
+/// Undone | Expired, or Done again where it could not be undone. Every step is journaled; Asked,
+/// Acting and Undoing before anything happens.
 enum class ActionState : std::uint8_t {
   Asked,
   Waiting, ///< for an approval of exactly this plan (`plan_hash`)
@@ -37,6 +38,7 @@ enum class ActionState : std::uint8_t {
   Done,   ///< in force, or over and proved
   Failed,
   Refused,
+  Undoing, ///< as Acting, of the way back
   Undone,
   Expired,
 };
@@ -46,13 +48,14 @@ enum class ActionState : std::uint8_t {
 struct ActionRecord {
   std::string id; ///< "a-" and 12 hexadecimal digits; unique over restarts
   ActionWanted wanted;
-  std::string plan_hash; ///< SHA-256 of what is wanted, in canonical JSON: what an approval is for
+  std::string plan_hash; ///< SHA-256 of what is wanted, in canonical JSON: what an approval is for;
+                         ///< not of who asks and why
   ActionState state = ActionState::Asked;
-  ResponseStatus status = ResponseStatus::Pending;
-  std::string reason;          ///< of the state, our own words
-  std::int64_t asked_ns = 0;   ///< wall clock
-  std::int64_t changed_ns = 0; ///< of the latest step
-  std::int64_t expires_ns = 0; ///< of what ends by itself or waits; 0: does not
+  ResponseStatus status = ResponseStatus::Pending; ///< DryRun from the start, if it is one
+  std::string reason;                              ///< of the state, our own words
+  std::int64_t asked_ns = 0;                       ///< wall clock
+  std::int64_t changed_ns = 0;                     ///< of the latest step
+  std::int64_t expires_ns = 0;                     ///< of what ends by itself or waits; 0: does not
 };
 
 } // namespace outguard
