@@ -12,8 +12,7 @@
 
 std::vector<std::vector<std::uint8_t>> fuzzer_seeds();
 std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
-  constexpr std::string_view kTexts[] = {"B\xc3\xbc"
-                                         "cher.Example.",
+  constexpr std::string_view kTexts[] = {"Bücher.Example.",
                                          "xn--bcher-kva.example",
                                          "http://u@EVIL.com:80/a/%41/../b?c#d",
                                          "https://[2606:4700::1]:8443",

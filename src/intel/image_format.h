@@ -35,7 +35,8 @@ enum class Role : std::uint8_t {
   Removed = 0x80, ///< in a delta: the base's indicator of this key is no more
 };
 inline constexpr std::uint8_t kTypeBits = 0x3f;
-/// In the filter only: some URL prefix has this authority. The hash's prefix byte is the type.
+/// In the filter only: some URL prefix of any role has this authority. The hash's prefix byte is
+/// the type.
 inline constexpr std::uint8_t kPrefixGate = 0x3f;
 
 [[nodiscard]] constexpr std::uint8_t kind_of(Role role, IndicatorType type) {
@@ -76,9 +77,9 @@ struct ImageHeader {
   Section tags;                    ///< std::uint32_t, texts; an About names a run of them
   Section sources;                 ///< SourceName
   Section lengths_v4;              ///< std::uint32_t: PrefixLengths::v4 of each /8 or /16
-  Section url_lengths;             ///< std::uint64_t, kUrlLengthWords; bit n: a prefix of n bytes
-  Section arena;                   ///< bytes of keys
-  Section texts;                   ///< 16 bits of length, then the bytes; 0 is no text
+  Section url_lengths; ///< std::uint64_t, kUrlLengthWords; bit n: a prefix of n bytes, any role
+  Section arena;       ///< bytes of keys
+  Section texts;       ///< 16 bits of length, then the bytes; 0 is no text
 };
 
 /// A blocked Bloom filter: one word a key, four bits in it. A million keys fit L2.

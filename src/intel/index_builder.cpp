@@ -277,7 +277,7 @@ void IndexBuilder::note_shape(Role role, const FeedIndicator &given, std::string
   } else if (type == IndicatorType::Domain) {
     domain_labels_ |=
         label_bit(static_cast<std::size_t>(std::count(key.begin(), key.end(), '.')) + 1);
-  } else if (is_url_type(type) && is_wide(given) && role == Role::Indicator) {
+  } else if (is_url_type(type) && is_wide(given)) {
     url_lengths_.resize(kUrlLengthWords);
     url_lengths_[key.size() / 64] |= std::uint64_t{1} << (key.size() % 64);
     const auto authority = type == IndicatorType::Url ? url_authority(key) : std::string_view();

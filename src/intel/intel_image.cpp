@@ -265,22 +265,14 @@ std::optional<AllowEntry> IntelImage::allowed_by(std::string_view name, Seconds 
 
 std::optional<IndicatorId> IntelImage::allowed_itself(std::string_view value, Seconds now) const {
   std::optional<IndicatorId> found;
-  const auto keep = [&](IndicatorId id) { found = id; };
+  const auto keep = [&](IndicatorId id) { found = found.value_or(id); };
   for (const auto type : kFingerprints) {
     walk_fingerprint(Role::Allowed, type, value, now, keep);
   }
   if (const auto endpoint = Endpoint::parse(value)) {
     walk_endpoint(Role::Allowed, *endpoint, now, keep);
   } else if (value.find('/') != value.npos) {
-    const auto url = with_host(value);
-    const ObservedUrl forms(url);
-    const auto look = [&](IndicatorType type, std::string_view form) {
-      const auto id = find(kind_of(Role::Allowed, type), 0, form, {Fit::Itself, now});
-      found = id ? id : found;
-    };
-    look(IndicatorType::Url, forms.whole()[0]);
-    look(IndicatorType::Url, forms.whole()[1]);
-    look(IndicatorType::UrlPath, forms.target());
+    walk_url(Role::Allowed, with_host(value), now, keep);
   }
   return found;
 }

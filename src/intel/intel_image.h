@@ -64,7 +64,9 @@ public:
   }
   /// As observed; the canonical URL, with scheme and without: itself, then listed prefixes from the
   /// longest, then its path on any host.
-  template <class Yield> void match_url(std::string_view url, Seconds now, Yield &&yield) const;
+  template <class Yield> void match_url(std::string_view url, Seconds now, Yield &&yield) const {
+    walk_url(Role::Indicator, url, now, yield);
+  }
   /// JA3, JA4, HASSH, hashes of certificates and files, as hexadecimal text of any case.
   template <class Yield>
   void match_fingerprint(IndicatorType type, std::string_view text, Seconds now,
@@ -170,14 +172,16 @@ private:
   template <class Yield>
   void walk_endpoint(Role role, const Endpoint &endpoint, Seconds now, Yield &&yield) const;
   template <class Yield>
+  void walk_url(Role role, std::string_view url, Seconds now, Yield &&yield) const;
+  template <class Yield>
   void walk_fingerprint(Role role, IndicatorType type, std::string_view text, Seconds now,
                         Yield &&yield) const;
   template <class Yield>
   void walk_domain(Role role, std::string_view name, Seconds now, Yield &&yield) const;
   /// Listed prefixes of `text`, from the longest. `head`: what none of them is shorter than.
   template <class Yield>
-  void walk_prefixes(IndicatorType type, std::string_view text, std::string_view head, Seconds now,
-                     Yield &&yield) const;
+  void walk_prefixes(Role role, IndicatorType type, std::string_view text, std::string_view head,
+                     Seconds now, Yield &&yield) const;
   [[nodiscard]] bool has_url_length(std::size_t length) const {
     const auto word = element_unchecked<std::uint64_t>(header_.url_lengths, length / 64);
     return (word >> (length % 64) & 1) != 0;
@@ -286,15 +290,15 @@ void IntelImage::walk_domain(Role role, std::string_view given, Seconds now, Yie
 }
 
 template <class Yield>
-void IntelImage::walk_prefixes(IndicatorType type, std::string_view text, std::string_view head,
-                               Seconds now, Yield &&yield) const {
+void IntelImage::walk_prefixes(Role role, IndicatorType type, std::string_view text,
+                               std::string_view head, Seconds now, Yield &&yield) const {
   if (header_.url_lengths.count == 0 ||
       !may_hold(hash_.of(kPrefixGate, static_cast<std::uint8_t>(type), head))) {
     return;
   }
   const auto shortest =
       static_cast<std::size_t>(head.data() - text.data()) + std::max<std::size_t>(head.size(), 1);
-  const auto kind = kind_of(Role::Indicator, type);
+  const auto kind = kind_of(role, type);
   // `text` as a whole was looked up before.
   for (auto length = std::min(text.size(), kUrlLengthWords * 64); length-- > shortest;) {
     if (!has_url_length(length)) {
@@ -307,27 +311,25 @@ void IntelImage::walk_prefixes(IndicatorType type, std::string_view text, std::s
 }
 
 template <class Yield>
-void IntelImage::match_url(std::string_view url, Seconds now, Yield &&yield) const {
+void IntelImage::walk_url(Role role, std::string_view url, Seconds now, Yield &&yield) const {
   const ObservedUrl forms(url);
   for (const std::string_view form : forms.whole()) {
     if (form.empty()) {
       continue;
     }
-    if (const auto id =
-            find(kind_of(Role::Indicator, IndicatorType::Url), 0, form, {Fit::Itself, now})) {
+    if (const auto id = find(kind_of(role, IndicatorType::Url), 0, form, {Fit::Itself, now})) {
       yield(*id);
     }
-    walk_prefixes(IndicatorType::Url, form, url_authority(form), now, yield);
+    walk_prefixes(role, IndicatorType::Url, form, url_authority(form), now, yield);
   }
   const std::string_view target = forms.target();
   if (target.empty()) {
     return;
   }
-  if (const auto id =
-          find(kind_of(Role::Indicator, IndicatorType::UrlPath), 0, target, {Fit::Itself, now})) {
+  if (const auto id = find(kind_of(role, IndicatorType::UrlPath), 0, target, {Fit::Itself, now})) {
     yield(*id);
   }
-  walk_prefixes(IndicatorType::UrlPath, target, target.substr(0, 0), now, yield);
+  walk_prefixes(role, IndicatorType::UrlPath, target, target.substr(0, 0), now, yield);
 }
 
 template <class Yield>

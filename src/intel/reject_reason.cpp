@@ -86,6 +86,8 @@ const char *to_string(RejectReason reason) {
     return "not until=DATE or a comment";
   case RejectReason::PublicSuffix:
     return "public suffix: everybody's names are under it";
+  case RejectReason::AllowsSuffix:
+    return "public suffix: *.NAME allows everybody's names under it";
   case RejectReason::RootServer:
     return "DNS root server";
   case RejectReason::PublicResolver:

@@ -49,6 +49,7 @@ enum class RejectReason : std::uint8_t {
   Expired,
   BadOption,
   PublicSuffix,
+  AllowsSuffix,
   RootServer,
   PublicResolver,
   OnWarningList,

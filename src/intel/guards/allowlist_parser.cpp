@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 
+#include "intel/guards/public_suffix.h"
 #include "intel/indicator_value.h"
 #include "intel/list_parser.h"
 #include "intel/report_writer.h"
@@ -67,8 +68,9 @@ Parsed<FeedIndicator> parse_entry(std::string_view words, std::string_view comme
   if (!entry) {
     return entry;
   }
-  if (entry->scope == MatchScope::Prefix) {
-    return reject(RejectReason::NotAnIndicator); // an entry means one URL, or its whole host
+  if (entry->key.type == IndicatorType::Domain && !value.starts_with("*.") &&
+      is_public_suffix(entry->key.bytes)) {
+    return reject(RejectReason::AllowsSuffix); // a slip would silence a whole country
   }
   if (const auto option = trimmed(words.substr(value.size())); !option.empty()) {
     if (!option.starts_with(kUntil)) {

@@ -14,7 +14,8 @@ namespace outguard::intel {
 
 /// Entries go to `sink`, which stores them as Role::Allowed; the comment is their description. An
 /// entry is good through the whole day it names (UTC); one that is over at `now` (seconds since the
-/// epoch) is told as "expired" and has no effect. Private and documentation ranges are good values.
+/// epoch) is told as "expired" and has no effect. Private and documentation ranges are good values;
+/// a public suffix is one only as `*.NAME`, which nobody writes by mistake.
 [[nodiscard]] FeedReport parse_allowlist(const std::string &name,
                                          std::span<const std::uint8_t> bytes, std::int64_t now,
                                          const FeedSink &sink);

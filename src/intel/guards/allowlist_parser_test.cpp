@@ -29,7 +29,6 @@ TEST(AllowlistParser, ValuesCommentsAndDates) {
   EXPECT_EQ(outcome("45.9.20.7"), "45.9.20.7 until 0: ");
   EXPECT_EQ(outcome("  Our.Name.com \t# our own\r\n"), "our.name.com until 0: our own");
   EXPECT_EQ(outcome("10.0.0.0/8 # the lab"), "10.0.0.0/8 until 0: the lab");
-  EXPECT_EQ(outcome("googleapis.com"), "googleapis.com until 0: "); // a suffix may be allowed
   EXPECT_EQ(outcome("http://a.com/x#y # why"), "http://a.com/x until 0: why");
   EXPECT_EQ(outcome("a.com until=2026-01-01"), "a.com until 1767312000: "); // that day's end
   EXPECT_EQ(outcome("a.com until=2028-02-29 # leap"), "a.com until 1835481600: leap");
@@ -42,10 +41,23 @@ TEST(AllowlistParser, WrongLinesAreTold) {
   EXPECT_EQ(outcome("a.com until=2026-1-1x"), "reject: malformed time");
   EXPECT_EQ(outcome("a.com until=-026-01-01"), "reject: malformed time");
   EXPECT_EQ(outcome("a.com b.com"), "reject: not until=DATE or a comment");
-  EXPECT_EQ(outcome("http://a.com/x/*"), "reject: not an address, network, domain or URL");
+  EXPECT_EQ(outcome("/*"), "reject: path too short to mean anything on every host");
   EXPECT_EQ(outcome("com"), "reject: single-label name");
+  EXPECT_EQ(outcome("*.com"), "reject: single-label name");
   EXPECT_EQ(outcome("0.0.0.0/0"), "reject: network too broad");
   EXPECT_EQ(outcome(std::string(5000, 'a')), "reject: line too long");
+}
+
+TEST(AllowlistParser, APublicSuffixIsAllowedWhenThatIsSpelledOut) {
+  const std::string refusal = "reject: public suffix: *.NAME allows everybody's names under it";
+  for (const std::string suffix : {"co.uk", "github.io", "googleapis.com", "kobe.jp"}) {
+    EXPECT_EQ(outcome(suffix), refusal);
+    EXPECT_EQ(outcome("." + suffix + " until=2026-02-01 # slip"), refusal);
+    EXPECT_EQ(outcome("*." + suffix + " # meant"), suffix + " until 0: meant");
+  }
+  EXPECT_EQ(outcome("bbc.co.uk"), "bbc.co.uk until 0: ");
+  EXPECT_EQ(outcome("http://co.uk/x"), "http://co.uk/x until 0: ")
+      << "a host, not what is under it";
 }
 
 TEST(AllowlistParser, CountsAndGoesIntoTheImage) {
@@ -102,6 +114,34 @@ TEST(AllowlistParser, EveryTypeOfEntryAllowsItself) {
         std::string("45.9.20.7:80"), std::string(32, 'b'), std::string(64, 'a')}) {
     EXPECT_FALSE(allowed(value)) << value;
   }
+}
+
+TEST(AllowlistParser, AStarMakesAUrlOrPathAPrefix) {
+  EXPECT_EQ(outcome("http://a.com/x/*"), "http://a.com/x/ until 0: ");
+  IntelCompiler compiler;
+  EXPECT_EQ(compiler.add_feed("feed.txt", bytes_of("evil.com\n")).accepted, 1U);
+  const auto sink = compiler.add_source("allow.txt", Role::Allowed);
+  ASSERT_TRUE(sink);
+  const std::string_view lines =
+      "http://cdn.com/kit/*\nwhole.com/*\n/our-agent/*\n45.9.20.7/files/* until=2026-01-31\n";
+  ASSERT_EQ(parse_allowlist("allow.txt", bytes_of(lines), kNow, *sink).accepted, 4U);
+  const auto compiled = compiler.compile();
+  const auto image = IntelImage::open(compiled.image);
+  ASSERT_TRUE(image);
+  for (const std::string_view value :
+       {"http://cdn.com/kit/", "http://CDN.com/kit/a/b?c", "https://whole.com/", "whole.com/any",
+        "http://any.com/our-agent/7", "/our-agent/7", "http://45.9.20.7/files/a"}) {
+    EXPECT_TRUE(image->allowed_by_value(value, kNow)) << value;
+  }
+  for (const std::string_view value :
+       {"https://cdn.com/kit/a", "http://cdn.com/kit", "http://cdn.com/other/a", "cdn.com",
+        "whole.com", "http://sub.whole.com/", "http://any.com/a/our-agent/7", "45.9.20.7"}) {
+    EXPECT_FALSE(image->allowed_by_value(value, kNow)) << value;
+  }
+  EXPECT_FALSE(image->allowed_by_value("http://45.9.20.7/files/a", kNow + 40L * 86400));
+  std::size_t matches = 0;
+  image->match_url("http://cdn.com/kit/a", kNow, [&](IndicatorId) { ++matches; });
+  EXPECT_EQ(matches, 0U) << "an allowlist accuses nobody";
 }
 
 } // namespace
