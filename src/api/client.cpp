@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "api/local_socket.h"
+#include "api/requests.h"
 #include "api/status_json.h"
 #include "base/clock.h"
 
@@ -42,7 +43,7 @@ Result<std::string> ask(const std::string &path, const std::string &request,
   if (!socket) {
     return tl::unexpected(socket.error());
   }
-  if (!is_of_root_or_us(*socket)) {
+  if (const auto peer = peer_of(*socket); !peer || !is_root_or_us(*peer)) {
     return fail(ErrorCode::Permission, path + ": listened at by another user");
   }
   const auto line = request + '\n'; // fits into any socket's buffer
@@ -75,7 +76,7 @@ Result<std::string> ask(const std::string &path, const std::string &request,
 Supervisors find_supervisors(const std::string &folder) {
   Supervisors found;
   for (const auto &path : sockets_in(folder)) {
-    const auto answer = ask(path, request_line({"status"}));
+    const auto answer = ask(path, request_line(StatusAsked()));
     auto status = answer.and_then([](const std::string &line) { return parse_status(line); });
     if (status) {
       found.running.push_back(std::move(*status));

@@ -4,7 +4,6 @@
 #include <cerrno>
 
 #include <dirent.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 namespace outguard::api {
@@ -25,11 +24,15 @@ Result<sockaddr_un> address_of(const std::string &path) {
   return address;
 }
 
-bool is_of_root_or_us(const Fd &socket) {
+std::optional<ucred> peer_of(const Fd &socket) {
   ucred peer{};
   socklen_t length = sizeof peer;
-  return ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
-         (peer.uid == 0 || peer.uid == ::geteuid());
+  const int got = ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length);
+  return got == 0 ? std::optional(peer) : std::nullopt;
+}
+
+bool is_root_or_us(const ucred &peer) {
+  return peer.uid == 0 || peer.uid == ::geteuid();
 }
 
 Result<Fd> connect_local(const std::string &path) {

@@ -1,9 +1,11 @@
 #pragma once
 // What both ends of the API do with a Unix socket. Stateless; any thread.
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #include "base/fd.h"
@@ -12,8 +14,10 @@
 namespace outguard::api {
 
 [[nodiscard]] Result<sockaddr_un> address_of(const std::string &path);
-/// Who is at the other end, by the kernel's word: root, or the user that this process runs as.
-[[nodiscard]] bool is_of_root_or_us(const Fd &socket);
+/// Who is at the other end, by the kernel's word: who connected, or who listens.
+[[nodiscard]] std::optional<ucred> peer_of(const Fd &socket);
+/// Root, or the user that this process runs as.
+[[nodiscard]] bool is_root_or_us(const ucred &peer);
 /// Non-blocking. NotFound: no such socket; Unreachable: nobody listens; Timeout: its queue is full.
 [[nodiscard]] Result<Fd> connect_local(const std::string &path);
 

@@ -1,6 +1,9 @@
+#include <atomic>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -8,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "api/answers.h"
 #include "api/client.h"
 #include "api/local_socket.h"
 #include "api/server.h"
@@ -28,18 +32,50 @@ protected:
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::unique_ptr<Server> start(ServerLimits limits = {}) {
-    auto server = Server::start(folder_,
-                                {{"status",
-                                  [] {
-                                    SupervisorStatus status;
-                                    status.pid = ::getpid();
-                                    return answer_line(status);
-                                  }},
-                                 {"long", [] { return std::string(4'000'000, 'x'); }}},
-                                limits);
+    auto server = Server::start(
+        folder_,
+        [this](const Request &request, const Peer &peer, const std::stop_token &gone) {
+          return answer_as(request, peer, gone);
+        },
+        limits);
     EXPECT_TRUE(server) << server.error().message;
     return server ? std::move(*server) : nullptr;
   }
+  /// AcceptLosses: 4 MB. ShowAction: waits until its client is gone or slow_ is over.
+  std::string answer_as(const Request &request, const Peer &peer, const std::stop_token &gone) {
+    if (std::holds_alternative<StatusAsked>(request)) {
+      SupervisorStatus status;
+      status.pid = ::getpid();
+      return answer_line(status);
+    }
+    if (std::holds_alternative<AcceptLosses>(request)) {
+      return std::string(4'000'000, 'x');
+    }
+    ++begun_;
+    while (!gone.stop_requested() && slow_) {
+      ::usleep(1000);
+    }
+    ++(gone.stop_requested() ? given_up_ : finished_);
+    return refusal_line({ErrorCode::NotFound, fmt::format("uid {} pid {}", peer.uid, peer.pid)});
+  }
+  static Result<Fd> ask_slowly(const Server &server) {
+    auto socket = connect_local(server.path());
+    const auto line = request_line(ShowAction{"a-1", {}}) + '\n';
+    if (socket) {
+      EXPECT_EQ(::send(socket->get(), line.data(), line.size(), MSG_NOSIGNAL),
+                static_cast<ssize_t>(line.size()));
+    }
+    return socket;
+  }
+  static void wait_for(const std::atomic<int> &count, int value) {
+    for (int i = 0; i < 20'000 && count != value; ++i) {
+      ::usleep(1000);
+    }
+    EXPECT_EQ(count, value);
+  }
+  std::atomic<bool> slow_ = true;
+  std::atomic<int> begun_ = 0, given_up_ = 0, finished_ = 0;
+
   /// What comes back for these very bytes; nullopt: it was closed without an answer.
   static std::optional<std::string> answer(const Server &server, const std::string &bytes) {
     const auto socket = connect_local(server.path());
@@ -55,7 +91,7 @@ protected:
     return got > 0 ? std::optional(text) : std::nullopt;
   }
   static bool answers(const Server &server) {
-    const auto line = ask(server.path(), request_line({"status"}), std::chrono::seconds(20));
+    const auto line = ask(server.path(), request_line(StatusAsked()), std::chrono::seconds(20));
     return line && parse_status(*line) && parse_status(*line)->pid == ::getpid();
   }
 
@@ -96,20 +132,22 @@ TEST_F(ServerTest, RemovesWhatAKilledOneLeft) {
 
 TEST_F(ServerTest, AFolderThatOthersMayWriteToIsRefused) {
   ::chmod(folder_.c_str(), 0777);
-  const auto refused = Server::start(folder_, {});
+  const auto refused = Server::start(folder_, nullptr);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::Refused);
-  const auto too_long = Server::start(folder_ + "/" + std::string(120, 'x'), {});
+  const auto too_long = Server::start(folder_ + "/" + std::string(120, 'x'), nullptr);
   EXPECT_FALSE(too_long);
 }
 
 TEST_F(ServerTest, WhatIsMalformedIsAnswered) {
   const auto server = start();
   EXPECT_EQ(answer(*server, "what\n"),
-            refusal_line("a request is one JSON object on one line") + "\n");
-  EXPECT_EQ(answer(*server, "{\"verb\":\"kill\"}\n"), refusal_line("no such verb: kill") + "\n");
-  EXPECT_EQ(answer(*server, std::string(9000, 'x')),
-            refusal_line("a request has at most 4096 bytes") + "\n");
+            refusal_line({ErrorCode::InvalidInput, "a request is one JSON object on one line"}) +
+                "\n");
+  EXPECT_EQ(answer(*server, "{\"verb\":\"kill\"}\n"),
+            refusal_line({ErrorCode::InvalidInput, "no such verb: kill"}) + "\n");
+  EXPECT_EQ(answer(*server, std::string(20'000, 'x')),
+            refusal_line({ErrorCode::InvalidInput, "a request has at most 16384 bytes"}) + "\n");
   EXPECT_EQ(answer(*server, "{\"verb\":\"status\"}"), std::nullopt); // cut short
   EXPECT_EQ(answer(*server, ""), std::nullopt);
   // One request a connection: what stands behind it is not looked at.
@@ -131,7 +169,7 @@ TEST_F(ServerTest, SlowClientsHoldNobodyUp) {
   }
   EXPECT_TRUE(answers(*server));                     // once the places are free again
   const auto reader = connect_local(server->path()); // wants much and takes nothing
-  const std::string request = "{\"verb\":\"long\"}\n";
+  const std::string request = "{\"verb\":\"accept\"}\n";
   ASSERT_EQ(::send(reader->get(), request.data(), request.size(), 0),
             static_cast<ssize_t>(request.size()));
   const auto dripping = connect_local(server->path()); // a byte now and then
@@ -151,6 +189,64 @@ TEST_F(ServerTest, EndsWhateverClientsDo) {
   const auto before = monotonic_now();
   server.reset();
   EXPECT_LT(monotonic_now() - before, std::chrono::seconds(2)); // no client's deadline is awaited
+}
+
+TEST_F(ServerTest, WhoWaitsForAGuestHoldsNobodyUp) {
+  const auto server = start();
+  std::vector<Fd> waiting;
+  for (int i = 0; i < 5; ++i) {
+    waiting.push_back(std::move(*ask_slowly(*server)));
+  }
+  wait_for(begun_, 5);
+  EXPECT_TRUE(answers(*server));
+  slow_ = false;
+  for (const auto &socket : waiting) { // each has its own answer, and knows who asked
+    char text[256] = {};
+    pollfd waits{socket.get(), POLLIN, 0};
+    ASSERT_EQ(::poll(&waits, 1, 20'000), 1);
+    ASSERT_GT(::recv(socket.get(), text, sizeof text - 1, 0), 0);
+    EXPECT_EQ(refusal_in(std::string(text, std::strlen(text) - 1))->message,
+              fmt::format("uid {} pid {}", ::geteuid(), ::getpid()));
+  }
+  EXPECT_EQ(given_up_, 0);
+}
+
+TEST_F(ServerTest, ClientsThatLeaveAreNotWorkedForAnyLonger) {
+  const auto server = start();
+  for (int round = 1; round <= 3; ++round) {
+    std::vector<Fd> waiting;
+    for (int i = 0; i < 10; ++i) {
+      waiting.push_back(std::move(*ask_slowly(*server)));
+    }
+    wait_for(begun_, round * 10);
+    waiting.clear();
+    wait_for(given_up_, round * 10);
+  }
+  EXPECT_TRUE(answers(*server));
+}
+
+TEST_F(ServerTest, NoMoreAreWorkedForThanAreAllowed) {
+  ServerLimits limits;
+  limits.workers = 3;
+  const auto server = start(limits);
+  std::vector<Fd> waiting;
+  for (int i = 0; i < 3; ++i) {
+    waiting.push_back(std::move(*ask_slowly(*server)));
+  }
+  wait_for(begun_, 3);
+  const auto refused = ask(server->path(), request_line(ShowAction{"a-1", {}}));
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refusal_in(*refused)->code, ErrorCode::LimitReached);
+  EXPECT_EQ(begun_, 3);
+  EXPECT_TRUE(answers(*server));
+}
+
+TEST_F(ServerTest, EndsWhileItWorks) {
+  auto server = start();
+  const auto one = ask_slowly(*server), other = ask_slowly(*server);
+  wait_for(begun_, 2);
+  server.reset();
+  EXPECT_EQ(given_up_, 2);
 }
 
 TEST_F(ServerTest, OtherUsersAreTurnedAway) {

@@ -1,9 +1,9 @@
 #include "api/status_json.h"
 
 #include <array>
-#include <cstdio>
 #include <type_traits>
 
+#include "api/answers.h"
 #include "store/json_value.h"
 
 namespace outguard::api {
@@ -69,21 +69,8 @@ bool read(const Json &json, Time &value) {
   if (!json.is_string()) {
     return false;
   }
-  int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, nanoseconds = 0, length = 0;
-  const auto text = json.get<std::string>();
-  const int got = std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%9dZ%n", &year, &month, &day,
-                              &hour, &minute, &second, &nanoseconds, &length);
-  const std::chrono::year_month_day date{std::chrono::year(year),
-                                         std::chrono::month(static_cast<unsigned>(month)),
-                                         std::chrono::day(static_cast<unsigned>(day))};
-  if (got != 7 || static_cast<std::size_t>(length) != text.size() || !date.ok() || year < 1970 ||
-      year > 2200) {
-    return false;
-  }
-  value = WallTime(std::chrono::sys_days(date)) + std::chrono::hours(hour) +
-          std::chrono::minutes(minute) + std::chrono::seconds(second) +
-          std::chrono::nanoseconds(nanoseconds);
-  return true;
+  value = parse_rfc3339(json.get<std::string>());
+  return value.has_value();
 }
 
 bool read(const Json &json, std::vector<NamedCount> &counts) {
@@ -137,25 +124,6 @@ Json parse(std::string_view text) {
 
 } // namespace
 
-std::string request_line(const Request &request) {
-  return store::line({{"verb", store::text(request.verb)}});
-}
-
-Result<Request> parse_request(std::string_view line) {
-  const auto json = parse(line);
-  if (!json.is_object()) {
-    return fail(ErrorCode::InvalidInput, "a request is one JSON object on one line");
-  }
-  if (json.size() != 1 || !json.contains("verb") || !json["verb"].is_string()) {
-    return fail(ErrorCode::InvalidInput, "a request has a \"verb\", and nothing else");
-  }
-  return Request{json["verb"].get<std::string>()};
-}
-
-std::string refusal_line(const std::string &why) {
-  return store::line({{"ok", false}, {"error", store::text(why)}});
-}
-
 std::string answer_line(const SupervisorStatus &status) {
   return store::line({{"ok", true}, {"status", to_json(status)}});
 }
@@ -166,9 +134,9 @@ Result<SupervisorStatus> parse_status(std::string_view line) {
     return fail(ErrorCode::InvalidInput, "the answer is no JSON line of a supervisor");
   }
   if (!json["ok"].get<bool>()) {
-    std::string why;
-    static_cast<void>(json.contains("error") && read(json["error"], why));
-    return fail(ErrorCode::Refused, "the supervisor refused: " + GuestText(why).printable());
+    const auto why = refusal_in(line);
+    return fail(why ? why->code : ErrorCode::Refused,
+                "the supervisor refused" + (why ? ": " + why->message : std::string()));
   }
   SupervisorStatus status;
   if (!json.contains("status") || !read(json["status"], status)) {

@@ -1,6 +1,6 @@
 #pragma once
-// Requests and answers of the API as JSON lines, for both ends. Pure functions; a line has no line
-// feed. Nothing throws: what is malformed is an InvalidInput.
+// A supervisor's status as a JSON line, for both ends. Pure functions; a line has no line feed.
+// Nothing throws: what is malformed is an InvalidInput.
 
 #include <string>
 #include <string_view>
@@ -10,15 +10,6 @@
 
 namespace outguard::api {
 
-struct Request {
-  std::string verb;
-};
-[[nodiscard]] std::string request_line(const Request &request);
-/// Strict: an object with a `verb`, and nothing else.
-[[nodiscard]] Result<Request> parse_request(std::string_view line);
-
-/// {"ok":false,"error":"..."}
-[[nodiscard]] std::string refusal_line(const std::string &why);
 /// {"ok":true,"status":{...}}
 [[nodiscard]] std::string answer_line(const SupervisorStatus &status);
 /// An error also for a refusal. Members that are not there have their defaults: the supervisor may

@@ -96,6 +96,11 @@ TEST(Clock, Timestamps) {
   const WallTime time{std::chrono::nanoseconds(1755800000017359123)};
   EXPECT_EQ(eve_timestamp(time), "2025-08-21T18:13:20.017359+0000");
   EXPECT_EQ(rfc3339_timestamp(time), "2025-08-21T18:13:20.017359123Z");
+  EXPECT_EQ(parse_rfc3339("2025-08-21T18:13:20.017359123Z"), time);
+  for (const char *other : {"", "2025-08-21", "2025-02-30T18:13:20.017359123Z",
+                            "2025-08-21T18:13:20.017359123Z ", "2201-08-21T18:13:20.017359123Z"}) {
+    EXPECT_FALSE(parse_rfc3339(other)) << other;
+  }
 }
 
 TEST(MessageSocket, CarriesBytesAndDescriptors) {

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <cstdio>
 #include <ctime>
 
 #include <fmt/format.h>
@@ -56,6 +57,22 @@ std::string eve_timestamp(WallTime time) {
 std::string rfc3339_timestamp(WallTime time) {
   const auto broken = break_down(time);
   return fmt::format("{}.{:09}Z", date_and_time(broken.parts), broken.nanoseconds);
+}
+
+std::optional<WallTime> parse_rfc3339(const std::string &text) {
+  int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, nanoseconds = 0, length = 0;
+  const int got = std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%9dZ%n", &year, &month, &day,
+                              &hour, &minute, &second, &nanoseconds, &length);
+  const std::chrono::year_month_day date{std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  if (got != 7 || static_cast<std::size_t>(length) != text.size() || !date.ok() || year < 1970 ||
+      year > 2200) {
+    return std::nullopt;
+  }
+  return WallTime(std::chrono::sys_days(date)) + std::chrono::hours(hour) +
+         std::chrono::minutes(minute) + std::chrono::seconds(second) +
+         std::chrono::nanoseconds(nanoseconds);
 }
 
 } // namespace outguard

@@ -2,6 +2,7 @@
 // Time as the product means it: WallTime for what people read, MonotonicTime for durations.
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 namespace outguard {
@@ -30,5 +31,7 @@ private:
 [[nodiscard]] std::string eve_timestamp(WallTime time);
 /// "2025-08-21T18:13:20.017359123Z", RFC 3339, UTC, nanoseconds: loses nothing.
 [[nodiscard]] std::string rfc3339_timestamp(WallTime time);
+/// The reverse, for years 1970 to 2200; nullopt for any other text.
+[[nodiscard]] std::optional<WallTime> parse_rfc3339(const std::string &text);
 
 } // namespace outguard

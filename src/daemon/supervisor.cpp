@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "api/answers.h"
 #include "api/server.h"
 #include "api/status_json.h"
 #include "base/log.h"
@@ -122,7 +123,13 @@ std::unique_ptr<api::Server> answer_requests(const Config &config, const IntelKe
     now.guards = guards.status();
     return api::answer_line(now);
   };
-  auto server = api::Server::start(config.run_folder, {{"status", status}});
+  auto server = api::Server::start(
+      config.run_folder,
+      [status](const api::Request &request, const api::Peer &, const std::stop_token &) {
+        return std::holds_alternative<api::StatusAsked>(request)
+                   ? status()
+                   : api::refusal_line({ErrorCode::Unsupported, "not by this supervisor"});
+      });
   if (!server) {
     log::warning("cannot be asked how it is (outguard doctor): " + server.error().message);
     return nullptr;
