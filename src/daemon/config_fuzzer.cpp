@@ -26,13 +26,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
 
 std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   std::vector<std::vector<std::uint8_t>> seeds;
-  for (
-      const std::string_view text :
-      {"intel:\n  - /etc/a\n  - {path: b.csv, format: csv, allow_reserved: true}\nvms: [web, db]\n",
-       "mode: monitor\nrules:\n  - name: all\n    types: [address, domain]\n    responses: [reset, "
-       "kill, {action: block_flow, ttl: 1h}]\n",
-       "a: &a [x, y]\nb: [*a, *a]\nintel: *a\n", "protected_processes: [\"\\x00\", 'it''s']\n",
-       "? complex\n: |\n  text\n--- !!binary aGk=\n...\n%YAML 1.2\n"}) {
+  for (const std::string_view text :
+       {R"(intel:
+  - /etc/a
+  - {path: b.csv, format: csv, allow_reserved: true}
+vms: [web, db]
+)",
+        R"(mode: monitor
+rules:
+  - name: all
+    types: [address, domain]
+    responses: [reset, kill, {action: block_flow, ttl: 1h}]
+)",
+        "a: &a [x, y]\nb: [*a, *a]\nintel: *a\n", "protected_processes: [\"\\x00\", 'it''s']\n",
+        "? complex\n: |\n  text\n--- !!binary aGk=\n...\n%YAML 1.2\n"}) {
     seeds.emplace_back(text.begin(), text.end());
   }
   return seeds;

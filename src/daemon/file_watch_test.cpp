@@ -32,6 +32,7 @@ protected:
   }
   [[nodiscard]] std::uint64_t signature(const std::vector<std::string> &names) const {
     std::vector<std::string> files;
+    files.reserve(names.size());
     for (const auto &name : names) {
       files.push_back(path(name));
     }

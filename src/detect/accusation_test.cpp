@@ -24,15 +24,15 @@ std::string accused(const MatchSeen &seen) {
 }
 
 TEST(Accusation, IsTheTableOfEveryKind) {
-  const std::map<ObservableKind, std::string> kOthers{
+  const std::map<ObservableKind, std::string> others{
       {ObservableKind::DnsName, "p"},         {ObservableKind::DnsAnswerName, ""},
       {ObservableKind::DnsAnswerAddress, ""}, {ObservableKind::CertificateName, ""},
       {ObservableKind::MailHost, ""},         {ObservableKind::FileName, ""},
   };
   for (std::size_t number = 0; number < kObservableKinds; ++number) {
     const auto kind = static_cast<ObservableKind>(number);
-    const auto other = kOthers.find(kind);
-    EXPECT_EQ(accused(match(kind)), other == kOthers.end() ? "cp" : other->second)
+    const auto other = others.find(kind);
+    EXPECT_EQ(accused(match(kind)), other == others.end() ? "cp" : other->second)
         << to_string(kind);
   }
   EXPECT_EQ(accused(match(static_cast<ObservableKind>(200))), "") << "a sensor may say anything";

@@ -38,10 +38,12 @@ TEST(Sandbox, ReachesNoOtherProcessOfItsUser) {
   if (other == 0) {
     const bool same = ::geteuid() != 0 || (::setresgid(65534, 65534, 65534) == 0 &&
                                            ::setresuid(65534, 65534, 65534) == 0);
-    while (same) {
+    if (!same) {
+      ::_exit(1);
+    }
+    while (true) {
       ::pause();
     }
-    ::_exit(1);
   }
   ASSERT_GT(other, 0);
   const pid_t fetcher = ::fork();

@@ -18,12 +18,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
 }
 
 std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
+  constexpr const char *kAlert =
+      R"({"event_type":"alert","timestamp":"t","vm":{"name":"web"},"process":{"pid":1},)"
+      R"("alert":{"signature":"s","context":{"indicator":{"value":"v","source":"f"}}},)"
+      R"("src_ip":"10.0.0.1","src_port":1,"response":[{"action":"kill","status":"killed"}]})";
   std::vector<std::vector<std::uint8_t>> seeds;
   for (
       const std::string_view text :
-      {R"({"event_type":"alert","timestamp":"t","vm":{"name":"web"},"process":{"pid":1},)"
-       R"("alert":{"signature":"s","context":{"indicator":{"value":"v","source":"f"}}},)"
-       R"("src_ip":"10.0.0.1","src_port":1,"response":[{"action":"kill","status":"killed"}]})",
+      {kAlert,
        R"({"event_type":"alert","vm":[],"process":{"pid":[[[1e400]]],"comm":"\u001b\ud83d\ude00"}})",
        R"({"event_type":"alert","response":[[],{"action":{}},null,7]})", "{\"a\":\"\xc3\x28\"}",
        "{\"event_type\":\"alert\",\"src_ip\":\"\xd0\xbc\xe2\x80\xa8\x7f\"}"}) {

@@ -39,7 +39,7 @@ TEST(StageClock, SharesOutWhatWasNotSampledAndLosesNothing) {
   EXPECT_GE(sum + 20 * kMilli, elapsed);
   EXPECT_GE(of(times, Stage::Report), 20 * kMilli);
   // Of all 40 batches, not of 16; sleeps are only ever longer.
-  EXPECT_GE(of(times, Stage::Match), 16 * 3 * kMilli + 24 * kMilli);
+  EXPECT_GE(of(times, Stage::Match), (16 * 3 + 24) * kMilli);
   EXPECT_GE(of(times, Stage::Packets), 16 * kMilli);
   EXPECT_EQ(of(times, Stage::Protocols), 0U);
 }
