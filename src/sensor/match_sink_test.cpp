@@ -340,6 +340,55 @@ TEST(ReportedFlowsTest, WhatIsSeenOfOneFlowIsBounded) {
   EXPECT_TRUE(closed.cut);
 }
 
+/// Flows of which all but the last have as much as one may have.
+class CrowdedFlows {
+public:
+  ReportedFlows::Told add(std::uint64_t flow, std::size_t indicator) {
+    IndicatorHit hit;
+    hit.value = GuestText(std::to_string(indicator));
+    return flows.add({nullptr, flow}, flow_, static_cast<std::uint32_t>(indicator), hit, kStart);
+  }
+  ReportedFlows flows;
+
+private:
+  guest::Flow flow_;
+};
+
+TEST(ReportedFlowsTest, TheFirstIndicatorOfAFlowIsToldHoweverManyOthersHave) {
+  CrowdedFlows crowd;
+  std::uint64_t flow = 0;
+  for (auto told = ReportedFlows::Told::First; told == ReportedFlows::Told::First; ++flow) {
+    ASSERT_LE(flow, ReportedFlows::kMostFurther);
+    for (std::size_t i = 0; i < ReportedFlows::kMostTold; ++i) {
+      told = crowd.add(flow, i);
+    }
+  }
+  EXPECT_EQ(crowd.add(flow, 1), ReportedFlows::Told::First);
+  EXPECT_EQ(crowd.add(flow, 2), ReportedFlows::Told::NoRoom);
+  EXPECT_EQ(crowd.flows.close({nullptr, 0}).matches.size(), ReportedFlows::kMostTold);
+  EXPECT_EQ(crowd.add(flow, 2), ReportedFlows::Told::First);
+}
+
+TEST(ReportedFlowsTest, WhatIsSeenOfAllFlowsIsBoundedAndCostsNoIndicatorItsValue) {
+  CrowdedFlows crowd;
+  std::size_t kept = 0;
+  constexpr std::size_t kFlows = 20000;
+  for (std::uint64_t flow = 0; flow < kFlows; ++flow) {
+    ASSERT_EQ(crowd.add(flow, flow), ReportedFlows::Told::First);
+    for (std::size_t i = 0; i < ReportedFlows::kMostObserved; ++i) {
+      crowd.flows.note_observed({nullptr, flow}, ObservableKind::DnsName, std::to_string(i));
+    }
+  }
+  for (std::uint64_t flow = 0; flow < kFlows; ++flow) {
+    const auto closed = crowd.flows.close({nullptr, flow});
+    kept += closed.observed.size();
+    EXPECT_EQ(closed.cut, closed.observed.size() < ReportedFlows::kMostObserved);
+    EXPECT_EQ(closed.matches.at(0).value.raw(), std::to_string(flow));
+  }
+  EXPECT_LE(kept * sizeof(ObservedText), ReportedFlows::kMostSeenBytes);
+  EXPECT_GE(kept, kFlows);
+}
+
 TEST_F(MatchSinkTest, AResolverOverHttpsIsBlindness) {
   TcpTalk talk(kGuest, guest::endpoint("45.9.20.7:80"));
   use("dns.google\n");

@@ -49,9 +49,10 @@ ReportedFlows::Told ReportedFlows::add(Key key, const guest::Flow &flow, std::ui
     count(same->count, now_ns);
     return Told::Repeat;
   }
-  if (told.size() >= kMostTold) {
+  if (told.size() >= kMostTold || (!told.empty() && further_ >= kMostFurther)) {
     return Told::NoRoom;
   }
+  further_ += told.empty() ? 0U : 1U;
   Entry entry{image_, indicator, hash, {hit.type, {}, 1, now_ns, now_ns}};
   const std::size_t size = hit.value.raw().size();
   if (value_bytes_ + size <= kMostValueBytes && reported.told_bytes + size <= kMostToldBytes) {
@@ -87,15 +88,16 @@ void ReportedFlows::note_observed(Key key, ObservableKind kind, std::string_view
   if (std::any_of(reported.observed.begin(), reported.observed.end(), is_same)) {
     return;
   }
+  const std::size_t cost = sizeof(ObservedText) + text.size();
   if (reported.observed.size() >= kMostObserved ||
       reported.observed_bytes + text.size() > kMostObservedBytes ||
-      value_bytes_ + text.size() > kMostValueBytes) {
+      seen_bytes_ + cost > kMostSeenBytes) {
     reported.cut = true;
     return;
   }
   reported.observed.push_back({kind, GuestText(std::string(text))});
   reported.observed_bytes += text.size();
-  value_bytes_ += text.size();
+  seen_bytes_ += cost;
 }
 
 ReportedFlows::Closed ReportedFlows::close(Key key) {
@@ -109,7 +111,8 @@ ReportedFlows::Closed ReportedFlows::close(Key key) {
     value_bytes_ -= entry.count.value.raw().size();
     closed.matches.push_back(std::move(entry.count));
   }
-  value_bytes_ -= reported.observed_bytes;
+  further_ -= reported.told.size() - 1;
+  seen_bytes_ -= reported.observed.size() * sizeof(ObservedText) + reported.observed_bytes;
   closed.observed = std::move(reported.observed);
   closed.cut = reported.cut;
   flows_.erase(found);

@@ -20,12 +20,15 @@ public:
   enum class Told : std::uint8_t { First, Repeat, NoRoom };
 
   static constexpr std::size_t kMostTold = 64; ///< further indicators of one flow are not reported
+  /// Beyond the first of each flow, of all flows together: some 10 MiB.
+  static constexpr std::size_t kMostFurther = std::size_t{1} << 17;
   static constexpr std::size_t kMostObserved = 32;
   /// Of one flow, so that what is told of it fits into an event.
   static constexpr std::size_t kMostToldBytes = std::size_t{24} * 1024;
   static constexpr std::size_t kMostObservedBytes = 8192;
-  /// Text of all flows that is kept; beyond either a count is told without its value.
+  /// Text of all flows' indicators that is kept; beyond it a count is told without its value.
   static constexpr std::size_t kMostValueBytes = std::size_t{4} << 20;
+  static constexpr std::size_t kMostSeenBytes = std::size_t{8} << 20; ///< observed of all flows
 
   /// True: told already, counted. Costs no look-up of the indicator.
   [[nodiscard]] bool count_repeat(Key key, std::uint32_t indicator, std::int64_t now_ns);
@@ -71,7 +74,9 @@ private:
 
   std::map<Key, Reported> flows_;
   std::uint32_t image_ = 0;
+  std::size_t further_ = 0;
   std::size_t value_bytes_ = 0;
+  std::size_t seen_bytes_ = 0;
 };
 
 } // namespace outguard::sensor
