@@ -3,9 +3,11 @@
 #include <filesystem>
 
 #include "daemon/intel_section.h"
-#include "daemon/yaml_reader.h"
+#include "yaml/strict_reader.h"
 
 namespace outguard::daemon {
+
+using namespace yaml;
 
 namespace {
 
@@ -155,12 +157,6 @@ private:
   std::optional<std::vector<detect::Rule>> rules_;
 };
 
-std::string place(const std::string &path, const YAML::Mark &mark) {
-  return mark.is_null()
-             ? path
-             : path + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
-}
-
 } // namespace
 
 detect::Policy default_policy(ResponseMode mode) {
@@ -173,17 +169,14 @@ detect::Policy default_policy(ResponseMode mode) {
 }
 
 Result<Config> load_config(const std::string &path) {
-  try {
-    return Loader(std::filesystem::path(path).parent_path()).load(YAML::LoadFile(path));
-  } catch (const ConfigProblem &problem) {
-    return fail(ErrorCode::InvalidInput, place(path, problem.mark) + ": " + problem.what);
-  } catch (const YAML::BadFile &) {
-    return fail_errno(path);
-  } catch (const YAML::Exception &problem) {
-    return fail(ErrorCode::InvalidInput, place(path, problem.mark) + ": " + problem.msg);
-  } catch (const std::exception &problem) { // a folder instead of a file
-    return fail(ErrorCode::InvalidInput, path + ": " + problem.what());
+  Config config;
+  auto read = yaml::read_file(path, [&](const YAML::Node &root) {
+    config = Loader(std::filesystem::path(path).parent_path()).load(root);
+  });
+  if (!read) {
+    return tl::unexpected(read.error());
   }
+  return config;
 }
 
 } // namespace outguard::daemon

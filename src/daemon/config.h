@@ -31,9 +31,6 @@ struct Config {
 /// Relative paths in the file start at the file's folder.
 [[nodiscard]] Result<Config> load_config(const std::string &path);
 
-/// "90s", "10m", "1h", "2d"; nullopt for anything else.
-[[nodiscard]] std::optional<std::chrono::seconds> parse_duration(std::string_view text);
-
 /// A policy that answers every match with containment and the end of the process.
 [[nodiscard]] detect::Policy default_policy(ResponseMode mode);
 

@@ -6,6 +6,8 @@
 
 namespace outguard::daemon {
 
+using namespace yaml;
+
 namespace {
 
 using std::chrono::seconds;

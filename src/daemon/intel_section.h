@@ -1,11 +1,11 @@
 #pragma once
 // The `intel` section of the configuration: a list of files, or a mapping of all there is. Throws
-// ConfigProblem (yaml_reader.h).
+// yaml::Problem (yaml/strict_reader.h).
 
 #include <filesystem>
 
 #include "daemon/intel_config.h"
-#include "daemon/yaml_reader.h"
+#include "yaml/strict_reader.h"
 
 namespace outguard::daemon {
 

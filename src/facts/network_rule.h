@@ -29,6 +29,9 @@ struct IpNetwork {
   [[nodiscard]] std::string to_string() const; ///< "10.0.0.0/8"; a host without its length
   /// The reverse; an address alone is a host. Bits beyond the prefix: nullopt.
   [[nodiscard]] static std::optional<IpNetwork> parse(std::string_view text);
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.address, self.prefix_length);
+  }
 };
 
 /// Whatever protocol, both ways.

@@ -1,21 +1,32 @@
 #pragma once
 // Reading one strict YAML file: every key known and once, every value of its kind, every complaint
-// with its place. Throws ConfigProblem, which load_config() turns into an Error; for the loader and
-// its sections only.
+// with its place. The read_ functions throw Problem, which read_file() turns into an Error: only
+// for what read_file() calls. Throws nothing itself.
 
 #include <charconv>
 #include <chrono>
 #include <functional>
 #include <initializer_list>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <yaml-cpp/yaml.h>
 
-namespace outguard::daemon {
+#include "base/result.h"
 
-struct ConfigProblem {
+namespace outguard::yaml {
+
+inline constexpr std::size_t kMostFileBytes = std::size_t{1} << 20;
+
+/// Hands the file's only document to `take`; an empty file is a null node. InvalidInput:
+/// "FILE:LINE:COLUMN: what is wrong".
+[[nodiscard]] Result<void> read_file(const std::string &path,
+                                     const std::function<void(const YAML::Node &)> &take);
+
+struct Problem {
   YAML::Mark mark;
   std::string what;
 };
@@ -35,6 +46,9 @@ void read_list(const YAML::Node &node, const Handler &handler);
 [[nodiscard]] std::string read_text(const YAML::Node &node);
 [[nodiscard]] bool read_bool(const YAML::Node &node);
 [[nodiscard]] std::chrono::seconds read_duration(const YAML::Node &node);
+
+/// "90s", "10m", "1h", "2d"; nullopt for anything else.
+[[nodiscard]] std::optional<std::chrono::seconds> parse_duration(std::string_view text);
 
 template <class Number> Number read_number(const YAML::Node &node, Number least, Number most) {
   Number value{};
@@ -61,4 +75,4 @@ template <class Enum> Enum read_word(const YAML::Node &node, std::initializer_li
   reject(node, "expected one of " + all + did_you_mean(text, names));
 }
 
-} // namespace outguard::daemon
+} // namespace outguard::yaml

@@ -1,11 +1,10 @@
-#include "daemon/yaml_reader.h"
+#include "yaml/strict_reader.h"
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 
-#include "daemon/config.h"
-
-namespace outguard::daemon {
+namespace outguard::yaml {
 
 namespace {
 
@@ -25,10 +24,55 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+std::string place(const std::string &path, const YAML::Mark &mark) {
+  return mark.is_null()
+             ? path
+             : path + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
+}
+
+Result<std::string> whole_file(const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    return fail_errno(path);
+  }
+  std::string text(kMostFileBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad()) { // a folder instead of a file
+    return fail(ErrorCode::InvalidInput, path + ": cannot be read");
+  }
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > kMostFileBytes) {
+    return fail(ErrorCode::LimitReached, path + ": larger than 1 MiB");
+  }
+  return text;
+}
+
 } // namespace
 
+Result<void> read_file(const std::string &path,
+                       const std::function<void(const YAML::Node &)> &take) {
+  try {
+    auto text = whole_file(path);
+    if (!text) {
+      return tl::unexpected(text.error());
+    }
+    const auto documents = YAML::LoadAll(*text);
+    if (documents.size() > 1) {
+      reject(documents[1], "a second document; a file holds one");
+    }
+    take(documents.empty() ? YAML::Node() : documents.front());
+    return {};
+  } catch (const Problem &problem) {
+    return fail(ErrorCode::InvalidInput, place(path, problem.mark) + ": " + problem.what);
+  } catch (const YAML::Exception &problem) {
+    return fail(ErrorCode::InvalidInput, place(path, problem.mark) + ": " + problem.msg);
+  } catch (const std::exception &problem) {
+    return fail(ErrorCode::InvalidInput, path + ": " + problem.what());
+  }
+}
+
 [[noreturn]] void reject(const YAML::Node &node, std::string what) {
-  throw ConfigProblem{node.Mark(), std::move(what)};
+  throw Problem{node.Mark(), std::move(what)};
 }
 
 std::string did_you_mean(const std::string &word, const std::vector<std::string> &names) {
@@ -120,4 +164,4 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
   }
 }
 
-} // namespace outguard::daemon
+} // namespace outguard::yaml
