@@ -1,6 +1,8 @@
 // intel explain: why a value, or a part of a flow or alert, matches or does not.
 #include <algorithm>
 #include <fstream>
+#include <iterator>
+#include <sstream>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -47,7 +49,11 @@ std::vector<AlertPart> parts_in(const std::string &path, const std::string &flow
 
 /// A mistake in what was asked for is an InvalidInput.
 Result<std::vector<AlertPart>> parts_of(const ExplainOptions &asked) {
-  const auto &words = asked.words;
+  auto words = asked.words;
+  if (words.size() == 1 && (words[0].starts_with("tcp ") || words[0].starts_with("udp "))) {
+    std::istringstream quoted(words[0]);
+    words.assign(std::istream_iterator<std::string>(quoted), {});
+  }
   if (!asked.eve_file.empty()) {
     if (words.size() != 1 || words[0].find_first_not_of("0123456789") != std::string::npos) {
       return fail(ErrorCode::InvalidInput, "with --eve, one flow_id (a number) is explained");

@@ -95,6 +95,7 @@ class Explain(Files):
     def test_flows_and_alerts(self):
         found = self.explain("tcp", "10.0.0.2:4444", f"{BAD_ADDRESS}:443")
         self.assertEqual([row["what"] for row in found], ["remote address", "remote endpoint"])
+        self.assertEqual(self.explain(f"tcp 10.0.0.2:4444 {BAD_ADDRESS}:443"), found)
         alert = {"event_type": "alert", "flow_id": 7, "src_ip": "10.0.0.2", "src_port": 4444, "dest_ip": "9.9.1.1",
                  "dest_port": 443, "alert": {"context": {"indicator": {"matched": {
                      "kind": "tls-sni", "value": "x.evil-domain.com"}}}}}
