@@ -59,6 +59,20 @@ TEST(Messages, RoundTrip) {
   EXPECT_EQ(std::get<PlanKill>(request_back->body).process.start_boottime_ns, 2U);
 }
 
+TEST(Messages, ASignalPlanComesBackWhole) {
+  const PlanSignal asked{{1, 2, 3}, GuestSignal::Stop};
+  const auto request = decode_request(encode(RequestEnvelope{3, asked}));
+  ASSERT_TRUE(request);
+  EXPECT_EQ(std::get<PlanSignal>(request->body).signal, GuestSignal::Stop);
+
+  const SignalPlan plan{{1, 2, 3}, GuestSignal::Stop, {{9, 4, 1, 1, 0, 0}}, 4, 5, 6, 7, 8, 9};
+  const auto report = decode_report(encode(ReportEnvelope{3, SignalPlanMade{plan}}));
+  ASSERT_TRUE(report);
+  const auto &back = std::get<SignalPlanMade>(report->body).plan;
+  EXPECT_EQ(back.identity.at(0).address, 9U);
+  EXPECT_EQ(back.kernel_end, 9U);
+}
+
 TEST(Messages, EveryCutIsRefused) {
   const auto bytes = encode(sample_report());
   for (std::size_t length = 0; length < bytes.size(); ++length) {

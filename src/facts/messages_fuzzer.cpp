@@ -18,16 +18,16 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   ended.observed.resize(2);
   PlanMade plan;
   plan.plan.patches.resize(3);
+  SignalPlanMade signal_plan;
+  signal_plan.plan.identity.resize(3);
   ProcessRows rows;
   rows.rows.resize(3);
   SocketRows sockets;
   sockets.rows.resize(2);
   sockets.rows[0].owners.resize(2);
-  return {encode(ReportEnvelope{0, match}),
-          encode(ReportEnvelope{1, plan}),
-          encode(ReportEnvelope{2, rows}),
-          encode(ReportEnvelope{3, sockets}),
-          encode(ReportEnvelope{4, Failed{"reason"}}),
+  return {encode(ReportEnvelope{0, match}),       encode(ReportEnvelope{1, plan}),
+          encode(ReportEnvelope{1, signal_plan}), encode(ReportEnvelope{2, rows}),
+          encode(ReportEnvelope{3, sockets}),     encode(ReportEnvelope{4, Failed{"reason"}}),
           encode(ReportEnvelope{0, ended})};
 }
 

@@ -220,6 +220,10 @@ const char *to_string(ProcessFate fate) {
     return "gone";
   case ProcessFate::Unknown:
     return "unknown";
+  case ProcessFate::Stopped:
+    return "stopped";
+  case ProcessFate::Uninterruptible:
+    return "uninterruptible";
   }
   return "unknown";
 }

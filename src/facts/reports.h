@@ -16,6 +16,7 @@
 #include "facts/match_counts.h"
 #include "facts/process_detail.h"
 #include "facts/process_seen.h"
+#include "facts/signal_plan.h"
 #include "facts/socket_seen.h"
 #include "facts/write_plan.h"
 
@@ -180,6 +181,11 @@ struct PlanMade {
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.plan); }
 };
 
+struct SignalPlanMade {
+  SignalPlan plan;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.plan); }
+};
+
 struct FateSeen {
   ProcessFate fate = ProcessFate::Unknown;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.fate); }
@@ -235,6 +241,6 @@ using Report =
                  OtherSocketRows, OwnerFound, PlanMade, FateSeen, FlowLocated, LookedUp,
                  CountersSeen, ReplayDone, FeedReports, IntelReport, SandboxSeen, MatchSeen,
                  KernelChecked, DoubtRaised, ScanProgress, ExecutableHashed, MatchedFlowEnded,
-                 ValueJudged, IntelStats, ReplayProgress>;
+                 ValueJudged, IntelStats, ReplayProgress, SignalPlanMade>;
 
 } // namespace outguard

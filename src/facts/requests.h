@@ -10,6 +10,7 @@
 #include "facts/memory_layout.h"
 #include "facts/packet_ring.h"
 #include "facts/process_seen.h"
+#include "facts/signal_plan.h"
 
 namespace outguard {
 
@@ -131,6 +132,15 @@ struct PlanKill {
   }
 };
 
+/// Answered by SignalPlanMade.
+struct PlanSignal {
+  ProcessIdentity process;
+  GuestSignal signal = GuestSignal::Kill;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.process, self.signal);
+  }
+};
+
 struct CheckFate {
   ProcessIdentity process;
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
@@ -168,9 +178,9 @@ struct GetCounters {
   template <class Self, class Wire> static void fields(Self &, Wire &) {}
 };
 
-using Request =
-    std::variant<AttachMemory, OpenTap, ReplayCapture, UseIntel, AddFeed, CompileIntel,
-                 ListProcesses, ListSockets, DescribeProcess, FindOwner, PlanKill, CheckFate,
-                 LocateFlow, LookUp, CheckKernel, GetCounters, JudgeValue, DescribeIntel>;
+using Request = std::variant<AttachMemory, OpenTap, ReplayCapture, UseIntel, AddFeed, CompileIntel,
+                             ListProcesses, ListSockets, DescribeProcess, FindOwner, PlanKill,
+                             CheckFate, LocateFlow, LookUp, CheckKernel, GetCounters, JudgeValue,
+                             DescribeIntel, PlanSignal>;
 
 } // namespace outguard

@@ -39,7 +39,14 @@ struct WritePlan {
 };
 
 /// What a later look at the process found.
-enum class ProcessFate : std::uint8_t { Alive, Exited /* zombie */, Gone, Unknown };
+enum class ProcessFate : std::uint8_t {
+  Alive,
+  Exited, ///< a zombie
+  Gone,
+  Unknown,
+  Stopped,         ///< by a signal: no thread runs user code
+  Uninterruptible, ///< alive, and a thread sleeps where no signal reaches it
+};
 [[nodiscard]] const char *to_string(ProcessFate fate);
 
 } // namespace outguard

@@ -270,6 +270,12 @@ Result<WritePlan> plan_kill(SensorProcess &sensor, const ProcessIdentity &proces
   });
 }
 
+Result<SignalPlan> plan_signal(SensorProcess &sensor, const ProcessIdentity &process,
+                               GuestSignal signal) {
+  return typed_call<SignalPlanMade>(sensor, PlanSignal{process, signal})
+      .map([](SignalPlanMade made) { return std::move(made.plan); });
+}
+
 Result<ProcessFate> check_fate(SensorProcess &sensor, const ProcessIdentity &process) {
   return typed_call<FateSeen>(sensor, CheckFate{process}).map([](FateSeen seen) {
     return seen.fate;

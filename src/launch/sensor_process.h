@@ -98,6 +98,8 @@ struct AllSockets {
 [[nodiscard]] Result<AllSockets> list_all_sockets(SensorProcess &sensor);
 [[nodiscard]] Result<OwnerFound> find_owner(SensorProcess &sensor, const FlowTuple &tuple);
 [[nodiscard]] Result<WritePlan> plan_kill(SensorProcess &sensor, const ProcessIdentity &process);
+[[nodiscard]] Result<SignalPlan> plan_signal(SensorProcess &sensor, const ProcessIdentity &process,
+                                             GuestSignal signal);
 [[nodiscard]] Result<ProcessFate> check_fate(SensorProcess &sensor, const ProcessIdentity &process);
 /// NotFound: the flow has ended.
 [[nodiscard]] Result<TcpPosition> locate_flow(SensorProcess &sensor, const FlowSeen &flow);

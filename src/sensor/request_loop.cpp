@@ -303,6 +303,18 @@ void RequestLoop::answer(std::uint32_t id, const PlanKill &request, Fds &) {
   send(id, PlanMade{std::move(*plan)});
 }
 
+void RequestLoop::answer(std::uint32_t id, const PlanSignal &request, Fds &) {
+  guest::LinuxGuest *guest = view_.guest();
+  if (guest == nullptr) {
+    return send(id, Failed{not_ready(), ErrorCode::Unreachable});
+  }
+  auto plan = guest->plan_signal(request.process, request.signal);
+  if (!plan) {
+    return send(id, Failed{plan.error().reason, code_of(plan.error().refusal)});
+  }
+  send(id, SignalPlanMade{std::move(*plan)});
+}
+
 void RequestLoop::answer(std::uint32_t id, const CheckFate &request, Fds &) {
   guest::LinuxGuest *guest = view_.guest();
   send(id, FateSeen{guest == nullptr ? ProcessFate::Unknown : guest->fate(request.process)});

@@ -42,6 +42,7 @@ private:
   void answer(std::uint32_t id, const DescribeProcess &request, Fds &fds);
   void answer(std::uint32_t id, const FindOwner &request, Fds &fds);
   void answer(std::uint32_t id, const PlanKill &request, Fds &fds);
+  void answer(std::uint32_t id, const PlanSignal &request, Fds &fds);
   void answer(std::uint32_t id, const CheckFate &request, Fds &fds);
   void answer(std::uint32_t id, const LocateFlow &request, Fds &fds);
   void answer(std::uint32_t id, const LookUp &request, Fds &fds);

@@ -2,95 +2,26 @@
 
 #include <algorithm>
 
+#include "guest/linux/patch_builder.h"
+
 namespace outguard::guest {
 namespace {
 
 // include/linux/sched/signal.h and the ABI; the same from 5.10 to 6.12.
 constexpr std::uint64_t kGroupExit = 4;                         // SIGNAL_GROUP_EXIT
 constexpr std::uint64_t kKillSignalBit = std::uint64_t{1} << 8; // SIGKILL, the ninth
-constexpr std::int32_t kInitPid = 1;
-constexpr std::uint64_t kRunning = 0; // TASK_RUNNING
-constexpr std::uint64_t kPageBytes = 4096;
+// include/linux/sched.h, of task_struct.state, which was __state from 5.14.
+constexpr std::uint64_t kRunning = 0;
+constexpr std::uint64_t kUninterruptible = 2;
+constexpr std::uint64_t kStoppedOrTraced = 4 | 8;
+constexpr std::uint64_t kIdle = 0x400; // TASK_NOLOAD: kernel threads wait so
 constexpr std::size_t kPatchesOfThread = 3;
-
-std::uint64_t full_mask(std::uint32_t bytes) {
-  return bytes >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << bytes * 8) - 1;
-}
-
-/// Collects patches; remembers the first thing that could not be said.
-class PlanBuilder {
-public:
-  PlanBuilder(const ProcessIdentity &process, KernelReader &reader) : reader_(reader) {
-    plan_.process = process;
-  }
-
-  void expect(GuestVirtual object, const Member &member, std::uint64_t value) {
-    add(object, member, full_mask(member.size), value, 0, 0);
-  }
-  void set_bit(GuestVirtual object, const Member &member, std::uint64_t bit) {
-    add(object, member, 0, 0, bit, bit);
-  }
-
-  [[nodiscard]] bool has_room_for(std::size_t patches) const {
-    return plan_.patches.size() + patches <= kMaxPatches;
-  }
-
-  [[nodiscard]] tl::expected<WritePlan, KillRefusal> finish() {
-    if (trouble_) {
-      return tl::unexpected(*trouble_);
-    }
-    return std::move(plan_);
-  }
-
-private:
-  void add(GuestVirtual object, const Member &member, std::uint64_t expect_mask,
-           std::uint64_t expected, std::uint64_t write_mask, std::uint64_t value) {
-    const GuestVirtual address = object.plus_wrapping(member.offset);
-    const auto physical = reader_.space().translate(address);
-    if (!physical || address.raw() % kPageBytes + member.size > kPageBytes) {
-      trouble_ = trouble_.value_or(KillRefusal::Unreadable);
-      return;
-    }
-    plan_.patches.push_back({physical->raw(), static_cast<std::uint8_t>(member.size), expect_mask,
-                             expected, write_mask, value});
-  }
-
-  KernelReader &reader_;
-  WritePlan plan_;
-  std::optional<KillRefusal> trouble_;
-};
 
 } // namespace
 
-const char *to_string(KillRefusal refusal) {
-  switch (refusal) {
-  case KillRefusal::NoSuchProcess:
-    return "no such process";
-  case KillRefusal::InitProcess:
-    return "the guest's init process";
-  case KillRefusal::KernelThread:
-    return "a kernel thread";
-  case KillRefusal::AlreadyExiting:
-    return "already exiting";
-  case KillRefusal::LockHeld:
-    return "signal lock held, try again";
-  case KillRefusal::Unsupported:
-    return "not supported on this kernel";
-  case KillRefusal::Unreadable:
-    return "memory unreadable";
-  }
-  return "unknown";
-}
-
 std::optional<KillRefusal> KillPlanner::refuses(const Task &leader) const {
-  if (leader.tgid <= kInitPid || leader.address == tasks_.init_task()) {
-    return KillRefusal::InitProcess;
-  }
-  if (leader.is_kernel_thread()) {
-    return KillRefusal::KernelThread;
-  }
-  if (leader.has_exited() || leader.sighand.is_null()) {
-    return KillRefusal::AlreadyExiting;
+  if (const auto refusal = refuses_signals(leader, tasks_.init_task())) {
+    return refusal;
   }
   const auto is_number = [](const Member &member) { return member.size == 8; };
   if (!layout_.signal.lock || !pending_signal_bit_ || !is_number(layout_.task.thread_flags) ||
@@ -130,11 +61,8 @@ tl::expected<WritePlan, KillRefusal> KillPlanner::plan(const ProcessIdentity &pr
     return tl::unexpected(KillRefusal::Unreadable);
   }
 
-  PlanBuilder plan(leader->identity(), reader);
-  plan.expect(leader->address, task.pid, static_cast<std::uint32_t>(leader->pid));
-  plan.expect(leader->address, task.tgid, static_cast<std::uint32_t>(leader->tgid));
-  plan.expect(leader->address, task.start_boottime, leader->start_boottime_ns);
-  plan.expect(leader->address, task.signal, leader->signal.raw());
+  PatchBuilder plan(reader);
+  plan.expect_process(*leader, task);
   plan.expect(leader->sighand, lock, 0);
   plan.expect(leader->signal, signal.flags, shared.number(signal.flags));
   plan.expect(leader->signal, signal.nr_threads, threads.size());
@@ -149,7 +77,9 @@ tl::expected<WritePlan, KillRefusal> KillPlanner::plan(const ProcessIdentity &pr
     plan.set_bit(thread.address, task.pending, kKillSignalBit);
     plan.set_bit(thread.address, task.thread_flags, std::uint64_t{1} << *pending_signal_bit_);
   }
-  return plan.finish();
+  return plan.finish().map([&](std::vector<Patch> patches) {
+    return WritePlan{leader->identity(), std::move(patches)};
+  });
 }
 
 ProcessFate KillPlanner::fate(const ProcessIdentity &process, KernelReader &reader) const {
@@ -157,7 +87,24 @@ ProcessFate KillPlanner::fate(const ProcessIdentity &process, KernelReader &read
   if (!leader) {
     return leader.error().code == FaultCode::NotFound ? ProcessFate::Gone : ProcessFate::Unknown;
   }
-  return leader->has_exited() ? ProcessFate::Exited : ProcessFate::Alive;
+  if (leader->has_exited()) {
+    return ProcessFate::Exited;
+  }
+  Completeness completeness;
+  const auto threads = tasks_.threads(*leader, reader, completeness);
+  if (!completeness.complete() || threads.empty()) {
+    return ProcessFate::Alive;
+  }
+  const auto waits = [](const Task &thread) {
+    return (thread.state & kUninterruptible) != 0 && (thread.state & kIdle) == 0;
+  };
+  if (std::ranges::any_of(threads, waits)) {
+    return ProcessFate::Uninterruptible;
+  }
+  const auto stands = [](const Task &thread) {
+    return (thread.state & kStoppedOrTraced) != 0 || thread.exit_state != 0;
+  };
+  return std::ranges::all_of(threads, stands) ? ProcessFate::Stopped : ProcessFate::Alive;
 }
 
 } // namespace outguard::guest

@@ -148,6 +148,21 @@ TEST_F(KillPlannerTest, OfVeryManyThreadsThoseThatRunComeFirst) {
 TEST_F(KillPlannerTest, Fate) {
   const auto process = identity(bad);
   EXPECT_EQ(attach().fate(process), ProcessFate::Alive);
+  const GuestVirtual thread = image.add_thread(bad, 67);
+  image.set(bad, "task_struct", "__state", 4);
+  image.set(thread, "task_struct", "__state", 1);
+  EXPECT_EQ(attach().fate(process), ProcessFate::Alive) << "one of its threads goes on";
+  image.set(thread, "task_struct", "__state", 2);
+  EXPECT_EQ(attach().fate(process), ProcessFate::Uninterruptible);
+  image.set(thread, "task_struct", "__state", 8);
+  EXPECT_EQ(attach().fate(process), ProcessFate::Stopped);
+  image.set(thread, "task_struct", "exit_state", 0x20);
+  image.set(thread, "task_struct", "__state", 0x80);
+  EXPECT_EQ(attach().fate(process), ProcessFate::Stopped);
+}
+
+TEST_F(KillPlannerTest, FateOfOneThatEnds) {
+  const auto process = identity(bad);
   image.set(bad, "task_struct", "exit_state", 0x20);
   EXPECT_EQ(attach().fate(process), ProcessFate::Exited);
   // Unlinked, and its bytes still there: what a freed task_struct looks like.

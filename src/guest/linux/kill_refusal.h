@@ -1,9 +1,14 @@
 #pragma once
-// Why there is no plan to end a process: a closed list.
+// Why there is no plan to end or signal a process: a closed list.
 
 #include <cstdint>
+#include <optional>
+
+#include "guest/bytes/address.h"
 
 namespace outguard::guest {
+
+struct Task;
 
 enum class KillRefusal : std::uint8_t {
   NoSuchProcess, ///< the identity fits no process: it ended, or the pid is another's now
@@ -15,5 +20,9 @@ enum class KillRefusal : std::uint8_t {
   Unreadable,     ///< memory was not there, or kept changing
 };
 [[nodiscard]] const char *to_string(KillRefusal refusal);
+
+/// What no plan of any kind is made for. `init_task`: pid 0.
+[[nodiscard]] std::optional<KillRefusal> refuses_signals(const Task &leader,
+                                                         GuestVirtual init_task);
 
 } // namespace outguard::guest

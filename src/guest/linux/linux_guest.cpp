@@ -39,7 +39,8 @@ struct LinuxGuest::Parts {
         clock(layout.clock, *kernel.symbols), processes(layout, *kernel.types, tasks, clock),
         sockets(layout, tasks, *kernel.types, *kernel.symbols),
         attribution(sockets, processes, FlowLookup(layout, tasks, *kernel.types, *kernel.symbols)),
-        killer(layout, tasks, pending_bit()), files(*kernel.types, *kernel.symbols, layout, tasks),
+        killer(layout, tasks, pending_bit()), signaller(make_signaller()),
+        files(*kernel.types, *kernel.symbols, layout, tasks),
         views(*kernel.types, *kernel.symbols, tasks, processes),
         integrity(*kernel.types, *kernel.symbols),
         gaps(feature_gaps(*kernel.types, *kernel.symbols, layout)) {
@@ -58,6 +59,11 @@ struct LinuxGuest::Parts {
     return find_pending_signal_bit(*kernel.symbols, layout.task.thread_flags.offset, once);
   }
 
+  [[nodiscard]] SignalPlanner make_signaller() {
+    KernelReader once = reader();
+    return {layout, tasks, *kernel.symbols, once};
+  }
+
   Kernel kernel;
   std::unique_ptr<PageStore> pages; ///< before memory whose reads are costly; else null
   WalkBudget budget;                ///< of one call; copied for each
@@ -71,6 +77,7 @@ struct LinuxGuest::Parts {
   LinuxSocketWalker sockets;
   AttributionEngine attribution;
   KillPlanner killer;
+  SignalPlanner signaller;
   ProcessFiles files;
   ProcessViews views;
   KernelIntegrity integrity;
@@ -203,6 +210,12 @@ void LinuxGuest::bring_up_to_date(Attribution &attribution) {
 tl::expected<WritePlan, KillRefusal> LinuxGuest::plan_kill(const ProcessIdentity &process) {
   KernelReader reader = parts_->reader();
   return parts_->killer.plan(process, reader);
+}
+
+tl::expected<SignalPlan, SignalRefusal> LinuxGuest::plan_signal(const ProcessIdentity &process,
+                                                                GuestSignal signal) {
+  KernelReader reader = parts_->reader();
+  return parts_->signaller.plan(process, signal, reader);
 }
 
 ProcessFate LinuxGuest::fate(const ProcessIdentity &process) {

@@ -21,6 +21,7 @@
 #include "guest/linux/kernel_pulse.h"
 #include "guest/linux/kill_refusal.h"
 #include "guest/linux/memory_map_walker.h"
+#include "guest/linux/signal_planner.h"
 #include "guest/linux/view_scope.h"
 #include "guest/linux/walk_results.h"
 #include "guest/memory/cpu_registers.h"
@@ -101,6 +102,9 @@ public:
   /// check. Good for the moment only: execute with the VM paused, at once; best made while it is
   /// paused.
   [[nodiscard]] tl::expected<WritePlan, KillRefusal> plan_kill(const ProcessIdentity &process);
+  /// A call of the kernel's own signal function; good for the moment only.
+  [[nodiscard]] tl::expected<SignalPlan, SignalRefusal> plan_signal(const ProcessIdentity &process,
+                                                                    GuestSignal signal);
   [[nodiscard]] ProcessFate fate(const ProcessIdentity &process);
 
 private:

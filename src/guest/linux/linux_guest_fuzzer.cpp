@@ -135,6 +135,11 @@ void FuzzedGuest::ask_of_process(LinuxGuest &guest, const ProcessSeen &process,
   if (plan && plan->patches.size() > kMaxPatches) {
     __builtin_trap();
   }
+  const auto signal =
+      timed("plan_signal", [&] { return guest.plan_signal(identity, GuestSignal::Stop); });
+  if (signal && signal->identity.size() > 8) {
+    __builtin_trap();
+  }
   if (process.cmdline && process.cmdline->size() > kMostArguments) {
     __builtin_trap();
   }

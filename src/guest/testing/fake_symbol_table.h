@@ -11,6 +11,7 @@ namespace outguard::guest {
 class FakeSymbolTable final : public SymbolTable {
 public:
   void add(std::string name, GuestVirtual address) { symbols_[std::move(name)] = address; }
+  void remove(std::string_view name) { symbols_.erase(symbols_.find(name)); }
 
   [[nodiscard]] std::optional<GuestVirtual> find(std::string_view name) const override {
     const auto found = symbols_.find(name);

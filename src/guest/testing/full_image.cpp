@@ -288,6 +288,7 @@ void FullImage::make_kernel_text() {
   const GuestVirtual text = builder().allocate(2 * kPage, kPage);
   const GuestVirtual operations = builder().allocate(32),
                      calls = builder().allocate(std::uint64_t{300} * 8);
+  image_.add_signal_code(); // its ends of text are replaced
   image_.symbols().add("_stext", text);
   image_.symbols().add("_etext", text.plus_wrapping(kPage));
   image_.grow("seq_operations", "show", 8);

@@ -177,6 +177,24 @@ void LinuxImage::append(GuestVirtual head, GuestVirtual node) {
   builder_.put_pointer(head.plus_wrapping(8), node);
 }
 
+void LinuxImage::add_signal_code() {
+  const std::array<std::uint8_t, 4> landing_pad = {0xf3, 0x0f, 0x1e, 0xfa},
+                                    sealed_pad = {0x66, 0x0f, 0x1f, 0x00};
+  const std::array<std::uint8_t, 23> pops = {0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c,
+                                             0x5d, 0x5b, 0x41, 0x5b, 0x41, 0x5a, 0x41, 0x59,
+                                             0x41, 0x58, 0x58, 0x59, 0x5a, 0x5e, 0x5f};
+  const GuestVirtual code = builder_.allocate(256);
+  builder_.write(code, landing_pad);
+  builder_.write(code.plus_wrapping(64), sealed_pad);
+  builder_.write(code.plus_wrapping(192), pops);
+  symbols_.add("_stext", code);
+  symbols_.add("hrtimer_interrupt", code);
+  symbols_.add("__common_interrupt", code.plus_wrapping(64));
+  symbols_.add("do_send_sig_info", code.plus_wrapping(128));
+  symbols_.add("restore_regs_and_return_to_kernel", code.plus_wrapping(192));
+  symbols_.add("_etext", code.plus_wrapping(256));
+}
+
 void LinuxImage::make_clock() {
   constexpr std::uint64_t kUptime = 5'250'000'000, kSecond = 1'000'000'000;
   const GuestVirtual core = builder_.allocate(512);

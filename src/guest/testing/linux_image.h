@@ -96,6 +96,9 @@ public:
   [[nodiscard]] GuestImageBuilder &builder() { return builder_; }
   [[nodiscard]] const GuestImageBuilder &builder() const { return builder_; }
   [[nodiscard]] FakeTypeTable &types() { return types_; }
+  /// What a signal is sent by: functions with and without a landing pad, and the way back from an
+  /// interrupt; with the symbols of text's ends.
+  void add_signal_code();
   [[nodiscard]] FakeSymbolTable &symbols() { return symbols_; }
 
   /// Where a member lies; 0 when the type has none of that name.
