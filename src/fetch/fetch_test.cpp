@@ -267,6 +267,9 @@ TEST(JsonPages, Envelopes) {
   EXPECT_EQ(taken, (std::vector<std::string>{R"({"a":"x\ny"})", "{}"}));
   EXPECT_EQ(read_taxii_page(R"({"next":7,"more":true})", take)->next, "7");
   EXPECT_TRUE(read_taxii_page("{}", take));
+  taken.clear();
+  EXPECT_TRUE(read_taxii_page(R"({"objects":[{"a":18446744073709551616},{"b":1}]})", take));
+  EXPECT_EQ(taken, (std::vector<std::string>{R"({"a":"??????????????????"})", R"({"b":1})"}));
   for (const char *text :
        {"", "[]", "{", R"({"title":"x"})", R"({"objects":[1]})", R"({"objects":{}})",
         R"({"more":"yes","objects":[]})", R"({"next":{},"objects":[]})"}) {

@@ -5,6 +5,8 @@
 
 #include <simdjson.h>
 
+#include "base/json_numbers.h"
+
 namespace outguard::fetch {
 
 namespace {
@@ -19,11 +21,15 @@ constexpr std::size_t kMaxNextBytes = 4096; ///< it becomes part of a URL
 std::optional<object> parse_object(simdjson::dom::parser &parser, std::string_view text) {
   object root;
   if (text.empty() || text.size() > kMaxPageBytes ||
-      parser.allocate(text.size(), kMaxDepth) != simdjson::SUCCESS ||
-      parser.parse(text.data(), text.size()).get(root) != simdjson::SUCCESS) {
+      parser.allocate(text.size(), kMaxDepth) != simdjson::SUCCESS) {
     return std::nullopt;
   }
-  return root;
+  auto error = parser.parse(text.data(), text.size()).get(root);
+  if (error == simdjson::NUMBER_ERROR) {
+    const auto masked = mask_large_numbers(text); // one member of one object, not the page
+    error = masked.empty() ? error : parser.parse(masked.data(), masked.size()).get(root);
+  }
+  return error == simdjson::SUCCESS ? std::optional(root) : std::nullopt;
 }
 
 std::optional<std::int64_t> number_of(const element &value) {

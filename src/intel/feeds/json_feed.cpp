@@ -226,7 +226,7 @@ JsonOutcome read_json_feed(std::string_view text, JsonFeedVisitor &visitor) {
   element root;
   auto error = parser.allocate(text.size(), kMaxJsonDepth);
   if (error == simdjson::SUCCESS) {
-    error = parser.parse(text.data(), text.size()).get(root);
+    error = parse_document(parser, text, root);
   }
   if (error == simdjson::DEPTH_ERROR) {
     outcome.problem = "JSON nested deeper than " + std::to_string(kMaxJsonDepth);

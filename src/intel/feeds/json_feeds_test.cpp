@@ -287,6 +287,30 @@ TEST(JsonRecords, Pulses) {
   EXPECT_EQ(feed.ignored(), (Counts{{"FilePath", 1}}));
 }
 
+/// More than 64 bits costs the member it is: a record only where that is its value or time.
+TEST(JsonFeeds, ANumberThatNoMachineHoldsCostsNoOtherRecord) {
+  const std::string large = "18446744073709551616";
+  const ReadFeed misp("event.json", R"({"Event":{"date":1e999,"Attribute":[)" +
+                                        attribute("domain", "a.com", ",\"timestamp\":" + large) +
+                                        "," + R"({"type":"domain","to_ids":true,"value":)" + large +
+                                        "}," + attribute("domain", "b.com") + "]}}");
+  EXPECT_EQ(misp.indicators, (Words{"domain a.com", "domain b.com"}));
+  EXPECT_EQ(misp.reasons(), (Counts{{"bad label in name", 1}}));
+  const ReadFeed stix("s.json", R"({"type":"bundle","objects":[{"type":"indicator","id":"i--1",
+    "pattern_type":"stix","pattern":"[domain-name:value = 'a.com']","confidence":)" +
+                                    large + R"(}]})");
+  EXPECT_EQ(stix.indicators, Words{"domain a.com exact"});
+  EXPECT_EQ(stix.whole.at(0).confidence, 0) << "said nothing that can be read";
+  const ReadFeed records("r.json", R"([{"ip_address":"45.9.20.7","port":)" + large +
+                                       R"(},{"ip_address":"45.9.20.8","port":443}])");
+  EXPECT_EQ(records.indicators, Words{"endpoint 45.9.20.8:443"});
+  EXPECT_EQ(records.report().rejected, 1U);
+  const ReadFeed lines("drop_v4.json", "{\"cidr\":\"45.9.20.0/24\",\"sblid\":" + large +
+                                           "}\n{\"cidr\":\"45.9.22.0/24\",\"sblid\":\"SBL3\"}\n");
+  EXPECT_EQ(lines.indicators, (Words{"network 45.9.20.0/24", "network 45.9.22.0/24"}));
+  EXPECT_NE(ReadFeed("x.json", R"([{"ip_address":"45.9.20.7","port":01}])").report().problem, "");
+}
+
 TEST(JsonRecords, OneALine) {
   const ReadFeed feed("drop_v4.json", "{\"cidr\":\"45.9.20.0/24\",\"sblid\":\"SBL1\"}\r\n\n"
                                       "{\"cidr\":\"45.9.21.0/24\",\"sblid\"\n"

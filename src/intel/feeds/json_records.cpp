@@ -104,12 +104,14 @@ bool read_record_lines(std::string_view text, JsonFeedVisitor &visitor) {
   }
   for (LineReader lines(text); lines.next();) {
     const auto line = trimmed(lines.line());
+    element root;
     object given;
     if (line.empty()) {
       continue;
     }
     const bool sound = line.size() <= kMaxJsonLineBytes &&
-                       parser.parse(line.data(), line.size()).get(given) == simdjson::SUCCESS;
+                       parse_document(parser, line, root) == simdjson::SUCCESS &&
+                       root.get(given) == simdjson::SUCCESS;
     const bool taken = sound && records.take(given, lines.number());
     if (!records.any()) {
       return false;

@@ -9,11 +9,25 @@
 
 #include <simdjson.h>
 
+#include "base/json_numbers.h"
+
 namespace outguard::intel {
 
 using simdjson::dom::array;
 using simdjson::dom::element;
 using simdjson::dom::object;
+
+/// One number that no machine holds costs the member it is, not the document. The root lives as
+/// long as the parser, which has room for the text; the text need not.
+inline simdjson::error_code parse_document(simdjson::dom::parser &parser, std::string_view text,
+                                           element &root) {
+  const auto error = parser.parse(text.data(), text.size()).get(root);
+  if (error != simdjson::NUMBER_ERROR) {
+    return error;
+  }
+  const auto masked = mask_large_numbers(text);
+  return masked.empty() ? error : parser.parse(masked.data(), masked.size()).get(root);
+}
 
 inline std::string_view text_of(const element &value) {
   std::string_view text;
