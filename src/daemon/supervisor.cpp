@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
-#include <cstdio>
 #include <filesystem>
 #include <thread>
 
@@ -23,6 +22,7 @@
 #include "hypervisor/vm_finder.h"
 #include "hypervisor/vm_watch.h"
 #include "store/json_lines.h"
+#include "store/line_output.h"
 #include "store/terminal_line.h"
 
 namespace outguard::daemon {
@@ -188,18 +188,20 @@ Result<void> supervise(const Config &config, Show show, const std::string &versi
   }
   respond::Guard guard(guard_policy(config));
   std::mutex guard_lock;
-  std::mutex show_lock;
+  store::LineOutput out(STDOUT_FILENO);
+  std::atomic<std::uint64_t> unshown = 0;
   const auto colour = ::isatty(STDOUT_FILENO) != 0 && ::getenv("NO_COLOR") == nullptr
                           ? store::Colour::On
                           : store::Colour::Off;
   const auto print = [&](const Finding &finding, const std::vector<ResponseDone> &responses) {
-    const auto line = show == Show::Json ? store::eve_alert(finding, responses)
-                                         : store::alert_line(finding, responses, colour);
-    const std::lock_guard lock(show_lock);
-    // A closed or full standard output costs the line there; the EVE file has it.
-    static_cast<void>(std::fwrite(line.data(), 1, line.size(), stdout));
-    static_cast<void>(std::fputc('\n', stdout));
-    static_cast<void>(std::fflush(stdout));
+    auto line = show == Show::Json ? store::eve_alert(finding, responses)
+                                   : store::alert_line(finding, responses, colour);
+    // What nobody takes is not waited for: the EVE file has it.
+    if (!out.write(std::move(line))) {
+      ++unshown;
+    } else if (const auto missed = unshown.exchange(0); missed != 0) {
+      log::warning(fmt::format("alerts that were not shown, as nobody took them: {}", missed));
+    }
   };
   const Shared shared{config, intel, **eve, print, guard, guard_lock};
 
