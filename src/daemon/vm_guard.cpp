@@ -131,6 +131,7 @@ bool VmGuard::start_sensor() {
     return false;
   }
   auto sensor = std::make_shared<launch::SensorProcess>(std::move(*started));
+  lost_ = 0; // it counts from nothing
   {
     const std::lock_guard lock(mutex_);
     if (ending_) {
