@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <optional>
 
 #include <nlohmann/json.hpp>
@@ -76,6 +77,25 @@ std::string text_member(const Json &object, const char *key) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+/// `descriptor` goes with the bytes unless it is negative.
+ssize_t send_some(int socket, std::string_view text, int descriptor) {
+  iovec part{const_cast<char *>(text.data()), text.size()}; // only read from
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (descriptor >= 0) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof descriptor);
+    std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  }
+  return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 } // namespace
 
 Result<QmpClient> QmpClient::connect(const std::string &path, pid_t expected_pid,
@@ -118,11 +138,11 @@ Result<void> QmpClient::negotiate(MonotonicTime deadline) {
   return agreed ? Result<void>() : tl::unexpected(agreed.error());
 }
 
-Result<void> QmpClient::send(const std::string &text, MonotonicTime deadline) {
+Result<void> QmpClient::send(const std::string &text, int descriptor, MonotonicTime deadline) {
   for (std::string_view rest = text; !rest.empty();) {
-    const ssize_t sent =
-        ::send(socket_.get(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = send_some(socket_.get(), rest, descriptor);
     if (sent >= 0) {
+      descriptor = -1; // it left with the first byte
       rest.remove_prefix(static_cast<std::size_t>(sent));
     } else if (errno == EAGAIN) {
       if (!wait_for(socket_.get(), POLLOUT, deadline)) {
@@ -174,7 +194,7 @@ Result<std::string> QmpClient::next_object(MonotonicTime deadline) {
 }
 
 Result<std::string> QmpClient::execute(const std::string &command, const std::string &arguments,
-                                       milliseconds wait) {
+                                       milliseconds wait, int descriptor) {
   const auto deadline = monotonic_now() + wait;
   const Json parsed_arguments = Json::parse(arguments, nullptr, false);
   if (!parsed_arguments.is_object()) {
@@ -183,8 +203,8 @@ Result<std::string> QmpClient::execute(const std::string &command, const std::st
   // The id tells this command's answer from a late one of a command that was given up.
   const std::uint64_t id = ++last_id_;
   const Json request{{"execute", command}, {"arguments", parsed_arguments}, {"id", id}};
-  const auto sent =
-      send(request.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n", deadline);
+  const auto sent = send(request.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n",
+                         descriptor, deadline);
   if (!sent) {
     return tl::unexpected(sent.error());
   }
@@ -223,6 +243,17 @@ Result<std::string> QmpClient::human(const std::string &line, milliseconds wait)
     return fail(ErrorCode::InvalidInput, "the human monitor's answer is not text");
   }
   return text.get<std::string>();
+}
+
+void QmpClient::start_over() {
+  constexpr std::uint64_t kMoreThanAnybodyUsed = 1'000'000;
+  constexpr int kMostChunks = 128; // a peer that never stops talking
+  last_id_ += kMoreThanAnybodyUsed;
+  received_.clear();
+  std::array<char, 65536> chunk; // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
+  for (int i = 0;
+       i<kMostChunks && ::recv(socket_.get(), chunk.data(), chunk.size(), MSG_DONTWAIT)> 0; ++i) {
+  }
 }
 
 Result<RunState> QmpClient::status(milliseconds wait) {

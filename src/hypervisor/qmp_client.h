@@ -32,10 +32,12 @@ public:
   [[nodiscard]] static Result<QmpClient> connect(const std::string &path, pid_t expected_pid = 0,
                                                  std::chrono::milliseconds wait = kDefaultWait);
 
-  /// Runs one command; `arguments` is a JSON object, the answer is the JSON of "return".
+  /// Runs one command; `arguments` is a JSON object, the answer is the JSON of "return". With
+  /// `descriptor`, QEMU receives a copy of it (getfd).
   [[nodiscard]] Result<std::string> execute(const std::string &command,
                                             const std::string &arguments = "{}",
-                                            std::chrono::milliseconds wait = kDefaultWait);
+                                            std::chrono::milliseconds wait = kDefaultWait,
+                                            int descriptor = -1);
   /// One line for the human monitor; its answer is unparsed text.
   [[nodiscard]] Result<std::string> human(const std::string &line,
                                           std::chrono::milliseconds wait = kDefaultWait);
@@ -43,13 +45,16 @@ public:
   [[nodiscard]] Result<void> stop(std::chrono::milliseconds wait = kDefaultWait);
   [[nodiscard]] Result<void> cont(std::chrono::milliseconds wait = kDefaultWait);
 
+  /// Another process had this connection too, and died: what it left unread is no answer to us.
+  void start_over();
+
   /// Process that listens on the socket.
   [[nodiscard]] pid_t peer_pid() const { return peer_pid_; }
 
 private:
   QmpClient(Fd socket, pid_t peer) : socket_(std::move(socket)), peer_pid_(peer) {}
 
-  [[nodiscard]] Result<void> send(const std::string &text, MonotonicTime deadline);
+  [[nodiscard]] Result<void> send(const std::string &text, int descriptor, MonotonicTime deadline);
   /// The next JSON object as text: QMP puts one a line, but not with -qmp-pretty.
   [[nodiscard]] Result<std::string> next_object(MonotonicTime deadline);
   [[nodiscard]] Result<void> negotiate(MonotonicTime deadline);

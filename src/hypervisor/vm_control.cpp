@@ -74,6 +74,11 @@ Result<void> QemuControl::write(std::uint64_t address, std::span<const std::uint
              : fail(ErrorCode::SystemFailed, "guest memory was written in part");
 }
 
+void QemuControl::disturb() {
+  // A modifier alone does nothing, wherever a keyboard is looked at; a machine may have none.
+  (void)qmp_.execute("send-key", R"({"keys": [{"type": "qcode", "data": "shift"}]})", kWait);
+}
+
 Result<PausedVm> PausedVm::pause(VmControl &control, const std::function<void()> &on_pausing) {
   const auto state = control.status();
   if (!state) {

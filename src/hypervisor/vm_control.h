@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "facts/memory_layout.h"
+#include "hypervisor/gdb_stub.h"
 #include "hypervisor/qmp_client.h"
 #include "hypervisor/vm_found.h"
 
@@ -32,6 +33,20 @@ public:
   [[nodiscard]] virtual Result<void> read(std::uint64_t address, std::span<std::uint8_t> out) = 0;
   [[nodiscard]] virtual Result<void> write(std::uint64_t address,
                                            std::span<const std::uint8_t> bytes) = 0;
+
+  /// A connection to a stub of QEMU's debugger protocol (gdb_remote.h). The VM stands still from
+  /// then on. Refused: it did not run, or a stub is open already; Unsupported: there is none.
+  [[nodiscard]] virtual Result<Fd> open_debugger() {
+    return fail(ErrorCode::Unsupported, "no debugger stub");
+  }
+  /// After the detaching that let the VM run.
+  [[nodiscard]] virtual Result<void> close_debugger() { return {}; }
+  /// Whatever became of a debugger of ours: no breakpoint, no stub, the VM runs.
+  [[nodiscard]] virtual Result<void> mend_debugger() { return {}; }
+  /// Makes an idle guest take an interrupt that means nothing.
+  virtual void disturb() {}
+  /// Another process had this control too, and died.
+  virtual void start_over() {}
 };
 
 class QemuControl : public VmControl {
@@ -47,6 +62,11 @@ public:
   [[nodiscard]] Result<void> read(std::uint64_t address, std::span<std::uint8_t> out) override;
   [[nodiscard]] Result<void> write(std::uint64_t address,
                                    std::span<const std::uint8_t> bytes) override;
+  [[nodiscard]] Result<Fd> open_debugger() override { return open_gdb_stub(qmp_); }
+  [[nodiscard]] Result<void> close_debugger() override { return close_gdb_stub(qmp_); }
+  [[nodiscard]] Result<void> mend_debugger() override { return mend_gdb_stub(qmp_); }
+  void disturb() override;
+  void start_over() override { qmp_.start_over(); }
 
 private:
   /// A QEMU that does not stop at once will not be waited for: it is resumed and the plan given up.
