@@ -32,15 +32,23 @@ Result<std::unique_ptr<TapActions>> TapActions::open(const Fd &netns, const std:
   if (!injector) {
     return tl::unexpected(injector.error());
   }
-  auto blocker = FlowBlocker::open(netns, tap);
-  if (!blocker) {
-    return tl::unexpected(blocker.error());
+  auto opened = open_tap_filter(netns, tap);
+  if (!opened) {
+    return tl::unexpected(opened.error());
   }
-  return std::unique_ptr<TapActions>(new TapActions(std::move(*blocker), std::move(*injector)));
+  return std::unique_ptr<TapActions>(
+      new TapActions(std::move(opened->filter), std::move(*injector)));
 }
 
 Result<void> TapActions::block(const FlowSeen &flow, std::chrono::seconds ttl) {
-  return blocker_.block(flow, ttl);
+  if (!flow.tunnels.empty()) { // to block what carries it would block others' flows too
+    return fail(ErrorCode::Unsupported, "a flow in a tunnel cannot be matched");
+  }
+  if (flow.vlans.size() > filter_->most_tags()) {
+    return fail(ErrorCode::Unsupported,
+                std::string(filter_->mechanism()) + " matches no flow below so many VLAN tags");
+  }
+  return filter_->add(FlowRule{flow.tuple}, ttl);
 }
 
 Result<void> TapActions::check_reset(const FlowSeen &flow, const ResetPositions &positions) {

@@ -9,8 +9,8 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "facts/flow_seen.h"
-#include "respond/flow_blocker.h"
 #include "respond/packet_injector.h"
+#include "respond/tap_filter.h"
 
 namespace outguard::respond {
 
@@ -53,13 +53,13 @@ public:
   [[nodiscard]] Result<void> reset(const FlowSeen &flow, const ResetPositions &positions) override;
   [[nodiscard]] Result<void> wake(const FlowSeen &flow, const TcpPosition &position) override;
 
-  [[nodiscard]] FlowBlocker &blocker() { return blocker_; }
+  [[nodiscard]] TapFilter &filter() { return *filter_; }
 
 private:
-  TapActions(FlowBlocker blocker, PacketInjector injector)
-      : blocker_(std::move(blocker)), injector_(std::move(injector)) {}
+  TapActions(std::unique_ptr<TapFilter> filter, PacketInjector injector)
+      : filter_(std::move(filter)), injector_(std::move(injector)) {}
 
-  FlowBlocker blocker_;
+  std::unique_ptr<TapFilter> filter_;
   PacketInjector injector_;
 };
 

@@ -58,6 +58,9 @@ protected:
     actions_ = std::move(*actions);
   }
   void TearDown() override {
+    if (actions_) { // what is pinned outlives the namespaces
+      (void)actions_->filter().remove_all();
+    }
     for (const auto &name : {guest_, switch_, world_}) {
       (void)run("ip netns delete " + name);
     }
@@ -205,61 +208,66 @@ TEST_F(Network, ANumberThatIsOffResetsNothing) {
 }
 
 TEST_F(Network, BlocksBothWaysOnlyThatFlowAndLetsGo) {
-  for (const auto mechanism : {FlowBlocker::Mechanism::Netdev, FlowBlocker::Mechanism::Bridge}) {
-    const bool netdev = mechanism == FlowBlocker::Mechanism::Netdev;
+  for (const auto mechanism : {FilterMechanism::NftNetdev, FilterMechanism::NftBridge}) {
+    const bool netdev = mechanism == FilterMechanism::NftNetdev;
     const auto other =
         connect(netdev ? "10.9.0.2:4003" : "10.9.0.2:4013", netdev ? "10.9.0.1:81" : "10.9.0.1:83");
     const auto bad = connect(netdev ? "[fd09::2]:4004" : "[fd09::2]:4014",
                              netdev ? "[fd09::1]:82" : "[fd09::1]:84");
-    auto blocker = FlowBlocker::open(open(switch_), "tap.0", mechanism);
-    ASSERT_TRUE(blocker);
-    const auto blocked = blocker->block(bad.flow, 60s);
+    const auto opened = open_tap_filter(open(switch_), "tap.0", mechanism);
+    ASSERT_TRUE(opened) << opened.error().message;
+    const auto &filter = opened->filter;
+    const FlowRule rule{bad.flow.tuple};
+    const auto blocked = filter->add(rule, 60s);
     ASSERT_TRUE(blocked) << blocked.error().message;
     EXPECT_FALSE(passes(bad.guest, bad.world));
     EXPECT_FALSE(passes(bad.world, bad.guest));
     EXPECT_TRUE(passes(other.guest, other.world));
     EXPECT_TRUE(passes(other.world, other.guest));
-    ASSERT_TRUE(blocker->remaining(bad.flow.tuple));
-    EXPECT_GT(**blocker->remaining(bad.flow.tuple), 50s);
-    ASSERT_TRUE(blocker->unblock(bad.flow.tuple));
-    EXPECT_EQ(*blocker->remaining(bad.flow.tuple), std::nullopt);
-    ASSERT_TRUE(blocker->unblock(bad.flow.tuple)) << "undo twice";
-    ASSERT_TRUE(blocker->remove_all());
+    ASSERT_TRUE(filter->remaining(rule));
+    EXPECT_GT(**filter->remaining(rule), 50s);
+    ASSERT_TRUE(filter->remove(rule));
+    EXPECT_EQ(*filter->remaining(rule), std::nullopt);
+    ASSERT_TRUE(filter->remove(rule)) << "undo twice";
+    ASSERT_TRUE(filter->remove_all());
   }
 }
 
 TEST_F(Network, ABlockEndsByItselfAndRenewingExtendsIt) {
-  auto &blocker = actions_->blocker();
+  auto &filter = actions_->filter();
   const auto seen = flow(IpProtocol::Udp, "10.9.0.2:4005", "10.9.0.1:53");
-  ASSERT_TRUE(blocker.block(seen, 1s));
-  ASSERT_TRUE(blocker.block(seen, 100s));
-  EXPECT_GT(**blocker.remaining(seen.tuple), 90s);
-  ASSERT_TRUE(blocker.block(seen, 1s)) << "shortening works too";
-  for (int i = 0; i < 60 && *blocker.remaining(seen.tuple); ++i) {
+  ASSERT_TRUE(actions_->block(seen, 1s));
+  ASSERT_TRUE(actions_->block(seen, 100s));
+  EXPECT_GT(**filter.remaining(FlowRule{seen.tuple}), 90s);
+  ASSERT_TRUE(actions_->block(seen, 1s)) << "shortening works too";
+  for (int i = 0; i < 60 && *filter.remaining(FlowRule{seen.tuple}); ++i) {
     ::usleep(50'000);
   }
-  EXPECT_EQ(*blocker.remaining(seen.tuple), std::nullopt);
-  EXPECT_FALSE(blocker.block(seen, 0s)) << "no block without an end";
-  EXPECT_FALSE(blocker.block(seen, std::chrono::hours(24 * 365)));
+  EXPECT_EQ(*filter.remaining(FlowRule{seen.tuple}), std::nullopt);
+  EXPECT_FALSE(actions_->block(seen, 0s)) << "no block without an end";
+  EXPECT_FALSE(actions_->block(seen, std::chrono::hours(24 * 365)));
 }
 
 TEST_F(Network, ABlockFindsItsTapAgainAndTouchesNoOtherTable) {
   ASSERT_TRUE(run("ip netns exec " + switch_ + " nft add table inet operator"));
-  const auto seen = flow(IpProtocol::Udp, "10.9.0.2:4006", "10.9.0.1:53");
-  ASSERT_TRUE(actions_->block(seen, 60s));
+  const auto opened = open_tap_filter(open(switch_), "tap.0", FilterMechanism::NftNetdev);
+  ASSERT_TRUE(opened) << opened.error().message;
+  auto &filter = *opened->filter;
+  const FlowRule rule{flow(IpProtocol::Udp, "10.9.0.2:4006", "10.9.0.1:53").tuple};
+  ASSERT_TRUE(filter.add(rule, 60s));
   // The tap goes and comes back, as when a VM is started again.
   ASSERT_TRUE(run("ip -n " + switch_ + " link delete tap.0"));
   ASSERT_TRUE(run("ip -n " + switch_ + " link add tap.0 type veth peer name eth0 netns " + guest_));
-  const auto again = actions_->block(seen, 60s);
+  const auto again = filter.add(rule, 60s);
   EXPECT_TRUE(again) << again.error().message;
   EXPECT_TRUE(run("ip netns exec " + switch_ +
                   " nft list chain netdev outguard_tap.0 from_guest | grep 'tap.0'"));
   // An operator's reload begins with "flush ruleset".
   ASSERT_TRUE(run("ip netns exec " + switch_ + " nft flush ruleset"));
-  EXPECT_EQ(*actions_->blocker().remaining(seen.tuple), std::nullopt);
-  EXPECT_TRUE(actions_->block(seen, 60s));
+  EXPECT_EQ(*filter.remaining(rule), std::nullopt);
+  EXPECT_TRUE(filter.add(rule, 60s));
   ASSERT_TRUE(run("ip netns exec " + switch_ + " nft add table inet operator"));
-  ASSERT_TRUE(actions_->blocker().remove_all());
+  ASSERT_TRUE(filter.remove_all());
   EXPECT_TRUE(run("ip netns exec " + switch_ + " nft list table inet operator"));
   EXPECT_FALSE(run("ip netns exec " + switch_ + " nft list table netdev outguard_tap.0"));
 }
@@ -268,9 +276,10 @@ TEST_F(Network, BlocksOutliveWhoMadeThem) {
   const auto seen = flow(IpProtocol::Udp, "10.9.0.2:4007", "10.9.0.1:53");
   ASSERT_TRUE(actions_->block(seen, 60s));
   actions_.reset();
-  const auto later = FlowBlocker::open(open(switch_), "tap.0");
+  const auto later = open_tap_filter(open(switch_), "tap.0");
   ASSERT_TRUE(later);
-  EXPECT_TRUE(*later->remaining(seen.tuple));
+  EXPECT_TRUE(*later->filter->remaining(FlowRule{seen.tuple}));
+  EXPECT_TRUE(later->filter->remove_all());
 }
 
 TEST_F(Network, ABlockedFlowIsStillReset) {
@@ -359,23 +368,25 @@ TEST_F(Network, RoutingKnowsWhatIsNoOtherHost) {
 TEST_F(Network, ABridgeFilterNeedsABridge) {
   const auto seen = flow(IpProtocol::Udp, "10.9.0.2:4012", "10.9.0.1:53");
   ASSERT_TRUE(run("ip -n " + switch_ + " link set tap.0 nomaster"));
-  auto routed = FlowBlocker::open(open(switch_), "tap.0", FlowBlocker::Mechanism::Bridge);
-  ASSERT_TRUE(routed);
-  const auto blocked = routed->block(seen, 60s);
-  ASSERT_FALSE(blocked) << "said to be blocked, and nothing is";
-  EXPECT_EQ(blocked.error().code, ErrorCode::Unsupported);
-  EXPECT_THAT(blocked.error().message, HasSubstr("no port of a bridge"));
+  const auto open_bridge = [&] {
+    return open_tap_filter(open(switch_), "tap.0", FilterMechanism::NftBridge);
+  };
+  const auto routed = open_bridge();
+  ASSERT_FALSE(routed) << "said to be blocked, and nothing is";
+  EXPECT_EQ(routed.error().code, ErrorCode::Unsupported);
+  EXPECT_THAT(routed.error().message, HasSubstr("no port of a bridge"));
   EXPECT_FALSE(run("ip netns exec " + switch_ + " nft list table bridge outguard_tap.0"));
   ASSERT_TRUE(run("ip -n " + switch_ + " link set tap.0 master br0"));
-  EXPECT_TRUE(routed->block(seen, 60s));
+  const auto bridged = open_bridge();
+  ASSERT_TRUE(bridged) << bridged.error().message;
+  EXPECT_TRUE(bridged->filter->add(FlowRule{seen.tuple}, 60s));
 }
 
 TEST_F(Network, SaysWhatItCannotDo) {
   auto seen = flow(IpProtocol::Tcp, "10.9.0.2:4011", "10.9.0.1:80");
   EXPECT_EQ(actions_->reset(seen, {}).error().code, ErrorCode::Unsupported);
-  seen.vlans = {1, 2};
-  EXPECT_EQ(actions_->block(seen, 60s).error().code, ErrorCode::Unsupported);
   seen.vlans = {1, 2, 3};
+  EXPECT_EQ(actions_->block(seen, 60s).error().code, ErrorCode::Unsupported);
   const TcpPosition known{1, 2, true, true};
   EXPECT_EQ(actions_->reset(seen, {known, known}).error().code, ErrorCode::Unsupported);
   EXPECT_EQ(actions_->wake(seen, known).error().code, ErrorCode::Unsupported);
@@ -391,11 +402,11 @@ TEST_F(Network, SaysWhatItCannotDo) {
   EXPECT_EQ(actions_->block(icmp, 60s).error().code, ErrorCode::Unsupported);
   EXPECT_EQ(actions_->reset(flow(IpProtocol::Udp, "10.9.0.2:1", "10.9.0.1:2"), {}).error().code,
             ErrorCode::Unsupported);
-  EXPECT_EQ(FlowBlocker::open(open(switch_), "tap\"; flush ruleset").error().code,
+  EXPECT_EQ(open_tap_filter(open(switch_), "tap\"; flush ruleset", FilterMechanism::NftNetdev)
+                .error()
+                .code,
             ErrorCode::Unsupported);
-  auto nowhere = FlowBlocker::open(open(switch_), "no-such-tap", FlowBlocker::Mechanism::Netdev);
-  ASSERT_TRUE(nowhere);
-  EXPECT_FALSE(nowhere->block(flow(IpProtocol::Udp, "10.9.0.2:1", "10.9.0.1:2"), 60s));
+  EXPECT_EQ(open_tap_filter(open(switch_), "no-such-tap").error().code, ErrorCode::NotFound);
   EXPECT_FALSE(run("ip netns exec " + switch_ + " nft list table netdev outguard_no-such-tap"))
       << "a failed block must leave nothing behind";
 }
