@@ -14,6 +14,7 @@ namespace {
 
 constexpr guest::HashSeed kSeed{1, 2};
 constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kMinute = 60 * kSecond;
 constexpr std::int64_t kStart = 1'755'799'217 * kSecond; // 17 seconds into a minute
 const Endpoint kRemote = Endpoint::parse("45.9.20.7:443").value();
 
@@ -159,7 +160,7 @@ TEST(BeaconTable, SaysTheNumbersBehindTheScore) {
   EXPECT_EQ(score->jitter_percent, 0);
   EXPECT_EQ(score->mean_bytes, 900U);
   EXPECT_EQ(score->first_ns, kStart + 60 * kSecond);
-  EXPECT_EQ(score->last_ns, kStart + 40 * 60 * kSecond);
+  EXPECT_EQ(score->last_ns, kStart + 40 * kMinute);
   std::uint64_t jittered = 0;
   const auto wide = table_after(beacon(60, 0.3), 2, 40, jittered).score(jittered);
   EXPECT_NEAR(wide->jitter_percent, 30, 12);
@@ -172,10 +173,10 @@ TEST(BeaconTable, FewContactsSayNothing) {
   EXPECT_EQ(table.score(key)->score, 100);
   EXPECT_FALSE(table.take_finding(key, kStart)) << "11 intervals";
   for (int i = 13; i <= 15; ++i) {
-    table.add(key, {kStart + i * 60 * kSecond, 900});
+    table.add(key, {kStart + i * kMinute, 900});
     EXPECT_FALSE(table.take_finding(key, kStart)) << "asked at every fourth only";
   }
-  table.add(key, {kStart + 16 * 60 * kSecond, 900});
+  table.add(key, {kStart + 16 * kMinute, 900});
   EXPECT_TRUE(table.take_finding(key, kStart));
 }
 
@@ -193,8 +194,8 @@ TEST(BeaconTable, TheOrderInWhichFlowsEndDoesNotMatter) {
   BeaconTable mixed(kSeed);
   const auto key = forwards.key("x", 6, kRemote);
   for (int i = 0; i < 30; ++i) {
-    forwards.add(key, {kStart + i * 60 * kSecond, 900});
-    mixed.add(key, {kStart + (i ^ 1) * 60 * kSecond, 900});
+    forwards.add(key, {kStart + i * kMinute, 900});
+    mixed.add(key, {kStart + (i ^ 1) * kMinute, 900});
   }
   EXPECT_EQ(mixed.score(key)->score, 100);
   EXPECT_EQ(mixed.score(key)->last_ns, forwards.score(key)->last_ns);
@@ -205,8 +206,8 @@ TEST(BeaconTable, ConnectionsOfOneMomentAreOneContact) {
   BeaconTable table(kSeed);
   const auto key = table.key("x", 6, kRemote);
   for (int i = 0; i < 20; ++i) {
-    table.add(key, {kStart + i * 60 * kSecond, 500});
-    table.add(key, {kStart + i * 60 * kSecond + kSecond / 2, 400});
+    table.add(key, {kStart + i * kMinute, 500});
+    table.add(key, {kStart + i * kMinute + kSecond / 2, 400});
   }
   EXPECT_EQ(table.score(key)->contacts, 20U);
   EXPECT_EQ(table.score(key)->mean_bytes, 900U);

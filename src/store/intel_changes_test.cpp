@@ -22,7 +22,7 @@ protected:
   void TearDown() override {
     std::filesystem::remove_all(std::filesystem::path(folder_).parent_path().parent_path());
   }
-  std::vector<std::string> values(List list) const {
+  [[nodiscard]] std::vector<std::string> values(List list) const {
     std::vector<std::string> found;
     const auto changes = IntelChanges::open(folder_);
     const auto entries = changes ? changes->read(list) : tl::unexpected(changes.error());

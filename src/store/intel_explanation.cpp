@@ -51,7 +51,7 @@ void add_part(std::vector<AlertPart> &parts, std::string what, std::string value
 }
 
 std::string end_of(const Json &event, const char *address_at, const char *port_at) {
-  const auto address = text_at(event, address_at);
+  auto address = text_at(event, address_at);
   const auto port = text_at(event, port_at);
   if (address.empty() || port.empty() || port == "0") {
     return address;

@@ -105,11 +105,10 @@ std::string SlowestInput::report() const {
   const Input none;
   const Input &worst = slowest_.empty() ? none : slowest_.front();
   char line[256];
-  std::snprintf(line, sizeof line,
-                "{\"inputs\": %llu, \"slowest_us\": %.2f, \"bytes\": %zu, \"input\": \"%.100s\"}",
-                static_cast<unsigned long long>(measured_),
-                static_cast<double>(worst.nanoseconds) / 1e3, worst.bytes.size(),
-                worst.origin.c_str());
+  std::snprintf(
+      line, sizeof line, R"({"inputs": %llu, "slowest_us": %.2f, "bytes": %zu, "input": "%.100s"})",
+      static_cast<unsigned long long>(measured_), static_cast<double>(worst.nanoseconds) / 1e3,
+      worst.bytes.size(), worst.origin.c_str());
   return line;
 }
 

@@ -73,7 +73,9 @@ TEST_P(OneFile, CutOrDamagedIsRefused) {
 }
 
 TEST_P(OneFile, BombsAreRefused) {
-  const auto packed = GetParam().make(std::string(40'000'000, 'a'));
+  std::string letters;
+  letters.resize(40'000'000, 'a');
+  const auto packed = GetParam().make(letters);
   EXPECT_EQ(text_of(unpack(GetParam().packing, packed)),
             "error: unpacks to more than 250 times its size");
   UnpackLimits small;
@@ -87,7 +89,7 @@ std::map<std::string, std::string> members(const std::vector<std::uint8_t> &zip,
                                            std::string *problem = nullptr) {
   std::map<std::string, std::string> found;
   const auto why = unpack_zip(
-      zip, [&](const std::string &name, Unpacked bytes) { found[name] = text_of(bytes); });
+      zip, [&](const std::string &name, const Unpacked &bytes) { found[name] = text_of(bytes); });
   if (problem != nullptr) {
     *problem = why;
   }

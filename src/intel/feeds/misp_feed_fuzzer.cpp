@@ -5,13 +5,13 @@
 
 std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   return outguard::intel::seeds_of({
-      "{\"Event\":{\"info\":\"x\",\"threat_level_id\":\"1\",\"Tag\":[{\"name\":\"tlp:red\"}],"
-      "\"Attribute\":[{\"type\":\"ip-dst|port\",\"value\":\"45.9.20.7|443\",\"to_ids\":true}]}}",
-      "{\"response\":[{\"Event\":{\"Object\":[{\"Attribute\":[{\"type\":\"domain|ip\",\"value\":"
-      "\"evil.com|45.9.20.7\",\"to_ids\":\"1\",\"deleted\":false}]}]}}]}",
-      "{\"5f2b0c1a-0000-4000-8000-00000000000a\":{\"timestamp\":\"1\"}}",
-      "{\"a\":[1,tru]}",
-      "{\"12\":[{\"ioc_value\":\"45.9.20.7:80\",\"ioc_type\":\"ip:port\",\"tags\":[\"a\",1]}]}",
+      R"({"Event":{"info":"x","threat_level_id":"1","Tag":[{"name":"tlp:red"}],
+         "Attribute":[{"type":"ip-dst|port","value":"45.9.20.7|443","to_ids":true}]}})",
+      R"({"response":[{"Event":{"Object":[{"Attribute":[
+         {"type":"domain|ip","value":"evil.com|45.9.20.7","to_ids":"1","deleted":false}]}]}}]})",
+      R"({"5f2b0c1a-0000-4000-8000-00000000000a":{"timestamp":"1"}})",
+      R"({"a":[1,tru]})",
+      R"({"12":[{"ioc_value":"45.9.20.7:80","ioc_type":"ip:port","port":1e999,"tags":["a",1]}]})",
       "{\"cidr\":\"45.9.20.0/24\",\"sblid\":\"SBL1\"}\n{\"cidr\"\n{\"type\":\"x\"}\n",
   });
 }

@@ -5,13 +5,13 @@
 std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   return outguard::intel::seeds_of({
       "[domain-name:value = 'evil.com' OR ipv4-addr:value ISSUBSET '45.9.20.0/24']",
-      "([network-traffic:dst_ref.value = '45.9.20.7' AND network-traffic:dst_port IN (443, 8443)]) "
-      "REPEATS 2 TIMES",
+      R"(([network-traffic:dst_ref.value = '45.9.20.7' AND
+         network-traffic:dst_port IN (443, 8443)]) REPEATS 2 TIMES)",
       "[file:hashes.'SHA-256' = '0123'] FOLLOWEDBY [a:b[*].c NOT LIKE 'x%'] WITHIN 5.5 SECONDS",
       "[a:b = t'2020-01-01T00:00:00Z'] START t'2020-01-01T00:00:00Z' STOP t'2020-01-01T00:00:00Z'",
-      "{\"type\":\"bundle\",\"objects\":[{\"type\":\"indicator\",\"id\":\"i\",\"modified\":\"2024-"
-      "01-01T00:00:00Z\",\"pattern\":\"[domain-name:value = "
-      "'a.com']\",\"revoked\":false,\"labels\":[\"x\"],\"confidence\":5}]}",
+      R"({"type":"bundle","objects":[{"type":"indicator","id":"i","labels":["x"],"confidence":5,
+         "modified":"2024-01-01T00:00:00Z","pattern":"[domain-name:value = 'a.com']",
+         "revoked":false}]})",
   });
 }
 

@@ -27,9 +27,9 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
        {"x.big.com\n{\"name\": \"n\", \"type\": \"hostname\", \"list\": [\"big.com\", \".a.b\"]}",
         "8.8.8.8\n{\"name\": \"n\", \"type\": \"cidr\", \"list\": [\"8.8.0.0/16\", \"::/3\"]}",
         "http://a.com/%41/../b\n{\"type\": \"regex\", \"list\": [\"/a+b/i\", \"(x)\\\\1\"]}",
-        "a.com\n{\"type\": \"substring\", \"matching_attributes\": [\"domain\"], \"list\": "
-        "[\"a\"]}",
-        "a.com until=2030-01-01 # why\n10.0.0.0/8 until=x\nb\xc3\xbc.com\n"}) {
+        R"(a.com
+{"type": "substring", "matching_attributes": ["domain"], "list": ["a"]})",
+        "a.com until=2030-01-01 # why\n10.0.0.0/8 until=x\nb\xc3\xbc.com\n*.co.uk\na.com/x/*\n"}) {
     seeds.emplace_back(text.begin(), text.end());
   }
   return seeds;
