@@ -10,7 +10,7 @@
 #include "cli/problems.h"
 #include "cli/replay_progress.h"
 #include "cli/target.h"
-#include "facts/finding.h"
+#include "detect/detector.h"
 #include "store/eve_flow.h"
 #include "store/eve_writer.h"
 #include "store/json_lines.h"
@@ -25,20 +25,13 @@ constexpr std::chrono::hours kReplayWait{24};
 /// Several events at once: to be woken for each costs more than to write it.
 constexpr std::chrono::milliseconds kBetweenLooks{20};
 
-Finding offline_finding(MatchSeen match, const std::string &capture) {
-  Finding finding;
-  finding.vm.name = GuestText(capture);
-  finding.match = std::move(match);
-  finding.signature = "indicator matched";
-  finding.category = "threat-intelligence";
-  return finding;
-}
-
 /// Where what is found goes: EVE to stdout or lines for people, and EVE to a file.
 class ReplayOutput {
 public:
   ReplayOutput(const Common &common, std::string capture, std::uint64_t total)
-      : common_(common), capture_(std::move(capture)), progress_(total) {}
+      : common_(common), progress_(total) {
+    capture_.name = GuestText(std::move(capture));
+  }
 
   [[nodiscard]] Result<void> open_eve(const std::string &path) {
     auto writer = store::EveWriter::open(path);
@@ -51,18 +44,11 @@ public:
 
   void take(Report event) {
     if (auto *match = std::get_if<MatchSeen>(&event)) {
-      const auto finding = offline_finding(std::move(*match), capture_);
-      if (wants_eve()) {
-        eve(store::eve_alert(finding, {}));
-      }
-      if (common_.format == Format::Table) {
-        progress_.clear();
-        print_line(store::alert_line(finding, {}, store::Colour::Off));
+      if (const auto finding = detector_.judge(std::move(*match), capture_)) {
+        tell(*finding);
       }
     } else if (const auto *ended = std::get_if<MatchedFlowEnded>(&event); ended && wants_eve()) {
-      VmIdentity capture;
-      capture.name = GuestText(capture_);
-      eve(store::eve_flow(*ended, capture));
+      eve(store::eve_flow(*ended, capture_));
     } else if (const auto *progress = std::get_if<ReplayProgress>(&event)) {
       progress_.show(*progress);
     }
@@ -71,12 +57,21 @@ public:
   void end(const ReplayDone &done) {
     progress_.clear();
     if (wants_eve()) {
-      eve(store::eve_stats(done, GuestText(capture_)));
+      eve(store::eve_stats(done, capture_.name));
     }
   }
   [[nodiscard]] bool lost_lines() const { return eve_ != nullptr && eve_->counts().lost != 0; }
 
 private:
+  void tell(const Finding &finding) {
+    if (wants_eve()) {
+      eve(store::eve_alert(finding, {}));
+    }
+    if (common_.format == Format::Table) {
+      progress_.clear();
+      print_line(store::alert_line(finding, {}, store::Colour::Off));
+    }
+  }
   [[nodiscard]] bool wants_eve() const { return common_.format == Format::Json || eve_ != nullptr; }
   void eve(const std::string &line) {
     if (common_.format == Format::Json) {
@@ -92,7 +87,8 @@ private:
   }
 
   const Common &common_;
-  std::string capture_;
+  VmIdentity capture_;                          ///< in a VM's place
+  detect::Detector detector_{detect::Policy()}; ///< as a guard that only watches
   ReplayProgressLine progress_;
   std::unique_ptr<store::EveWriter> eve_;
   bool complained_ = false;

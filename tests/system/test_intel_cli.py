@@ -248,6 +248,9 @@ class Replay(Files):
         output, _ = self.replay(self.capture(), "-o", "json")
         *events, stats = map(json.loads, output.splitlines())
         self.assertEqual({event["event_type"] for event in events}, {"alert", "flow"})
+        alert = next(event["alert"] for event in events if event["event_type"] == "alert")
+        self.assertEqual((alert["signature_id"], alert["signature"], alert["severity"]),
+                         (9100001, "Outguard: listed address contacted", 1), "judged as by a guard")
         self.assertEqual(stats["event_type"], "stats")
         packets = stats["packets"]
         self.assertEqual(packets["seen"], 501)
