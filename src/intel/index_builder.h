@@ -53,6 +53,9 @@ private:
     std::uint64_t hash = 0; ///< of a head
   };
 
+  static bool is_network_v4(const Record &record) {
+    return record.kind == kind_of(Role::Indicator, IndicatorType::Network) && record.key_bytes == 4;
+  }
   [[nodiscard]] std::string_view key_bytes(const Record &record) const;
   [[nodiscard]] bool is_same_key(const Entry &entry, std::uint64_t hash, const Record &record,
                                  std::string_view key) const;
