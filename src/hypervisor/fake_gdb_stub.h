@@ -196,7 +196,7 @@ private:
       const std::lock_guard lock(lock_);
       packets_.push_back(packet);
     }
-    if (fault_ == Fault::Chatter) {
+    if (fault_ == Fault::Chatter && packet != "vCont;c") {
       const std::string line =
           "$O6869#" + hex({static_cast<std::uint8_t>('O' + '6' + '8' + '6' + '9')});
       raw(line);

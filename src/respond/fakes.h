@@ -13,6 +13,7 @@
 
 #include <unistd.h>
 
+#include "hypervisor/fake_gdb_stub.h"
 #include "hypervisor/vm_control.h"
 #include "respond/network_actions.h"
 #include "respond/sensor_link.h"
@@ -34,6 +35,9 @@ struct FakeVm {
   bool fail_pause = false;
   bool fail_resume = false;
   std::function<void()> on_pause;
+  hypervisor::FakeGdbStub *stub = nullptr; ///< what open_debugger() connects to
+  std::optional<Error> stub_error;
+  unsigned mends = 0, closes = 0, disturbances = 0;
 
   [[nodiscard]] std::uint32_t word(std::uint64_t address) const {
     std::uint32_t value = 0;
@@ -97,6 +101,22 @@ public:
     return {};
   }
 
+  Result<Fd> open_debugger() override {
+    if (vm_.stub_error) {
+      return tl::unexpected(*vm_.stub_error);
+    }
+    return vm_.stub == nullptr ? VmControl::open_debugger() : Result<Fd>(vm_.stub->connect());
+  }
+  Result<void> close_debugger() override {
+    ++vm_.closes;
+    return {};
+  }
+  Result<void> mend_debugger() override {
+    ++vm_.mends;
+    return {};
+  }
+  void disturb() override { ++vm_.disturbances; }
+
 private:
   static bool in_ram(std::uint64_t address, std::size_t length) {
     const auto inside = [&](std::uint64_t page) {
@@ -120,6 +140,21 @@ public:
   std::vector<std::string> *calls = nullptr;
   std::uint32_t guest_next = 100; ///< the guest sends ten bytes between two looks
 
+  /// Without one, the kernel cannot be called.
+  std::optional<SignalPlan> signal_plan;
+  unsigned signal_plans = 0;
+
+  Result<SignalPlan> plan_signal(const ProcessIdentity &process, GuestSignal signal) override {
+    ++signal_plans;
+    if (!signal_plan) {
+      return SensorLink::plan_signal(process, signal);
+    }
+    SignalPlan plan = *signal_plan;
+    plan.process = process;
+    plan.process.task = signal_plan->process.task;
+    plan.signal = signal;
+    return plan;
+  }
   Result<WritePlan> plan_kill(const ProcessIdentity &process) override {
     ++plans;
     note("plan");

@@ -5,37 +5,13 @@
 #include <optional>
 #include <vector>
 
+#include "respond/patch_check.h"
+
 namespace outguard::respond {
 
 namespace {
 
-constexpr std::uint64_t kPageSize = 4096;
-
-std::uint64_t width_mask(std::uint8_t width) {
-  return width == 8 ? ~0ULL : (1ULL << (8 * width)) - 1;
-}
-
-const char *problem_of(const Patch &patch) {
-  if (patch.width != 1 && patch.width != 2 && patch.width != 4 && patch.width != 8) {
-    return "has a width other than 1, 2, 4 or 8";
-  }
-  if (patch.address % kPageSize + patch.width > kPageSize) {
-    return "crosses a page";
-  }
-  const std::uint64_t fits = width_mask(patch.width);
-  if (((patch.expect_mask | patch.write_mask) & ~fits) != 0) {
-    return "has a mask wider than itself";
-  }
-  if ((patch.expect & ~patch.expect_mask) != 0 || (patch.value & ~patch.write_mask) != 0) {
-    return "has bits outside its mask";
-  }
-  if ((patch.expect_mask | patch.write_mask) == 0) {
-    return "neither expects nor writes";
-  }
-  return nullptr;
-}
-
-/// Works on a paused VM. Guest values are little-endian, as is every host this runs on.
+/// Works on a paused VM.
 class Writer {
 public:
   Writer(hypervisor::VmControl &control, const WritePlan &plan, MonotonicTime deadline)
@@ -43,12 +19,11 @@ public:
 
   PlanOutcome run() {
     for (std::uint32_t i = 0; i < plan_.patches.size(); ++i) {
-      const Patch &patch = plan_.patches[i];
-      const auto now = load(patch);
-      if (!now) {
-        return {PlanStatus::Failed, i, {}, now.error().message};
+      const auto holds = expectation_holds(control_, plan_.patches[i]);
+      if (!holds) {
+        return {PlanStatus::Failed, i, {}, holds.error().message};
       }
-      if ((*now & patch.expect_mask) != patch.expect) {
+      if (!*holds) {
         return {PlanStatus::Mismatch, i, {}, "the guest has moved on"};
       }
     }
@@ -66,17 +41,6 @@ private:
     std::uint64_t before;
   };
 
-  Result<std::uint64_t> load(const Patch &patch) {
-    std::array<std::uint8_t, 8> bytes{};
-    const auto done = control_.read(patch.address, std::span(bytes).first(patch.width));
-    if (!done) {
-      return tl::unexpected(done.error());
-    }
-    std::uint64_t value = 0;
-    std::memcpy(&value, bytes.data(), sizeof value);
-    return value;
-  }
-
   Result<void> store(const Patch &patch, std::uint64_t value) {
     std::array<std::uint8_t, 8> bytes{};
     std::memcpy(bytes.data(), &value, sizeof value);
@@ -91,7 +55,7 @@ private:
     if (monotonic_now() > deadline_) {
       return fail(ErrorCode::Timeout, "the VM would have stood still too long");
     }
-    const auto before = load(patch);
+    const auto before = load(control_, patch);
     if (!before) {
       return tl::unexpected(before.error());
     }
@@ -100,7 +64,7 @@ private:
     if (auto stored = store(patch, wanted); !stored) {
       return stored;
     }
-    const auto after = load(patch);
+    const auto after = load(control_, patch);
     if (!after || *after != wanted) {
       return fail(ErrorCode::SystemFailed, "a write was not there when read back");
     }

@@ -39,10 +39,8 @@ inline constexpr std::chrono::milliseconds kMostPaused{500};
 [[nodiscard]] PlanOutcome execute_plan(hypervisor::VmControl &control, const WritePlan &plan,
                                        const std::function<void()> &on_pausing = {});
 
-/// The same in a child process, so that neither end's death leaves the VM paused or half written: a
-/// child that outlives this process finishes and resumes; if the child dies, this process resumes.
-/// Only the death of both at once (a power cut, or SIGKILL to the whole service) leaves a paused
-/// VM.
+/// The same in a process of its own (guarded_work.h), so that no death of it or of this one leaves
+/// the VM paused or half written.
 [[nodiscard]] PlanOutcome execute_plan_guarded(hypervisor::VmControl &control,
                                                const WritePlan &plan);
 

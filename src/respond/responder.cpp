@@ -2,42 +2,16 @@
 
 #include <algorithm>
 #include <optional>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "base/clock.h"
-#include "respond/plan_executor.h"
 
 namespace outguard::respond {
 
 namespace {
 
-using std::chrono::milliseconds;
-
-/// Between two looks at a dying process: often at first, since most are gone in a few milliseconds.
-constexpr milliseconds kFirstPause{1};
-constexpr milliseconds kLastPause{50};
-
-struct Outcome {
-  ResponseStatus status = ResponseStatus::Failed;
-  std::string reason;
-};
-
-Outcome outcome_of(const Error &error) {
-  switch (error.code) {
-  case ErrorCode::Refused:
-    return {ResponseStatus::Refused, error.message};
-  case ErrorCode::Unsupported:
-    return {ResponseStatus::NotPossible, error.message};
-  default:
-    return {ResponseStatus::Failed, error.message};
-  }
-}
-
-milliseconds longer(milliseconds pause) {
-  return std::min(pause * 2, kLastPause);
-}
+using Outcome = SignalResult;
 
 } // namespace
 
@@ -94,7 +68,7 @@ struct Responder::Job {
 
   Outcome block(std::chrono::seconds ttl) {
     if (auto allowed = ask_guard(ResponseAction::BlockFlow); !allowed) {
-      return outcome_of(allowed.error());
+      return result_of(allowed.error());
     }
     if (hands.network == nullptr) {
       return {ResponseStatus::NotPossible, "the VM has no tap that could filter"};
@@ -108,14 +82,14 @@ struct Responder::Job {
     const auto blocked = hands.network->block(flow(), ttl);
     if (!blocked) {
       before_block.reset();
-      return outcome_of(blocked.error());
+      return result_of(blocked.error());
     }
     return {ResponseStatus::Blocked, {}};
   }
 
   Outcome reset() {
     if (auto allowed = ask_guard(ResponseAction::Reset); !allowed) {
-      return outcome_of(allowed.error());
+      return result_of(allowed.error());
     }
     if (hands.network == nullptr) {
       return {ResponseStatus::NotPossible, "the VM has no tap to send on"};
@@ -124,10 +98,10 @@ struct Responder::Job {
     const ResetPositions positions{now, before_block.value_or(now)};
     if (dry()) {
       const auto possible = hands.network->check_reset(flow(), positions);
-      return possible ? Outcome{ResponseStatus::DryRun, {}} : outcome_of(possible.error());
+      return possible ? Outcome{ResponseStatus::DryRun, {}} : result_of(possible.error());
     }
     const auto sent = hands.network->reset(flow(), positions);
-    return sent ? Outcome{ResponseStatus::Reset, {}} : outcome_of(sent.error());
+    return sent ? Outcome{ResponseStatus::Reset, {}} : result_of(sent.error());
   }
 
   void wake() {
@@ -140,117 +114,28 @@ struct Responder::Job {
   // ---- Processes
   // ----------------------------------------------------------------------------------
 
-  /// nullopt: the process is marked and dies when it next runs.
-  std::optional<Outcome> mark(const ProcessIdentity &process) {
-    const auto deadline = monotonic_now() + self.limits_.plan_time;
-    Outcome last{ResponseStatus::Failed, "no plan was tried"};
-    milliseconds pause = kFirstPause;
-    for (unsigned attempt = 0; attempt < self.limits_.most_plans; ++attempt) {
-      if (attempt > 0) {
-        if (monotonic_now() >= deadline) {
-          break;
-        }
-        std::this_thread::sleep_for(pause);
-        pause = longer(pause);
-      }
-      ++self.last_kill_.plans;
-      if (auto outcome = try_plan(process, last)) {
-        return outcome->status == ResponseStatus::Pending ? std::nullopt : outcome;
-      }
-    }
-    last.reason += " (given up after " + std::to_string(self.last_kill_.plans) + " plans)";
-    return last;
-  }
-
-  /// Pending: written. nullopt: worth another try, `last` says what went wrong.
-  std::optional<Outcome> try_plan(const ProcessIdentity &process, Outcome &last) {
-    const auto plan = hands.sensor.plan_kill(process);
-    if (!plan) {
-      if (plan.error().code == ErrorCode::NotFound) {
-        return Outcome{ResponseStatus::NotPossible, "the process had already ended"};
-      }
-      last = outcome_of(plan.error());
-      return plan.error().code == ErrorCode::Unsupported ? std::optional(last) : std::nullopt;
-    }
-    if (plan->process != process) {
-      return Outcome{ResponseStatus::Refused, "the plan is for another process"};
-    }
-    if (auto valid = validate_plan(*plan); !valid) {
-      return Outcome{ResponseStatus::Refused, "not a valid plan: " + valid.error().message};
-    }
-    if (dry()) {
-      return Outcome{ResponseStatus::DryRun, {}};
-    }
-    auto control = hands.open_control();
-    if (!control) {
-      last = outcome_of(control.error());
-      return std::nullopt;
-    }
-    const auto outcome = execute_plan_guarded(**control, *plan);
-    self.last_kill_.paused += outcome.paused;
-    switch (outcome.status) {
-    case PlanStatus::Applied:
-      stopped_us = latency_us();
-      return Outcome{ResponseStatus::Pending, {}};
-    case PlanStatus::Mismatch:
-      last = {ResponseStatus::Failed, outcome.reason};
-      return std::nullopt;
-    case PlanStatus::Refused:
-      return Outcome{ResponseStatus::Refused, outcome.reason};
-    case PlanStatus::Failed:
-      break;
-    }
-    last = {ResponseStatus::Failed, outcome.reason};
-    return std::nullopt;
-  }
-
-  /// Looks until the process is gone, waking it now and then.
-  Outcome prove(const ProcessIdentity &process) {
-    const auto start = monotonic_now();
-    auto next_wake = start + self.limits_.wake_interval;
-    milliseconds pause = kFirstPause;
-    std::string known = "marked to end; it has not run since, and ends before its next instruction";
-    while (monotonic_now() - start < self.limits_.proof_time) {
-      const auto fate = hands.sensor.fate(process);
-      if (fate && *fate == ProcessFate::Gone) {
-        return {ResponseStatus::Killed, {}};
-      }
-      if (fate && *fate == ProcessFate::Exited) {
-        return {ResponseStatus::Killed, "ended; its parent has not collected it yet (zombie)"};
-      }
-      if (!fate || *fate == ProcessFate::Unknown) {
-        known = "marked to end; the guest cannot be read to prove it" +
-                (fate ? std::string() : ": " + fate.error().message);
-      }
-      if (!fate && fate.error().code == ErrorCode::Unreachable) {
-        break; // the sensor or the VM is gone: nobody is left to ask
-      }
-      if (monotonic_now() >= next_wake) {
-        wake();
-        next_wake = monotonic_now() + self.limits_.wake_interval;
-      }
-      std::this_thread::sleep_for(pause);
-      pause = longer(pause);
-    }
-    return {ResponseStatus::Pending, known};
-  }
-
   struct Target {
     const ProcessSeen *process;
-    std::optional<Outcome> outcome; ///< nullopt: marked, to be proved
+    ProcessSignal kill;
+    std::optional<Outcome> outcome; ///< nullopt: under way, to be proved
   };
 
   std::vector<Target> mark_all() {
     self.last_kill_ = {};
     std::vector<Target> targets;
     for (const auto &process : finding.match.attribution.processes) {
-      Target target{&process, {}};
+      Target target{&process, {process.identity, GuestSignal::Kill, hands, self.limits_}, {}};
       if (auto allowed = ask_guard(process); !allowed) {
-        target.outcome = outcome_of(allowed.error());
+        target.outcome = result_of(allowed.error());
       } else if (process.exited) {
         target.outcome = Outcome{ResponseStatus::NotPossible, "the process had already ended"};
       } else {
-        target.outcome = mark(process.identity);
+        target.outcome = dry() ? target.kill.check() : target.kill.deliver();
+        self.last_kill_.paused += target.kill.paused();
+        self.last_kill_.plans += target.kill.plans();
+        if (!target.outcome) {
+          stopped_us = latency_us();
+        }
       }
       targets.push_back(std::move(target));
     }
@@ -264,7 +149,8 @@ struct Responder::Job {
     }
     for (auto &target : targets) {
       if (!target.outcome) {
-        target.outcome = prove(target.process->identity);
+        target.outcome = target.kill.is_only_marked() ? target.kill.prove([this] { wake(); })
+                                                      : target.kill.prove();
       }
     }
     if (targets.size() == 1) {
@@ -300,8 +186,9 @@ struct Responder::Job {
       finish(ResponseAction::Reset, reset());
     }
     if (wanted(ResponseAction::Kill) != nullptr) {
-      if (std::any_of(targets.begin(), targets.end(),
-                      [](const Target &target) { return !target.outcome; })) {
+      if (std::any_of(targets.begin(), targets.end(), [](const Target &target) {
+            return !target.outcome && target.kill.is_only_marked();
+          })) {
         wake();
       }
       finish(ResponseAction::Kill, kill_outcome(targets));

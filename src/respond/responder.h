@@ -13,27 +13,13 @@
 #include "base/result.h"
 #include "facts/finding.h"
 #include "facts/response.h"
-#include "hypervisor/vm_control.h"
 #include "respond/guard.h"
-#include "respond/network_actions.h"
-#include "respond/sensor_link.h"
+#include "respond/process_signal.h"
+#include "respond/vm_hands.h"
 
 namespace outguard::respond {
 
-/// How to reach one VM. `network` may be null (no tap: nothing can be blocked or reset).
-struct VmHands {
-  SensorLink &sensor;
-  NetworkActions *network = nullptr;
-  /// Called once a plan; the control is let go right after it, since QEMU has one QMP seat.
-  std::function<Result<std::unique_ptr<hypervisor::VmControl>>()> open_control;
-};
-
-struct ResponderLimits {
-  unsigned most_plans = 20;                      ///< tries while the guest moves on under the plan
-  std::chrono::milliseconds plan_time{2000};     ///< for all tries together
-  std::chrono::milliseconds proof_time{10'000};  ///< to wait for the end of the process
-  std::chrono::milliseconds wake_interval{1000}; ///< a sleeper may go back to sleep elsewhere
-};
+using ResponderLimits = ProcessSignalLimits;
 
 class Responder {
 public:

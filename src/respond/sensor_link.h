@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "facts/flow_seen.h"
 #include "facts/process_seen.h"
+#include "facts/signal_plan.h"
 #include "facts/write_plan.h"
 
 namespace outguard::respond {
@@ -20,6 +21,10 @@ public:
   /// NotFound: the process is gone. Unsupported: no plan can be made for this kernel; everything
   /// else (a lock held, torn reads) is worth another try.
   [[nodiscard]] virtual Result<WritePlan> plan_kill(const ProcessIdentity &process) = 0;
+  /// The same errors.
+  [[nodiscard]] virtual Result<SignalPlan> plan_signal(const ProcessIdentity &, GuestSignal) {
+    return fail(ErrorCode::Unsupported, "no way to call the guest's kernel");
+  }
   [[nodiscard]] virtual Result<ProcessFate> fate(const ProcessIdentity &process) = 0;
   /// Where the flow is now. A reset only counts at exactly the next sequence number (RFC 5961), so
   /// fresher than the finding is better; the finding's own is the fallback.

@@ -1,0 +1,337 @@
+#include "respond/signal_call.h"
+
+#include <array>
+#include <cstring>
+#include <optional>
+
+#include "hypervisor/gdb_remote.h"
+#include "respond/guarded_work.h"
+#include "respond/patch_check.h"
+
+namespace outguard::respond {
+
+namespace {
+
+using hypervisor::GdbRemote;
+using hypervisor::Register;
+using hypervisor::StoppedRegisters;
+using std::chrono::milliseconds;
+
+constexpr std::size_t kMostChecks = 8;
+constexpr std::uint64_t kMostTextBytes = std::uint64_t{64} << 20;
+/// Where 4- and 5-level paging alike have the kernel: sign-extended from bit 56 at most.
+constexpr std::uint64_t kKernelHalf = 0xff00'0000'0000'0000;
+constexpr std::uint64_t kLastPage = 0xffff'ffff'ffff'f000;
+
+// do_send_sig_info(int, struct kernel_siginfo *, struct task_struct *, enum pid_type), 5.10 to 7.2.
+constexpr std::uint64_t kSentByKernel = 1;    // SEND_SIG_PRIV: no permission is asked for
+constexpr std::uint64_t kWholeProcess = 1;    // PIDTYPE_TGID
+constexpr std::uint64_t kBelowTheStack = 512; ///< of what was interrupted: clear of any red zone
+constexpr std::uint32_t kInterruptsOn = 0x200;
+constexpr std::uint32_t kCleanFlags = 0x2; ///< reserved bit 1; interrupts off, direction forward
+constexpr unsigned kBreakpointHit = 5;
+constexpr std::uint16_t kPrivilege = 3;
+
+/// struct pt_regs, arch/x86/include/asm/ptrace.h, below the address to return to.
+struct Frame {
+  std::uint64_t return_to;
+  std::uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+  std::uint64_t no_system_call;
+  std::uint64_t rip, cs, eflags, rsp, ss;
+};
+static_assert(sizeof(Frame) == 22 * 8);
+
+/// pop r15 ... pop rdi; add $8, %rsp: what stands at return_to, seen again before it is used.
+constexpr std::array<std::uint8_t, 23> kPops = {0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c,
+                                                0x5d, 0x5b, 0x41, 0x5b, 0x41, 0x5a, 0x41, 0x59,
+                                                0x41, 0x58, 0x58, 0x59, 0x5a, 0x5e, 0x5f};
+
+bool in_kernel(std::uint64_t address) {
+  return address >= kKernelHalf && address < kLastPage;
+}
+
+/// What was interrupted, as the kernel itself would have saved it.
+Frame frame_of(const StoppedRegisters &now, std::uint64_t return_to) {
+  const auto &at = now.general;
+  using enum Register;
+  return {return_to, at[R15], at[R14], at[R13],    at[R12], at[Rbp], at[Rbx], at[R11],
+          at[R10],   at[R9],  at[R8],  at[Rax],    at[Rcx], at[Rdx], at[Rsi], at[Rdi],
+          ~0ULL,     now.rip, now.cs,  now.eflags, at[Rsp], now.ss};
+}
+
+class Call {
+public:
+  Call(hypervisor::VmControl &control, const SignalPlan &plan, const SignalLimits &limits,
+       GdbRemote &remote)
+      : control_(control), plan_(plan), limits_(limits), remote_(remote) {}
+
+  /// `opened`: since when the VM stands.
+  SignalOutcome run(MonotonicTime opened) {
+    standing_since_ = opened;
+    auto outcome = call();
+    if (outcome.status != SignalStatus::Called) {
+      back_out(outcome);
+    }
+    outcome.paused = paused_;
+    return outcome;
+  }
+
+private:
+  static SignalOutcome failed(const Error &error, SignalStatus status = SignalStatus::Failed) {
+    return {status, {}, {}, error.message};
+  }
+  [[nodiscard]] MonotonicTime soon() const { return monotonic_now() + limits_.answer; }
+
+  void ran() {
+    paused_ += monotonic_now() - standing_since_;
+    running_ = true;
+  }
+  void stands() {
+    standing_since_ = monotonic_now();
+    running_ = false;
+  }
+
+  SignalOutcome call() {
+    auto ready = remote_.settle(soon());
+    if (ready) {
+      ready = remote_.insert_breakpoint(plan_.stop_at, soon());
+    }
+    if (ready && plan_.hurry_at != 0) {
+      ready = remote_.insert_breakpoint(plan_.hurry_at, soon());
+    }
+    if (ready) {
+      ready = remote_.run(soon());
+    }
+    if (!ready) {
+      return failed(ready.error());
+    }
+    ran();
+    const auto stop = wait_for_hit();
+    if (!stop) {
+      return failed(stop.error(), stop.error().code == ErrorCode::Timeout ? SignalStatus::Missed
+                                                                          : SignalStatus::Failed);
+    }
+    return divert(*stop);
+  }
+
+  Result<hypervisor::StopReply> wait_for_hit() {
+    const auto deadline = monotonic_now() + limits_.hit;
+    auto stop = remote_.wait_for_stop(monotonic_now() + limits_.hurry_after);
+    if (!stop && stop.error().code == ErrorCode::Timeout && plan_.hurry_at != 0) {
+      control_.disturb();
+    }
+    if (!stop && stop.error().code == ErrorCode::Timeout) {
+      stop = remote_.wait_for_stop(deadline);
+    }
+    if (!stop && stop.error().code == ErrorCode::Timeout) {
+      // One that is hit in this very moment is not used any more.
+      (void)remote_.interrupt(soon()).map([this](const auto &) { stands(); });
+      return fail(ErrorCode::Timeout, "no processor of the guest came by in " +
+                                          std::to_string(limits_.hit.count()) + " ms");
+    }
+    if (stop) {
+      stands();
+    }
+    return stop;
+  }
+
+  SignalOutcome divert(const hypervisor::StopReply &stop) {
+    if (auto chosen = remote_.choose(stop, soon()); !chosen) {
+      return failed(chosen.error());
+    }
+    const auto now = remote_.read_registers(soon());
+    if (!now) {
+      return failed(now.error());
+    }
+    if (const char *odd = unfit(stop, *now)) {
+      return {SignalStatus::Mismatch, {}, {}, odd};
+    }
+    if (auto same = check_guest(); same.status != SignalStatus::Called) {
+      return same;
+    }
+    // Aligned as the psABI wants it at a function's first instruction.
+    const std::uint64_t stack = ((now->general[Register::Rsp] - kBelowTheStack) & ~15ULL) - 8;
+    const Frame frame = frame_of(*now, plan_.return_to);
+    std::array<std::uint8_t, sizeof frame> bytes{};
+    std::memcpy(bytes.data(), &frame, sizeof frame);
+    StoppedRegisters called = *now;
+    called.general[Register::Rdi] = static_cast<std::uint64_t>(plan_.signal);
+    called.general[Register::Rsi] = kSentByKernel;
+    called.general[Register::Rdx] = plan_.process.task;
+    called.general[Register::Rcx] = kWholeProcess;
+    called.general[Register::Rsp] = stack;
+    called.eflags = kCleanFlags;
+    called.rip = plan_.function;
+    return let_go(called, bytes);
+  }
+
+  /// The frame first: it lies where nothing is in use. Then all registers at once.
+  SignalOutcome let_go(const StoppedRegisters &called, std::span<const std::uint8_t> frame) {
+    auto done = remote_.write_memory(called.general[Register::Rsp], frame, soon());
+    if (done) {
+      done = remote_.write_registers(called, soon());
+    }
+    if (!done) {
+      return failed(done.error());
+    }
+    if (auto detached = remote_.detach(soon()); !detached) {
+      return {SignalStatus::Failed,
+              {},
+              {},
+              detached.error().message + "; the kernel may have been called all the same"};
+    }
+    ran();
+    return {SignalStatus::Called, {}, {}, {}};
+  }
+
+  /// nullptr: the processor stands where it was wanted.
+  const char *unfit(const hypervisor::StopReply &stop, const StoppedRegisters &now) const {
+    if (stop.signal != kBreakpointHit ||
+        (now.rip != plan_.stop_at && (plan_.hurry_at == 0 || now.rip != plan_.hurry_at))) {
+      return "the VM stopped elsewhere";
+    }
+    if ((now.eflags & kInterruptsOn) != 0 || (now.cs & kPrivilege) != 0) {
+      return "the processor was not in an interrupt of the kernel";
+    }
+    if (!in_kernel(now.general[Register::Rsp]) || now.general[Register::Rsp] % 8 != 0) {
+      return "the processor had no stack of the kernel";
+    }
+    return nullptr;
+  }
+
+  SignalOutcome check_guest() {
+    for (const Patch &check : plan_.identity) {
+      const auto holds = expectation_holds(control_, check);
+      if (!holds) {
+        return failed(holds.error());
+      }
+      if (!*holds) {
+        return {SignalStatus::Mismatch, {}, {}, "the guest has moved on"};
+      }
+    }
+    std::array<std::uint8_t, kPops.size()> code{};
+    if (auto read = remote_.read_memory(plan_.return_to, code, soon()); !read) {
+      return failed(read.error());
+    }
+    return code == kPops
+               ? SignalOutcome{SignalStatus::Called, {}, {}, {}}
+               : SignalOutcome{SignalStatus::Mismatch, {}, {}, "another kernel runs in the VM"};
+  }
+
+  /// The VM runs again without a breakpoint, as it was.
+  void back_out(SignalOutcome &outcome) {
+    Result<void> done;
+    if (running_) {
+      const auto stopped = remote_.interrupt(soon());
+      done = stopped ? Result<void>() : tl::unexpected(stopped.error());
+      stands();
+    }
+    if (done) {
+      done = remote_.detach(soon());
+    }
+    if (!done) {
+      done = control_.mend_debugger();
+    }
+    ran();
+    if (!done) {
+      outcome.reason += "; the VM may be left paused: " + done.error().message;
+    }
+  }
+
+  hypervisor::VmControl &control_;
+  const SignalPlan &plan_;
+  const SignalLimits &limits_;
+  GdbRemote &remote_;
+  bool running_ = false;
+  MonotonicTime standing_since_;
+  std::chrono::nanoseconds paused_{};
+};
+
+} // namespace
+
+Result<void> validate_signal_plan(const SignalPlan &plan) {
+  const auto refuse = [](const std::string &why) { return fail(ErrorCode::InvalidInput, why); };
+  if (plan.signal != GuestSignal::Kill && plan.signal != GuestSignal::Stop &&
+      plan.signal != GuestSignal::Continue) {
+    return refuse("signal " + std::to_string(static_cast<int>(plan.signal)));
+  }
+  if (plan.process.pid <= 1 || !in_kernel(plan.process.task) || plan.process.task % 8 != 0) {
+    return refuse("no process that may be signalled");
+  }
+  if (plan.identity.empty() || plan.identity.size() > kMostChecks) {
+    return refuse("an identity of " + std::to_string(plan.identity.size()) + " checks");
+  }
+  for (const Patch &check : plan.identity) {
+    const char *problem = problem_of(check);
+    if (problem != nullptr || check.write_mask != 0) {
+      return refuse(std::string("a check of the identity ") + (problem ? problem : "writes"));
+    }
+  }
+  if (!in_kernel(plan.kernel_begin) || !in_kernel(plan.kernel_end) ||
+      plan.kernel_end <= plan.kernel_begin ||
+      plan.kernel_end - plan.kernel_begin > kMostTextBytes) {
+    return refuse("no text of a kernel");
+  }
+  const auto in_text = [&](std::uint64_t address) {
+    return address >= plan.kernel_begin && address < plan.kernel_end;
+  };
+  if (!in_text(plan.stop_at) || !in_text(plan.function) || !in_text(plan.return_to) ||
+      (plan.hurry_at != 0 && (!in_text(plan.hurry_at) || plan.hurry_at == plan.stop_at))) {
+    return refuse("a place outside the kernel's text");
+  }
+  return {};
+}
+
+SignalOutcome call_signal(hypervisor::VmControl &control, const SignalPlan &plan,
+                          const std::function<void()> &on_touching, const SignalLimits &limits) {
+  const auto start = monotonic_now();
+  if (auto valid = validate_signal_plan(plan); !valid) {
+    return {SignalStatus::Refused, {}, {}, valid.error().message};
+  }
+  if (on_touching) {
+    on_touching();
+  }
+  auto connection = control.open_debugger();
+  if (!connection) {
+    const auto code = connection.error().code;
+    if (code == ErrorCode::Refused || code == ErrorCode::Unsupported) {
+      return {SignalStatus::Refused, {}, {}, connection.error().message};
+    }
+    SignalOutcome outcome{SignalStatus::Failed, {}, {}, connection.error().message};
+    if (auto mended = control.mend_debugger(); !mended) { // QEMU may only have answered late
+      outcome.reason += "; the VM may be left paused: " + mended.error().message;
+    }
+    return outcome;
+  }
+  GdbRemote remote(std::move(*connection));
+  auto outcome = Call(control, plan, limits, remote).run(start);
+  if (auto closed = control.close_debugger(); !closed) {
+    outcome.reason += (outcome.reason.empty() ? "" : "; ") + closed.error().message;
+  }
+  outcome.took = monotonic_now() - start;
+  return outcome;
+}
+
+SignalOutcome call_signal_guarded(hypervisor::VmControl &control, const SignalPlan &plan,
+                                  const SignalLimits &limits) {
+  GuardedWork work;
+  work.carry_out = [&](const std::function<void()> &on_touching) {
+    SignalOutcome outcome = call_signal(control, plan, on_touching, limits);
+    return WorkReport{static_cast<std::uint8_t>(outcome.status), 0, outcome.paused, outcome.took,
+                      std::move(outcome.reason)};
+  };
+  work.mend = [&] {
+    control.start_over();
+    return control.mend_debugger();
+  };
+  work.time = limits.hit + 4 * limits.answer;
+  work.mended = "the VM runs without a breakpoint; the kernel may have been called";
+  auto done = run_guarded(work);
+  if (!done.report) {
+    return {SignalStatus::Failed, {}, {}, std::move(done.trouble)};
+  }
+  return {static_cast<SignalStatus>(done.report->status), done.report->paused, done.report->took,
+          std::move(done.report->reason)};
+}
+
+} // namespace outguard::respond
