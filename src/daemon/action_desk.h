@@ -14,6 +14,10 @@
 #include "base/result.h"
 #include "facts/action.h"
 
+namespace outguard::store {
+class FileCalls;
+}
+
 namespace outguard::daemon {
 
 /// What the desk acts by: one VM's sensor, control and tap. Called on a thread of that VM, may take
@@ -49,7 +53,8 @@ public:
   /// Reads the journal in `folder` and reconciles. A damaged journal is an error that says what to
   /// do: nothing is acted on from half a memory.
   [[nodiscard]] static Result<std::unique_ptr<ActionDesk>>
-  open(const std::string &folder, FindHands find_hands, ActionLimits limits = {});
+  open(const std::string &folder, FindHands find_hands, ActionLimits limits = {},
+       std::shared_ptr<store::FileCalls> calls = nullptr);
   virtual ~ActionDesk() = default;
 
   /// Journaled when it returns; the record tells whether it was refused, waits, or is on its way.

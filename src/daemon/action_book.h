@@ -1,0 +1,85 @@
+#pragma once
+// The desk's actions: in memory as they are, in the journal how they came to be so. The one place
+// where a record changes. Not locked: whoever uses it holds the desk's mutex.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "daemon/action_desk.h"
+#include "facts/action.h"
+#include "store/action_journal.h"
+
+namespace outguard::daemon {
+
+struct ActionEntry {
+  ActionRecord record;
+  std::uint64_t order = 0;            ///< later ones are larger
+  std::optional<MonotonicTime> due;   ///< when the desk looks at it next
+  std::optional<MonotonicTime> since; ///< when it began to be tried in vain, or be watched
+  std::optional<ActionRecord> before; ///< what is in force meanwhile, while it is renewed
+  bool queued = false;                ///< a worker has it
+  bool begun = false;                 ///< since this start it was acted on
+  bool by_time = false;               ///< Undoing because its time has ended
+  bool unwritten = false; ///< the journal does not know the latest step, which has happened
+};
+
+/// A step: what becomes of the record, by whom, and why in our own words.
+struct ActionStep {
+  ActionState state = ActionState::Asked;
+  std::string actor;
+  std::string reason = {};
+};
+
+inline constexpr const char *kDeskActor = "desk";
+
+/// When the time of what is in force or waits ends; a wall clock that was set back makes no time to
+/// live longer than it was.
+[[nodiscard]] std::optional<MonotonicTime> due_by_expiry(const ActionRecord &record);
+
+class ActionBook {
+public:
+  /// Entries that are not over, or still in force, are due at once.
+  [[nodiscard]] static Result<ActionBook> open(const std::string &folder, ActionLimits limits,
+                                               store::JournalLimits journal_limits,
+                                               std::shared_ptr<store::FileCalls> calls);
+
+  /// Journaled, or an error and nothing changed. LimitReached: all there is goes on.
+  [[nodiscard]] Result<ActionEntry *> add(ActionRecord record, std::span<const ActionStep> steps);
+  /// Likewise; `record` becomes the entry's with the last step.
+  [[nodiscard]] Result<void> take(ActionEntry &entry, ActionRecord record,
+                                  std::span<const ActionStep> steps);
+  /// What has happened: it is so at once, and in the journal as soon as that can be.
+  void conclude(ActionEntry &entry, const ActionStep &step);
+  /// Tries again what the journal does not know yet.
+  void write_rest();
+
+  [[nodiscard]] ActionEntry *find(const std::string &id);
+  [[nodiscard]] std::vector<ActionRecord> list() const; ///< newest first
+  /// In the order they were asked.
+  [[nodiscard]] std::vector<ActionEntry *>
+  where(const std::function<bool(const ActionEntry &)> &wanted);
+
+  [[nodiscard]] const std::string &told() const { return told_; }
+
+private:
+  ActionBook(ActionLimits limits, store::ActionJournal::Opened opened);
+  [[nodiscard]] Result<void> write(ActionRecord &record, std::span<const ActionStep> steps);
+  void begin_file_if_large();
+  void forget_ended();
+  [[nodiscard]] std::string new_id() const;
+
+  ActionLimits limits_;
+  std::unique_ptr<store::ActionJournal> journal_;
+  std::string told_;
+  std::map<std::string, ActionEntry> entries_;
+  std::uint64_t next_order_ = 0;
+};
+
+} // namespace outguard::daemon
