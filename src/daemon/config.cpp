@@ -108,6 +108,7 @@ public:
          {"intel", [&](const auto &value) { config_.intel = read_intel(value, folder_); }},
          {"eve_file", [&](const auto &value) { config_.eve_file = path_of(value); }},
          {"run_folder", [&](const auto &value) { config_.run_folder = path_of(value); }},
+         {"actions_folder", [&](const auto &value) { config_.actions_folder = path_of(value); }},
          {"symbols",
           [&](const auto &value) {
             config_.symbols = path_of(value);

@@ -18,8 +18,9 @@ struct Config {
   detect::Policy policy;
   IntelConfig intel;
   std::string eve_file = "/var/log/outguard/eve.json";
-  std::string run_folder = api::kRunFolder; ///< where it can be asked
-  std::string file;                         ///< that this was read from; empty: none
+  std::string run_folder = api::kRunFolder;                 ///< where it can be asked
+  std::string actions_folder = "/var/lib/outguard/actions"; ///< the journal of actions
+  std::string file;             ///< that this was read from; empty: none
   std::string symbols;          ///< an ISF file, or a folder of them by release; empty: none
   std::vector<std::string> vms; ///< names or UUIDs to guard; empty: all
   std::vector<std::string> protected_processes; ///< names or executable paths never ended

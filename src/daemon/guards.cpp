@@ -38,4 +38,29 @@ std::vector<api::GuardStatus> Guards::status() const {
   return all;
 }
 
+Result<std::shared_ptr<VmHands>> Guards::find(std::string_view target) const {
+  const auto is_meant = [&](const hypervisor::VmFound &vm) {
+    return target == vm.key() || target == vm.name || target == "pid:" + std::to_string(vm.pid) ||
+           (!vm.qmp_path.empty() && target == "qmp:" + vm.qmp_path);
+  };
+  std::shared_ptr<VmHands> found;
+  const std::lock_guard lock(mutex_);
+  for (const auto &[pid, one] : guards_) {
+    if (!is_meant(one->vm())) {
+      continue;
+    }
+    if (found) {
+      return fail(ErrorCode::InvalidInput, "several VMs are called " +
+                                               GuestText(std::string(target)).printable() +
+                                               ": name one by its UUID or pid:N");
+    }
+    found = one->hands();
+  }
+  if (!found) {
+    return fail(ErrorCode::NotFound,
+                "no VM that is guarded is called " + GuestText(std::string(target)).printable());
+  }
+  return found;
+}
+
 } // namespace outguard::daemon

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <vector>
 
 #include "daemon/vm_guard.h"
@@ -20,6 +21,9 @@ public:
   void end();
 
   [[nodiscard]] std::vector<api::GuardStatus> status() const;
+  /// `target` as users write it: a name, a UUID, qmp:PATH or pid:N. NotFound: no VM that is
+  /// guarded; InvalidInput: several have this name.
+  [[nodiscard]] Result<std::shared_ptr<VmHands>> find(std::string_view target) const;
 
 private:
   mutable std::mutex mutex_; ///< guards the map

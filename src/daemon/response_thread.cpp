@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "daemon/sensor_link.h"
 #include "daemon/vm_guard.h"
 #include "hypervisor/network_namespace.h"
 #include "hypervisor/vm_control.h"
@@ -17,30 +18,6 @@ constexpr std::size_t kMostWaiting = 256; ///< findings, for their responses; an
 constexpr std::size_t kMostHashes = 256;  ///< of executables, the latest
 constexpr const char *kEnding = "the guard of this VM is ending";
 constexpr std::chrono::milliseconds kHashWait{500}; ///< for a hash, after the responses are done
-
-/// A response uses the sensor that is there when it asks; if that one died meanwhile, its answer is
-/// an error and nothing is claimed.
-class Link : public respond::SensorLink {
-public:
-  explicit Link(std::shared_ptr<launch::SensorProcess> sensor) : sensor_(std::move(sensor)) {}
-
-  Result<WritePlan> plan_kill(const ProcessIdentity &process) override {
-    return sensor_ ? launch::plan_kill(*sensor_, process) : no_sensor();
-  }
-  Result<ProcessFate> fate(const ProcessIdentity &process) override {
-    return sensor_ ? launch::check_fate(*sensor_, process) : no_sensor();
-  }
-
-  TcpPosition tcp_position(const FlowSeen &flow) override {
-    return sensor_ ? launch::locate_flow(*sensor_, flow).value_or(flow.tcp) : flow.tcp;
-  }
-
-private:
-  static tl::unexpected<Error> no_sensor() {
-    return fail(ErrorCode::Unreachable, "the VM has no sensor at the moment");
-  }
-  std::shared_ptr<launch::SensorProcess> sensor_;
-};
 
 } // namespace
 
@@ -201,7 +178,7 @@ std::vector<ResponseDone> ResponseThread::respond(const Finding &finding) {
     sensor = sensor_;
     writable = writable_;
   }
-  Link link(std::move(sensor));
+  SensorLink link(std::move(sensor));
   respond::VmHands hands{link, network_for(finding.match.flow.interface),
                          [&]() -> Result<std::unique_ptr<hypervisor::VmControl>> {
                            return hypervisor::QemuControl::open(vm_, writable);

@@ -12,12 +12,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "api/answers.h"
 #include "api/server.h"
 #include "api/status_json.h"
 #include "base/log.h"
+#include "daemon/action_desk.h"
 #include "daemon/guards.h"
 #include "daemon/intel_keeper.h"
+#include "daemon/verbs.h"
 #include "facts/guest_text.h"
 #include "hypervisor/vm_finder.h"
 #include "hypervisor/vm_watch.h"
@@ -106,9 +107,45 @@ void tell_unknown(const Config &config) {
   }
 }
 
+/// Without a journal nothing is done by hand; it guards all the same.
+std::unique_ptr<ActionDesk> open_desk(const Config &config, const Guards &guards,
+                                      std::string &why_not) {
+  auto desk = ActionDesk::open(config.actions_folder,
+                               [&guards](const std::string &vm) -> std::shared_ptr<ActionHands> {
+                                 return guards.find(vm).value_or(nullptr);
+                               });
+  if (!desk) {
+    why_not = "no action can be journaled, so none is taken: " + desk.error().message;
+    log::error(why_not);
+    return nullptr;
+  }
+  return std::move(*desk);
+}
+
+Verbs make_verbs(const Config &config, IntelKeeper &keeper, const Guards &guards, ActionDesk *desk,
+                 const std::string &no_desk) {
+  Verbs::Parts parts;
+  parts.desk = desk;
+  parts.no_desk = no_desk;
+  parts.find_vm = [&guards](const std::string &target) -> Result<VmAsked> {
+    const auto hands = guards.find(target);
+    if (!hands) {
+      return tl::unexpected(hands.error());
+    }
+    return VmAsked{(*hands)->vm().key(), *hands,
+                   [hands = *hands](std::int32_t pid) { return hands->look_at(pid); }};
+  };
+  parts.accept_losses = [&keeper] { keeper.reload(); };
+  for (const auto &network : config.protected_networks) {
+    parts.always_allowed.push_back({network.address, network.prefix_length});
+  }
+  return Verbs(std::move(parts));
+}
+
 /// Where it cannot be asked, it guards all the same.
 std::unique_ptr<api::Server> answer_requests(const Config &config, const IntelKeeper &keeper,
-                                             const Guards &guards, const std::string &version) {
+                                             const Guards &guards, const Verbs &verbs,
+                                             const std::string &version) {
   const auto started = wall_now();
   const auto status = [&config, &keeper, &guards, version, started] {
     api::SupervisorStatus now;
@@ -124,11 +161,11 @@ std::unique_ptr<api::Server> answer_requests(const Config &config, const IntelKe
     return api::answer_line(now);
   };
   auto server = api::Server::start(
-      config.run_folder,
-      [status](const api::Request &request, const api::Peer &, const std::stop_token &) {
+      config.run_folder, [status, &verbs](const api::Request &request, const api::Peer &peer,
+                                          const std::stop_token &gone) {
         return std::holds_alternative<api::StatusAsked>(request)
                    ? status()
-                   : api::refusal_line({ErrorCode::Unsupported, "not by this supervisor"});
+                   : verbs.answer(request, peer, gone);
       });
   if (!server) {
     log::warning("cannot be asked how it is (outguard doctor): " + server.error().message);
@@ -173,8 +210,11 @@ Result<void> supervise(const Config &config, Show show, const std::string &versi
   IntelBoard intel;
   IntelKeeper keeper(config.intel, intel);
   Guards guards;
+  std::string no_desk;
+  const auto desk = open_desk(config, guards, no_desk);
+  const auto verbs = make_verbs(config, keeper, guards, desk.get(), no_desk);
   // Before intelligence is compiled: that it is can be asked.
-  const auto api = answer_requests(config, keeper, guards, version);
+  const auto api = answer_requests(config, keeper, guards, verbs, version);
   const auto heard = start(keeper, *signals);
   if (!heard || *heard == Asked::End) {
     return heard ? Result<void>() : tl::unexpected(heard.error());
@@ -203,7 +243,13 @@ Result<void> supervise(const Config &config, Show show, const std::string &versi
       log::warning(fmt::format("alerts that were not shown, as nobody took them: {}", missed));
     }
   };
-  const Shared shared{config, intel, **eve, print, guard, guard_lock};
+  const auto found_vm = [&desk](const std::string &vm) {
+    if (desk) {
+      desk->take_vm(vm);
+    }
+  };
+  const Shared shared{config,  intel, **eve, print, guard, guard_lock, guard_policy(config),
+                      found_vm};
 
   log::info(fmt::format("guarding this host's VMs, mode {}", to_string(config.policy.mode())));
   tell_unknown(config);
@@ -228,6 +274,7 @@ Result<void> supervise(const Config &config, Show show, const std::string &versi
       } else if (is_wanted(config, change.vm)) {
         log::info(fmt::format("{}: guarded (pid {})", name, change.vm.pid));
         guards.add(change.vm, shared);
+        found_vm(change.vm.key()); // its blocks wait for no sensor
       }
     }
   }

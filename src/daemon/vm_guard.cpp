@@ -26,6 +26,7 @@ constexpr std::chrono::seconds kGoodLife{30}; ///< a sensor that lived this long
 VmGuard::VmGuard(hypervisor::VmFound vm, const Shared &shared)
     : vm_(std::move(vm)), name_(GuestText(vm_.name.empty() ? vm_.key() : vm_.name).printable()),
       shared_(shared), detector_(shared.config.policy), responses_(vm_, name_, shared),
+      hands_(std::make_shared<VmHands>(vm_, shared.guard_policy)),
       intel_(shared.intel, name_), identity_(vm_.identity()) {
   watching_ = std::thread([this] { watch(); });
 }
@@ -115,6 +116,7 @@ void VmGuard::watch() {
       sensor_.reset();
     }
     responses_.take_sensor(nullptr);
+  hands_->take_sensor(nullptr);
     const bool lived = monotonic_now() - started > kGoodLife;
     pause = lived ? kFirstPause : std::min(pause * 2, kLongestPause);
     if (!sleep_for(pause)) {
@@ -142,6 +144,7 @@ bool VmGuard::start_sensor() {
     counted_.reset();
   }
   responses_.take_sensor(sensor);
+  hands_->take_sensor(sensor);
   if (const auto given = intel_.begin(sensor); !given) {
     log::error(name_ + ": the sensor has no intelligence: " + given.error().message);
     return false; // a guard that matches nothing would look like one
@@ -166,12 +169,16 @@ void VmGuard::attach_memory() {
   const auto &seen = attached->state;
   writable_ = std::move(attached->writable);
   responses_.take_memory(writable_);
+  hands_->take_memory(writable_);
   {
     const std::lock_guard lock(mutex_);
     identity_.kernel = seen.kernel.release;
   }
   set_state(seen.state,
             seen.state == GuestState::Ready ? seen.kernel.release.printable() : seen.reason);
+  if (seen.state == GuestState::Ready) {
+    shared_.found_vm(vm_.key());
+  }
 }
 
 void VmGuard::take_events() {

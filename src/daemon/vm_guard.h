@@ -21,6 +21,7 @@
 #include "daemon/log_pace.h"
 #include "daemon/response_thread.h"
 #include "daemon/sensor_intel.h"
+#include "daemon/vm_hands.h"
 #include "detect/detector.h"
 #include "hypervisor/vm_found.h"
 #include "launch/attach.h"
@@ -38,6 +39,8 @@ struct Shared {
   std::function<void(const Finding &, const std::vector<ResponseDone> &)> show; ///< the terminal
   respond::Guard &guard; ///< under guard_lock
   std::mutex &guard_lock;
+  respond::GuardPolicy guard_policy;
+  std::function<void(const std::string &vm)> found_vm; ///< guarded, or readable (again); its key
 };
 
 class VmGuard {
@@ -52,6 +55,8 @@ public:
   void end();
 
   [[nodiscard]] const hypervisor::VmFound &vm() const { return vm_; }
+  /// What acts on it; outlives this. Any thread.
+  [[nodiscard]] const std::shared_ptr<VmHands> &hands() const { return hands_; }
   /// Of the last look; asks no sensor. Any thread.
   [[nodiscard]] api::GuardStatus status() const;
 
@@ -80,6 +85,7 @@ private:
   const Shared &shared_;
   detect::Detector detector_;
   ResponseThread responses_;
+  const std::shared_ptr<VmHands> hands_;
   std::uint64_t lost_ = 0; ///< told already; watching thread only
   MemoryLayout writable_;  ///< the same
   PendingDoubt doubt_;     ///< watching thread only

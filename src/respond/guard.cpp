@@ -112,6 +112,16 @@ Result<void> Guard::check_remote(const IpAddress &remote) const {
   return {};
 }
 
+Result<void> Guard::check_remote(const IpNetwork &remote) const {
+  for (const auto &network : policy_.protected_networks) {
+    if (network.contains(remote.address) || remote.contains(network.address)) {
+      return fail(ErrorCode::Refused,
+                  remote.to_string() + " has addresses of a protected network: " + network.name);
+    }
+  }
+  return {};
+}
+
 Result<void> Guard::allow_network(ResponseAction action, const std::string &vm,
                                   const FlowTuple &flow, MonotonicTime now) {
   if (auto checked = check_remote(flow.remote.address); !checked) {

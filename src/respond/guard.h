@@ -16,6 +16,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "facts/flow_seen.h"
+#include "facts/network_rule.h"
 #include "facts/process_seen.h"
 #include "facts/response.h"
 
@@ -62,6 +63,8 @@ public:
   /// The rules alone, without budget ("would it be protected?").
   [[nodiscard]] Result<void> check_process(const ProcessSeen &process) const;
   [[nodiscard]] Result<void> check_remote(const IpAddress &remote) const;
+  /// Refused where any address of it is protected.
+  [[nodiscard]] Result<void> check_remote(const IpNetwork &remote) const;
 
 private:
   /// Counts uses within the last minute; over the limit it stays open for a while.

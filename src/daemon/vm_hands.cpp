@@ -1,0 +1,371 @@
+#include "daemon/vm_hands.h"
+
+#include <algorithm>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "daemon/sensor_link.h"
+#include "hypervisor/network_namespace.h"
+#include "launch/describe_process.h"
+#include "respond/responder.h"
+
+namespace outguard::daemon {
+
+namespace {
+
+constexpr std::size_t kMostFamily = 512; ///< processes of one tree
+
+ResponseStatus status_of(ErrorCode code) {
+  switch (code) {
+  case ErrorCode::Refused:
+    return ResponseStatus::Refused;
+  case ErrorCode::NotFound:
+  case ErrorCode::Unsupported:
+    return ResponseStatus::NotPossible;
+  default:
+    return ResponseStatus::Failed;
+  }
+}
+
+ResponseDone done(ResponseAction action, const Result<void> &outcome, ResponseStatus good) {
+  return outcome
+             ? ResponseDone{action, good, {}, 0}
+             : ResponseDone{action, status_of(outcome.error().code), outcome.error().message, 0};
+}
+
+respond::GuardPolicy without_budget(respond::GuardPolicy policy) {
+  policy.most_kills_per_minute = std::numeric_limits<unsigned>::max();
+  return policy;
+}
+
+tl::unexpected<Error> not_by_hand(ResponseAction action) {
+  return fail(ErrorCode::Unsupported,
+              fmt::format("{} cannot be asked for by hand", to_string(action)));
+}
+
+} // namespace
+
+VmHands::VmHands(hypervisor::VmFound vm, respond::GuardPolicy policy)
+    : vm_(std::move(vm)), guard_(without_budget(std::move(policy))) {}
+
+void VmHands::take_sensor(std::shared_ptr<launch::SensorProcess> sensor) {
+  const std::lock_guard lock(mutex_);
+  sensor_ = std::move(sensor);
+}
+
+void VmHands::take_memory(MemoryLayout writable) {
+  const std::lock_guard lock(mutex_);
+  writable_ = std::move(writable);
+}
+
+Result<std::shared_ptr<launch::SensorProcess>> VmHands::sensor() {
+  const std::lock_guard lock(mutex_);
+  if (!sensor_) {
+    return fail(ErrorCode::Unreachable, "the VM has no sensor at the moment");
+  }
+  return sensor_;
+}
+
+Result<std::unique_ptr<hypervisor::VmControl>> VmHands::open_control() {
+  MemoryLayout writable;
+  {
+    const std::lock_guard lock(mutex_);
+    writable = writable_;
+  }
+  return hypervisor::QemuControl::open(vm_, writable);
+}
+
+// ---- Processes
+
+Result<ProcessSeen> VmHands::look_at(std::int32_t pid) {
+  const auto asked = sensor();
+  if (!asked) {
+    return tl::unexpected(asked.error());
+  }
+  auto seen = launch::describe_process(**asked, pid, {});
+  if (!seen) {
+    return tl::unexpected(seen.error());
+  }
+  return std::move(seen->detail.process);
+}
+
+Result<ProcessSeen> VmHands::find(const ProcessIdentity &process) {
+  auto seen = look_at(process.pid);
+  if (seen && seen->identity != process) {
+    return fail(ErrorCode::NotFound,
+                fmt::format("process {} has ended: another one has its pid now", process.pid));
+  }
+  return seen;
+}
+
+Result<std::vector<ProcessSeen>> VmHands::family(const ActionWanted &wanted) {
+  auto first = find(wanted.process.value_or(ProcessIdentity()));
+  if (!first) {
+    return tl::unexpected(first.error());
+  }
+  std::vector<ProcessSeen> all{std::move(*first)};
+  if (!wanted.tree) {
+    return all;
+  }
+  const auto asked = sensor();
+  const auto table = asked ? launch::list_processes(**asked) : tl::unexpected(asked.error());
+  if (!table) {
+    return tl::unexpected(table.error());
+  }
+  if (table->completeness.partial) {
+    return fail(ErrorCode::Unsupported,
+                "who descends from it is not known for sure: " + table->completeness.reason);
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) { // grows meanwhile
+    for (const auto &row : table->rows) {
+      const bool known = std::any_of(all.begin(), all.end(), [&](const ProcessSeen &one) {
+        return one.identity.pid == row.identity.pid;
+      });
+      if (row.ppid == all[i].identity.pid && !known) {
+        all.push_back(row);
+      }
+    }
+    if (all.size() > kMostFamily) {
+      return fail(ErrorCode::LimitReached,
+                  fmt::format("it has more than {} descendants", kMostFamily));
+    }
+  }
+  return all;
+}
+
+Result<void> VmHands::check(const ProcessSeen &process) {
+  const std::lock_guard lock(mutex_);
+  auto allowed = guard_.check_process(process);
+  if (!allowed) {
+    allowed.error().message = fmt::format("pid {} {}: {}", process.identity.pid,
+                                          process.comm.printable(), allowed.error().message);
+  }
+  return allowed;
+}
+
+ResponseDone VmHands::end_processes(const ActionWanted &wanted, bool dry) {
+  const auto targets = family(wanted);
+  if (!targets) {
+    return done(wanted.action, tl::unexpected(targets.error()), ResponseStatus::Killed);
+  }
+  Finding finding;
+  finding.vm = vm_.identity();
+  finding.mode = dry ? ResponseMode::Monitor : ResponseMode::Enforce;
+  finding.wanted = {{ResponseAction::Kill}};
+  finding.match.attribution.status = AttributionStatus::Exact;
+  finding.match.attribution.processes = *targets;
+  auto asked = sensor();
+  SensorLink link(asked ? std::move(*asked) : nullptr);
+  respond::VmHands hands{link, nullptr, [this] { return open_control(); }};
+  respond::Responder responder(guard_, mutex_);
+  return responder.respond(finding, hands).front();
+}
+
+// ---- The VM
+
+ResponseDone VmHands::pause(bool dry) {
+  constexpr auto kAction = ResponseAction::PauseVm;
+  const auto control = open_control();
+  const auto state = control ? (*control)->status() : tl::unexpected(control.error());
+  if (!state) {
+    return done(kAction, tl::unexpected(state.error()), ResponseStatus::Done);
+  }
+  if (!state->running) {
+    return {kAction, ResponseStatus::NotPossible, "the VM is not running: " + state->status, 0};
+  }
+  if (dry) {
+    return {kAction, ResponseStatus::DryRun, {}, 0};
+  }
+  const auto paused = (*control)->pause();
+  const auto after = (*control)->status();
+  if (after && !after->running) {
+    return {kAction, ResponseStatus::Done, {}, 0};
+  }
+  return {kAction, ResponseStatus::Failed,
+          !paused ? paused.error().message
+          : after ? "QEMU took the order, and the VM still runs"
+                  : after.error().message,
+          0};
+}
+
+Result<void> VmHands::unpause() {
+  const auto control = open_control();
+  const auto state = control ? (*control)->status() : tl::unexpected(control.error());
+  if (!state) {
+    return tl::unexpected(state.error());
+  }
+  if (state->running) {
+    return {};
+  }
+  if (state->status != "paused") { // a migration's, a crash's, an input-output error's
+    return fail(ErrorCode::Refused, "the VM no longer stands by our order: " + state->status);
+  }
+  if (const auto resumed = (*control)->resume(); !resumed) {
+    return resumed;
+  }
+  const auto after = (*control)->status();
+  if (!after) {
+    return tl::unexpected(after.error());
+  }
+  return after->running ? Result<void>()
+                        : fail(ErrorCode::SystemFailed, "the VM does not run: " + after->status);
+}
+
+// ---- Its traffic
+
+Result<respond::TapFilter *> VmHands::filter_of(const hypervisor::TapFound &tap) {
+  if (const auto known = filters_.find(tap.name); known != filters_.end()) {
+    return known->second.get();
+  }
+  const auto netns = hypervisor::open_tap_namespace(vm_, tap);
+  if (!netns) {
+    return tl::unexpected(netns.error());
+  }
+  auto opened = respond::open_tap_filter(*netns, tap.name);
+  if (!opened) {
+    return tl::unexpected(opened.error());
+  }
+  return filters_.emplace(tap.name, std::move(opened->filter)).first->second.get();
+}
+
+Result<void> VmHands::at_taps(const std::function<Result<void>(respond::TapFilter &)> &what) {
+  if (vm_.taps.empty()) {
+    return fail(ErrorCode::Unsupported, "the VM has no tap that could filter");
+  }
+  for (const auto &tap : vm_.taps) {
+    const auto filter = filter_of(tap);
+    const auto outcome = filter ? what(**filter) : tl::unexpected(filter.error());
+    if (!outcome) {
+      return fail(outcome.error().code, "tap " + tap.name + ": " + outcome.error().message);
+    }
+  }
+  return {};
+}
+
+ResponseDone VmHands::block(const ActionWanted &wanted, bool dry) {
+  if (auto sound = respond::check_rule(*wanted.rule, wanted.ttl); !sound) {
+    return done(wanted.action, sound, ResponseStatus::Blocked);
+  }
+  const auto outcome = at_taps([&](respond::TapFilter &filter) {
+    return dry ? Result<void>() : filter.add(*wanted.rule, wanted.ttl);
+  });
+  if (!outcome && !dry) { // at all taps or at none
+    static_cast<void>(undo(wanted));
+  }
+  return done(wanted.action, outcome, dry ? ResponseStatus::DryRun : ResponseStatus::Blocked);
+}
+
+// ---- What the desk asks
+
+Result<void> VmHands::allow(const ActionWanted &wanted) {
+  if (wanted.process) {
+    const auto targets = family(wanted);
+    if (!targets) {
+      return tl::unexpected(targets.error());
+    }
+    for (const auto &process : *targets) {
+      if (const auto allowed = check(process); !allowed) {
+        return allowed;
+      }
+    }
+  }
+  IpNetwork remote;
+  if (!wanted.rule) {
+    return {};
+  }
+  if (const auto *flow = std::get_if<FlowRule>(&*wanted.rule)) {
+    remote.address = flow->flow.remote.address;
+    remote.prefix_length = static_cast<std::uint8_t>(remote.address.octets().size() * 8);
+  } else if (const auto *rule = std::get_if<RemoteRule>(&*wanted.rule)) {
+    remote = rule->remote;
+  } else {
+    return {}; // a port's and an isolation's exceptions are in the rule
+  }
+  const std::lock_guard lock(mutex_);
+  return guard_.check_remote(remote);
+}
+
+ResponseDone VmHands::act(const ActionWanted &wanted, bool dry) {
+  switch (wanted.action) {
+  case ResponseAction::Kill:
+    return end_processes(wanted, dry);
+  case ResponseAction::PauseVm:
+    return pause(dry);
+  case ResponseAction::UnpauseVm:
+    return done(wanted.action, dry ? Result<void>() : unpause(),
+                dry ? ResponseStatus::DryRun : ResponseStatus::Done);
+  case ResponseAction::BlockFlow:
+  case ResponseAction::BlockRemote:
+  case ResponseAction::BlockPort:
+  case ResponseAction::Isolate:
+    if (wanted.rule) {
+      return block(wanted, dry);
+    }
+    break;
+  default:
+    break;
+  }
+  return done(wanted.action, not_by_hand(wanted.action), ResponseStatus::Done);
+}
+
+Result<void> VmHands::undo(const ActionWanted &wanted) {
+  switch (wanted.action) {
+  case ResponseAction::PauseVm:
+    return unpause();
+  case ResponseAction::BlockFlow:
+  case ResponseAction::BlockRemote:
+  case ResponseAction::BlockPort:
+  case ResponseAction::Isolate:
+    return at_taps([&](respond::TapFilter &filter) -> Result<void> {
+      const auto removed = filter.remove(*wanted.rule);
+      const auto left = removed ? filter.remaining(*wanted.rule) : tl::unexpected(removed.error());
+      if (!left) {
+        return tl::unexpected(left.error());
+      }
+      return *left ? fail(ErrorCode::SystemFailed, "it is still in force") : Result<void>();
+    });
+  default:
+    return fail(ErrorCode::Unsupported,
+                fmt::format("{} cannot be undone", to_string(wanted.action)));
+  }
+}
+
+Result<bool> VmHands::holds(const ActionWanted &wanted) {
+  switch (wanted.action) {
+  case ResponseAction::Kill: {
+    const auto asked = sensor();
+    const auto fate =
+        asked ? launch::check_fate(**asked, *wanted.process) : tl::unexpected(asked.error());
+    if (!fate) {
+      return tl::unexpected(fate.error());
+    }
+    return *fate == ProcessFate::Gone || *fate == ProcessFate::Exited;
+  }
+  case ResponseAction::PauseVm:
+  case ResponseAction::UnpauseVm: {
+    const auto control = open_control();
+    const auto state = control ? (*control)->status() : tl::unexpected(control.error());
+    if (!state) {
+      return tl::unexpected(state.error());
+    }
+    return state->running == (wanted.action == ResponseAction::UnpauseVm);
+  }
+  case ResponseAction::BlockFlow:
+  case ResponseAction::BlockRemote:
+  case ResponseAction::BlockPort:
+  case ResponseAction::Isolate: {
+    bool all = true;
+    const auto looked = at_taps([&](respond::TapFilter &filter) -> Result<void> {
+      const auto left = filter.remaining(*wanted.rule);
+      all = all && left && *left;
+      return left ? Result<void>() : tl::unexpected(left.error());
+    });
+    return looked ? Result<bool>(all) : tl::unexpected(looked.error());
+  }
+  default:
+    return not_by_hand(wanted.action);
+  }
+}
+
+} // namespace outguard::daemon

@@ -1,0 +1,65 @@
+#pragma once
+// What the action desk acts on one VM by: its sensor, QEMU and taps. Owned by the VM's guard, which
+// tells it of each sensor, and by the desk while it acts; outlives the guard harmlessly. The desk
+// acts on one thread a VM; look_at() and take_*() are for any.
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "daemon/action_desk.h"
+#include "facts/memory_layout.h"
+#include "hypervisor/vm_control.h"
+#include "hypervisor/vm_found.h"
+#include "launch/sensor_process.h"
+#include "respond/guard.h"
+#include "respond/tap_filter.h"
+
+namespace outguard::daemon {
+
+class VmHands : public ActionHands {
+public:
+  /// `policy`: protections. There is no budget: who acts by hand has counted.
+  VmHands(hypervisor::VmFound vm, respond::GuardPolicy policy);
+
+  /// Who is asked from now on; null: there is none at the moment.
+  void take_sensor(std::shared_ptr<launch::SensorProcess> sensor);
+  void take_memory(MemoryLayout writable);
+
+  [[nodiscard]] const hypervisor::VmFound &vm() const { return vm_; }
+  /// NotFound: no process of the guest has this pid now.
+  [[nodiscard]] Result<ProcessSeen> look_at(std::int32_t pid);
+
+  [[nodiscard]] Result<void> allow(const ActionWanted &wanted) override;
+  [[nodiscard]] ResponseDone act(const ActionWanted &wanted, bool dry) override;
+  [[nodiscard]] Result<void> undo(const ActionWanted &wanted) override;
+  [[nodiscard]] Result<bool> holds(const ActionWanted &wanted) override;
+
+private:
+  [[nodiscard]] Result<std::shared_ptr<launch::SensorProcess>> sensor();
+  [[nodiscard]] Result<std::unique_ptr<hypervisor::VmControl>> open_control();
+  /// The process that is meant, as it is now. NotFound: it has ended.
+  [[nodiscard]] Result<ProcessSeen> find(const ProcessIdentity &process);
+  /// It, and with `tree` its descendants, each after its parent.
+  [[nodiscard]] Result<std::vector<ProcessSeen>> family(const ActionWanted &wanted);
+  [[nodiscard]] Result<void> check(const ProcessSeen &process);
+
+  [[nodiscard]] ResponseDone end_processes(const ActionWanted &wanted, bool dry);
+  [[nodiscard]] ResponseDone pause(bool dry);
+  [[nodiscard]] Result<void> unpause();
+  /// Of every tap: a VM's traffic takes whichever it likes.
+  [[nodiscard]] Result<void> at_taps(const std::function<Result<void>(respond::TapFilter &)> &what);
+  [[nodiscard]] Result<respond::TapFilter *> filter_of(const hypervisor::TapFound &tap);
+  [[nodiscard]] ResponseDone block(const ActionWanted &wanted, bool dry);
+
+  const hypervisor::VmFound vm_;
+  std::map<std::string, std::unique_ptr<respond::TapFilter>> filters_; ///< the acting thread's
+
+  std::mutex mutex_; ///< guards all below
+  respond::Guard guard_;
+  std::shared_ptr<launch::SensorProcess> sensor_;
+  MemoryLayout writable_;
+};
+
+} // namespace outguard::daemon
