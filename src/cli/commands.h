@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/output.h"
+#include "facts/response.h"
 
 namespace outguard::cli {
 
@@ -86,6 +87,29 @@ Exit replay(const Common &common, const ReplayOptions &options);
 Exit alert_list(const Common &common, const std::string &eve_file);
 Exit alert_follow(const Common &common, const std::string &eve_file);
 Exit doctor(const Common &common, const std::string &run_folder);
+
+/// What people have a supervisor do; each waits until it is done and proved, or told why not.
+struct ActOptions {
+  std::string target, run_folder;
+  std::int32_t pid = 0;           ///< of actions on a process
+  std::vector<std::string> words; ///< of block: what; of isolate: what is let through
+  std::string time_to_live;       ///< of both
+  std::string why;
+  bool tree = false, dry_run = false, yes = false;
+};
+Exit act_on_process(const Common &common, const ActOptions &options, ResponseAction action);
+Exit act_on_vm(const Common &common, const ActOptions &options, ResponseAction action);
+Exit block(const Common &common, const ActOptions &options);
+Exit isolate(const Common &common, const ActOptions &options);
+Exit action_list(const Common &common, const std::string &run_folder);
+Exit action_show(const Common &common, const std::string &run_folder, const std::string &id);
+Exit action_undo(const Common &common, const std::string &run_folder, const std::string &id);
+Exit action_approve(const Common &common, const std::string &run_folder, const std::string &id,
+                    const std::string &plan_hash);
+/// Would a guard refuse it? `what`: a pid, an address or a network.
+Exit allow_check(const Common &common, const std::string &run_folder, const std::string &target,
+                 const std::string &what);
+Exit accept_losses(const std::string &run_folder);
 
 /// Becomes `outguardd` with these arguments; returns only when that failed.
 Exit become_supervisor(const std::vector<std::string> &arguments);

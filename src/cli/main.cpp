@@ -25,6 +25,8 @@ struct Arguments {
   ReplayOptions replay;
   ExplainOptions explain;
   ChangeOptions change;
+  ActOptions act;
+  std::string action_id, plan_hash;
   std::vector<std::string> passed_on;
 };
 
@@ -51,6 +53,8 @@ public:
     add_guest_commands();
     add_intel_commands();
     add_alert_commands();
+    add_actions();
+    add_action_records();
     add_supervisor();
   }
 
@@ -251,6 +255,103 @@ private:
                           add(alert, "follow", "alerts as they come",
                               [&a] { return alert_follow(a.common, a.eve_file); })}) {
       command->add_option("--eve", a.eve_file, "EVE file")->capture_default_str();
+    }
+  }
+
+  void add_run_folder(CLI::App *command) {
+    command->add_option("--run-folder", args_.run_folder, "where a running supervisor is asked")
+        ->capture_default_str();
+  }
+
+  /// An action that a running supervisor carries out.
+  template <class Action>
+  CLI::App *add_act(const std::string &name, const std::string &help, Action action) {
+    auto &act = args_.act;
+    auto *command = add(&app_, name, help, [this, action] {
+      args_.act.run_folder = args_.run_folder;
+      return action(args_.common, args_.act);
+    });
+    command->add_option("TARGET", act.target, "a VM that is guarded: name, UUID, qmp:PATH or pid:N")
+        ->required();
+    command->add_option("--why", act.why, "kept in the journal");
+    command->add_flag("--dry-run", act.dry_run, "everything but the last call");
+    command->add_flag("-y,--yes", act.yes, "do not ask, on a terminal");
+    add_run_folder(command);
+    return command;
+  }
+
+  void add_actions() {
+    auto &act = args_.act;
+    const auto on_process = [&](const std::string &name, ResponseAction action,
+                                const std::string &help) {
+      auto *command =
+          add_act(name, help, [action](const Common &common, const ActOptions &options) {
+            return act_on_process(common, options, action);
+          });
+      command->add_option("PID", act.pid, "as the guest's own ps shows it")
+          ->required()
+          ->check(CLI::Range(1, 4'194'304)); // PID_MAX_LIMIT
+      return command;
+    };
+    on_process("kill", ResponseAction::Kill, "ends a process of a guest; cannot be undone")
+        ->add_flag("--tree", act.tree, "its descendants, too");
+    on_process("suspend", ResponseAction::Suspend, "stops a process of a guest until `resume`");
+    on_process("resume", ResponseAction::Resume, "lets a stopped process of a guest go on");
+    const auto on_vm = [&](const std::string &name, ResponseAction action,
+                           const std::string &help) {
+      return add_act(name, help, [action](const Common &common, const ActOptions &options) {
+        return act_on_vm(common, options, action);
+      });
+    };
+    auto *blocks = add_act("block", "drops some of a VM's traffic at its tap, for a time", block);
+    blocks
+        ->add_option("WHAT", act.words,
+                     "flow tcp|udp LOCAL:PORT REMOTE:PORT, remote ADDRESS|NETWORK, or port "
+                     "in|out|both tcp|udp N")
+        ->required()
+        ->expected(1, 4);
+    auto *isolates =
+        add_act("isolate", "drops all of a VM's traffic, for a time or until `release`", isolate);
+    isolates
+        ->add_option("--allow", act.words,
+                     "address or network that it may still talk to, beside protected_networks")
+        ->expected(1)
+        ->take_all();
+    for (auto *command : {blocks, isolates}) {
+      command->add_option("--for", act.time_to_live, "90s, 10m, 1h, 2d: then it ends by itself")
+          ->required();
+    }
+    on_vm("release", ResponseAction::Release, "ends the isolation of a VM");
+    on_vm("pause", ResponseAction::PauseVm, "stops all of a VM until `unpause`");
+    on_vm("unpause", ResponseAction::UnpauseVm, "lets a VM go on that `pause` stopped");
+  }
+
+  void add_action_records() {
+    auto &a = args_;
+    auto *action = group("action", "what was done to VMs, by whom, why, and what came of it");
+    auto *list = add(action, "list", "the newest first",
+                     [&a] { return action_list(a.common, a.run_folder); });
+    auto *show = add(action, "show", "one of them",
+                     [&a] { return action_show(a.common, a.run_folder, a.action_id); });
+    auto *undo = add(action, "undo", "takes it back; of what waits, withdraws it",
+                     [&a] { return action_undo(a.common, a.run_folder, a.action_id); });
+    auto *approve = add(action, "approve", "lets exactly this plan go ahead", [&a] {
+      return action_approve(a.common, a.run_folder, a.action_id, a.plan_hash);
+    });
+    for (auto *command : {show, undo, approve}) {
+      command->add_option("ID", a.action_id, "as `action list` shows it")->required();
+    }
+    approve->add_option("HASH", a.plan_hash, "its plan, as `action show` shows it")->required();
+    auto *allow = group("allow", "what guards protect from every action");
+    auto *check = add(allow, "check", "would a guard refuse this process or remote, and why",
+                      [&a] { return allow_check(a.common, a.run_folder, a.target, a.value); });
+    add_target(check);
+    check->add_option("WHAT", a.value, "a pid of the guest, an address or a network")->required();
+    auto *accept = add(app_.get_subcommand("intel"), "accept",
+                       "accepts that intelligence lost what a supervisor told, and compiles anew",
+                       [&a] { return accept_losses(a.run_folder); });
+    for (auto *command : {list, show, undo, approve, check, accept}) {
+      add_run_folder(command);
     }
   }
 
