@@ -55,6 +55,12 @@ ActionBook::ActionBook(ActionLimits limits, store::ActionJournal::Opened opened)
   forget_ended();
 }
 
+ActionBook::~ActionBook() {
+  if (journal_) {
+    write_rest();
+  }
+}
+
 Result<ActionEntry *> ActionBook::add(ActionRecord record, std::span<const ActionStep> steps) {
   if (entries_.size() >= limits_.most_records) {
     forget_ended();

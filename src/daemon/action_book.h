@@ -50,6 +50,10 @@ public:
                                                store::JournalLimits journal_limits,
                                                std::shared_ptr<store::FileCalls> calls);
 
+  ~ActionBook(); ///< tries once more to write what the journal does not know yet
+  ActionBook(ActionBook &&) = default;
+  ActionBook &operator=(ActionBook &&) = default;
+
   /// Journaled, or an error and nothing changed. LimitReached: all there is goes on.
   [[nodiscard]] Result<ActionEntry *> add(ActionRecord record, std::span<const ActionStep> steps);
   /// Likewise; `record` becomes the entry's with the last step.
