@@ -117,7 +117,8 @@ TlsLook look_at_client(TlsState &state, const Joined &joined, std::size_t held,
 
 constexpr std::uint16_t kTls13 = 0x304;
 
-/// A ServerHello of TLS 1.3 has its version in an extension that no other has (RFC 8446, 4.2.1).
+/// A ServerHello of TLS 1.3 has its version in an extension that no other has, and there alone
+/// (RFC 8446, 4.1.3). 0: none.
 std::uint16_t version_of(Bytes server_hello) {
   ByteCursor cursor(server_hello);
   const auto legacy = cursor.be16();
@@ -130,7 +131,7 @@ std::uint16_t version_of(Bytes server_hello) {
     const auto length = cursor.be16();
     auto body = cursor.window(length.value_or(0));
     if (!type || !length || !body) {
-      return legacy.value_or(0);
+      return legacy && *legacy < kTls13 ? *legacy : std::uint16_t{0};
     }
     if (*type == kSupportedVersions) {
       return body->be16().value_or(kTls13);

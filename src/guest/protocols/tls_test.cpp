@@ -320,6 +320,8 @@ TEST_F(TlsTest, ServersWithoutACertificateToSee) {
   EXPECT_EQ(stream(in_records(resumed), 10), TlsLook::NeedMore);
   EXPECT_EQ(stream(in_records(resumed) + Bytes{20, 3, 3, 0, 1, 1}, 10), TlsLook::Done);
   EXPECT_EQ(stream(in_records(server_messages({})), 1000), TlsLook::Done);
+  const Bytes no_version = message(2, number(0x0304, 2) + Bytes(32, 3) + Bytes{0, 0x13, 0x01, 0});
+  EXPECT_EQ(stream(in_records(no_version), 10), TlsLook::NeedMore); // it may show one
   auto lying = in_records(server_messages({Bytes(100, 1)}));
   lying[lying.size() - 102] = 0xff; // longer than its list
   EXPECT_EQ(stream(lying, 1000), TlsLook::Done);
@@ -340,6 +342,7 @@ TEST_F(TlsTest, TheServersVersionIsToldToWhoAsks) {
   EXPECT_EQ(version_of({0, 6, 0, 44, 0, 2, 3, 4}, 0x303), "tls-version plain TLS 1.2");
   EXPECT_EQ(version_of({}, 0x301), "tls-version plain TLSv1");
   EXPECT_EQ(version_of({}, 0x0102), "");
+  EXPECT_EQ(version_of({}, 0x0304), ""); // RFC 8446, 4.1.3: not there
 }
 
 TEST_F(TlsTest, ServersAndOthers) {
