@@ -37,5 +37,6 @@ std::vector<Role> identity_roles();
 std::vector<Role> program_roles();
 std::vector<Role> storm_roles();
 std::vector<Role> payload_roles();
+std::vector<Role> waiting_roles();
 
 } // namespace lab
