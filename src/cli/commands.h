@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -83,6 +84,27 @@ struct ReplayOptions {
   std::string eve_file; ///< empty: with -o json to stdout, else nowhere
 };
 Exit replay(const Common &common, const ReplayOptions &options);
+
+/// A flow as a person describes it (policy/files/flow_case.h).
+struct FlowOptions {
+  std::string flow;
+  bool inbound = false;
+  std::optional<std::string> exe, comm, container, unit, sha256, host;
+  std::optional<std::uint32_t> uid;
+  std::vector<std::string> ancestors;
+};
+/// An `event` alone is an EVE line; with `eve_file`, a flow_id in it. Empty: `flow`.
+struct PolicyExplainOptions {
+  FlowOptions flow;
+  std::string event, eve_file;
+};
+Exit policy_check(const std::vector<std::string> &paths);
+Exit policy_test(const Common &common, const std::string &file, const FlowOptions &asked);
+/// What the policy says of every connection that a guest has now.
+Exit policy_test_live(const Common &common, const std::string &file, const std::string &target);
+Exit policy_explain(const Common &common, const std::string &file,
+                    const PolicyExplainOptions &asked);
+Exit policy_learn(const Common &common, const std::string &target, std::chrono::seconds time);
 
 Exit alert_list(const Common &common, const std::string &eve_file);
 Exit alert_follow(const Common &common, const std::string &eve_file);

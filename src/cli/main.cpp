@@ -25,6 +25,9 @@ struct Arguments {
   ReplayOptions replay;
   ExplainOptions explain;
   ChangeOptions change;
+  PolicyExplainOptions policy;
+  std::vector<std::string> policies;
+  unsigned learn_seconds = 0;
   ActOptions act;
   std::string action_id, plan_hash;
   std::vector<std::string> passed_on;
@@ -52,6 +55,7 @@ public:
                     "RELEASE.json.xz");
     add_guest_commands();
     add_intel_commands();
+    add_policy_commands();
     add_alert_commands();
     add_actions();
     add_action_records();
@@ -245,6 +249,54 @@ private:
     fetch->add_option("--attempts", f.attempts, "for each file or page")->check(CLI::Range(1, 10));
     fetch->add_option("--max-pages", f.max_pages)->check(CLI::Range(1, 1'000'000));
     fetch->add_option("--max-bytes", f.max_bytes, "at most 1 GiB");
+  }
+
+  void add_policy_commands() {
+    auto &a = args_;
+    auto *policy = group("policy", "which process of a VM may talk to whom (docs/policy.md)");
+    add(policy, "check", "reads policies strictly and runs the tests in them",
+        [&a] { return policy_check(a.policies); })
+        ->add_option("PATH", a.policies, "files, or folders of *.yaml")
+        ->required();
+    auto *test = add(policy, "test", "what a policy says of one flow, or of a running guest", [&a] {
+      return a.target.empty() ? policy_test(a.common, a.value, a.policy.flow)
+                              : policy_test_live(a.common, a.value, a.target);
+    });
+    auto *explain = add(policy, "explain", "why it says so, rule by rule",
+                        [&a] { return policy_explain(a.common, a.value, a.policy); });
+    for (auto *command : {test, explain}) {
+      command->add_option("FILE", a.value)->required();
+    }
+    auto *live = test->add_option("--vm", a.target, "every connection that this VM has now");
+    add_flow(test)->excludes(live);
+    explain->add_option("EVENT", a.policy.event,
+                        "instead of --flow: an EVE line; or, with --eve, a flow_id");
+    explain->add_option("--eve", a.policy.eve_file, "EVE file with the flow")
+        ->check(CLI::ExistingFile);
+    add_flow(explain);
+    auto *learn = add(policy, "learn", "proposes a policy from what a VM's processes do", [&a] {
+      return policy_learn(a.common, a.target, std::chrono::seconds(a.learn_seconds));
+    });
+    add_target(learn);
+    learn->add_option("--for", a.learn_seconds, "seconds to watch; else one look")
+        ->check(CLI::Range(0, 86'400));
+  }
+
+  CLI::Option *add_flow(CLI::App *command) {
+    auto &flow = args_.policy.flow;
+    auto *words = command->add_option("--flow", flow.flow,
+                                      "'tcp 10.0.0.2:4000 -> 9.9.9.9:443', the guest's end first; "
+                                      "'<-': begun by the other end");
+    command->add_flag("--inbound", flow.inbound, "the same as '<-'");
+    command->add_option("--exe", flow.exe, "path; what is not said of the process is not known");
+    command->add_option("--comm", flow.comm, "as --exe names it");
+    command->add_option("--sha256", flow.sha256, "of the executable");
+    command->add_option("--uid", flow.uid);
+    command->add_option("--container", flow.container, "id, or none");
+    command->add_option("--unit", flow.unit, "systemd's, or none");
+    command->add_option("--ancestor", flow.ancestors, "names, parent first");
+    command->add_option("--host", flow.host, "a name seen in the flow; '': it has none");
+    return words;
   }
 
   void add_alert_commands() {

@@ -105,7 +105,7 @@ Truth process_holds(const Rule &rule, Condition condition, const Subject &subjec
     return truth(any_path(rule.comms, process.comm.raw()));
   case Condition::Uid:
     return !process.credentials ? Truth::Unknown : truth(any(rule.uids, [&](const auto &range) {
-      return range.contains(process.credentials->euid);
+      return range.contains(process.credentials->uid);
     }));
   case Condition::Container:
     return container_holds(rule, process);

@@ -120,7 +120,7 @@ std::string observed(Condition condition, const Subject &subject) {
   case Condition::Comm:
     return process.comm.printable();
   case Condition::Uid:
-    return process.credentials ? std::to_string(process.credentials->euid) : kUnknown;
+    return process.credentials ? std::to_string(process.credentials->uid) : kUnknown;
   case Condition::Container:
     return shown(process.container, kNone);
   case Condition::Unit:

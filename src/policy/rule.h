@@ -78,7 +78,7 @@ struct Rule {
   std::vector<std::string> exes;          ///< path_pattern.h
   std::vector<std::string> comms;         ///< path_pattern.h, as are units and ancestors
   std::vector<Sha256> sha256s;            ///< of the executable
-  std::vector<Range<std::uint32_t>> uids; ///< effective, in the root user namespace
+  std::vector<Range<std::uint32_t>> uids; ///< real, in the root user namespace
   std::vector<std::string> containers;    ///< see kNone, kAny; a name, an id, or its first digits
   std::vector<std::string> units;
   std::vector<std::string> ancestors; ///< comm of any of them

@@ -7,11 +7,17 @@
 
 #include "base/printable.h"
 #include "store/eve_reader.h"
+#include "store/recorded_flow.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char *>(data), size);
   const auto line = outguard::store::alert_line_from_eve(text);
   if (line && !outguard::is_printable(*line)) {
+    std::abort();
+  }
+  const auto flow = outguard::store::recorded_flow(text);
+  if (flow && flow->attribution &&
+      flow->attribution->processes.size() > outguard::store::RecordedFlow::kMostProcesses + 1) {
     std::abort();
   }
   return 0;
@@ -26,6 +32,9 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   for (
       const std::string_view text :
       {kAlert,
+       R"({"flow_id":1,"flow":{"initiator":"guest"},"proto":"TCP","src_ip":"::1","src_port":1,)"
+       R"("dest_ip":"::2","dest_port":2,"attribution":{"status":"exact"},"process":{"pid":1,)"
+       R"("sha256":"","ancestors":[{"pid":1,"comm":"a"}]},"processes":[{"uid":0},7]})",
        R"({"event_type":"alert","vm":[],"process":{"pid":[[[1e400]]],"comm":"\u001b\ud83d\ude00"}})",
        R"({"event_type":"alert","response":[[],{"action":{}},null,7]})", "{\"a\":\"\xc3\x28\"}",
        "{\"event_type\":\"alert\",\"src_ip\":\"\xd0\xbc\xe2\x80\xa8\x7f\"}"}) {

@@ -91,7 +91,7 @@ TEST(EveAlert, IsTheContractsLine) {
     "event_type": "alert", "src_ip": "10.0.0.2", "src_port": 4312, "dest_ip": "45.9.20.7",
     "dest_port": 443, "proto": "TCP", "app_proto": "tls", "direction": "to_server",
     "community_id": "1:BKM5dRONQLURLk1kKk3ehfb6YIs=",
-    "flow": {"pkts_toserver": 3, "pkts_toclient": 2, "bytes_toserver": 400, "bytes_toclient": 120,
+    "flow": {"initiator": "guest", "pkts_toserver": 3, "pkts_toclient": 2, "bytes_toserver": 400, "bytes_toclient": 120,
       "start": "2025-08-21T18:00:00.017359+0000", "blind": ["encrypted_hello"]},
     "alert": {"action": "blocked", "gid": 1, "signature_id": 9100004, "rev": 1,
       "signature": "Outguard: listed domain contacted", "category": "Threat Intelligence Match",

@@ -169,7 +169,8 @@ Json knocks_json(const Knocks &knocks) {
 
 Json counts_json(const FlowSeen &flow) {
   const bool from_guest = flow.initiator == FlowDirection::ToRemote;
-  return {{"pkts_toserver", from_guest ? flow.packets_to_remote : flow.packets_to_guest},
+  return {{"initiator", from_guest ? "guest" : "remote"},
+          {"pkts_toserver", from_guest ? flow.packets_to_remote : flow.packets_to_guest},
           {"pkts_toclient", from_guest ? flow.packets_to_guest : flow.packets_to_remote},
           {"bytes_toserver", from_guest ? flow.bytes_to_remote : flow.bytes_to_guest},
           {"bytes_toclient", from_guest ? flow.bytes_to_guest : flow.bytes_to_remote},

@@ -86,7 +86,7 @@ TEST(EveFlow, TellsTheCountsAndIsNoAlert) {
     "event_type": "flow", "src_ip": "10.0.0.2", "src_port": 4312, "dest_ip": "45.9.20.7",
     "dest_port": 443, "proto": "TCP", "app_proto": "tls", "direction": "to_server",
     "community_id": "1:BKM5dRONQLURLk1kKk3ehfb6YIs=",
-    "flow": {"pkts_toserver": 30, "pkts_toclient": 20, "bytes_toserver": 4000,
+    "flow": {"initiator": "guest", "pkts_toserver": 30, "pkts_toclient": 20, "bytes_toserver": 4000,
       "bytes_toclient": 1200, "start": "2025-08-21T18:00:00.017359+0000", "blind": [],
       "end": "2025-08-21T18:02:00.017359+0000", "age": 120, "state": "closed",
       "reason": "timeout", "alerted": true},
