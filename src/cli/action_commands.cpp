@@ -96,7 +96,12 @@ Exit ask_for_record(const Common &common, const std::string &run_folder,
     return line.error();
   }
   const auto record = api::parse_action(*line);
-  return record ? show_record(common, *record, asked) : refused_with(record.error());
+  if (!record) {
+    return refused_with(record.error());
+  }
+  const auto *act = std::get_if<api::Act>(&request);
+  const bool ends_earlier = act != nullptr && act->action != record->wanted.action;
+  return show_record(common, *record, ends_earlier && !act->dry_run ? AskedFor::Undo : asked);
 }
 
 /// On a terminal, unless it was said already; elsewhere nobody could answer.

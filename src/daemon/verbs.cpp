@@ -103,6 +103,12 @@ Result<ActionRecord> Verbs::act(const api::Act &act, const std::string &actor,
   if (act.action == ResponseAction::Release || act.action == ResponseAction::UnpauseVm) {
     return end_earlier(wanted, act, gone);
   }
+  if (act.action == ResponseAction::Resume) { // stopped by somebody else: it goes on all the same
+    auto ended = end_earlier(wanted, act, gone);
+    if (ended || ended.error().code != ErrorCode::NotFound) {
+      return ended;
+    }
+  }
   if (wanted.rule && std::holds_alternative<IsolationRule>(*wanted.rule)) {
     auto &allowed = std::get<IsolationRule>(*wanted.rule).allowed;
     allowed.insert(allowed.end(), parts_.always_allowed.begin(), parts_.always_allowed.end());
@@ -121,14 +127,16 @@ Result<ActionRecord> Verbs::act(const api::Act &act, const std::string &actor,
 
 Result<ActionRecord> Verbs::end_earlier(const ActionWanted &wanted, const api::Act &act,
                                         const std::stop_token &gone) const {
-  const bool release = wanted.action == ResponseAction::Release;
-  const auto earlier = release ? ResponseAction::Isolate : ResponseAction::PauseVm;
+  const auto earlier = wanted.action == ResponseAction::Release     ? ResponseAction::Isolate
+                       : wanted.action == ResponseAction::UnpauseVm ? ResponseAction::PauseVm
+                                                                    : ResponseAction::Suspend;
   Result<ActionRecord> last =
-      fail(ErrorCode::NotFound, release ? "no isolation of ours is in force for this VM"
-                                        : "this VM was not paused by us");
+      fail(ErrorCode::NotFound,
+           std::string("no action of ours is in force that this would end: ") + to_string(earlier));
   for (const auto &record : parts_.desk->list()) {
     const bool in_force = record.state == ActionState::Done || record.state == ActionState::Acting;
-    if (record.wanted.action != earlier || record.wanted.vm != wanted.vm || !in_force ||
+    if (record.wanted.action != earlier || record.wanted.vm != wanted.vm ||
+        record.wanted.process != wanted.process || !in_force ||
         record.status == ResponseStatus::DryRun) {
       continue;
     }

@@ -182,6 +182,18 @@ TEST_F(VerbsTest, OnlyWhatWasOurDoingIsEnded) {
   EXPECT_EQ(refusal_of(act(ResponseAction::UnpauseVm)), ErrorCode::NotFound);
 }
 
+TEST_F(VerbsTest, ResumeUndoesOurSuspensionOrIsAnActionOfItsOwn) {
+  const auto suspended = api::parse_action(say(act(ResponseAction::Suspend, 42)));
+  ASSERT_TRUE(suspended);
+  const auto other = api::parse_action(say(act(ResponseAction::Resume, 43)));
+  ASSERT_TRUE(other);
+  EXPECT_NE(other->id, suspended->id);
+  const auto ended = api::parse_action(say(act(ResponseAction::Resume, 42)));
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(ended->id, suspended->id);
+  EXPECT_EQ(ended->state, ActionState::Undone);
+}
+
 TEST_F(VerbsTest, WaitsUntilTheEndOrTimeIsUpOrItsClientIsGone) {
   desk_.next = ActionState::Acting;
   auto kill = act(ResponseAction::Kill, 42);

@@ -26,8 +26,8 @@ constexpr std::chrono::seconds kGoodLife{30}; ///< a sensor that lived this long
 VmGuard::VmGuard(hypervisor::VmFound vm, const Shared &shared)
     : vm_(std::move(vm)), name_(GuestText(vm_.name.empty() ? vm_.key() : vm_.name).printable()),
       shared_(shared), detector_(shared.config.policy), responses_(vm_, name_, shared),
-      hands_(std::make_shared<VmHands>(vm_, shared.guard_policy)),
-      intel_(shared.intel, name_), identity_(vm_.identity()) {
+      hands_(std::make_shared<VmHands>(vm_, shared.guard_policy)), intel_(shared.intel, name_),
+      identity_(vm_.identity()) {
   watching_ = std::thread([this] { watch(); });
 }
 
@@ -116,7 +116,7 @@ void VmGuard::watch() {
       sensor_.reset();
     }
     responses_.take_sensor(nullptr);
-  hands_->take_sensor(nullptr);
+    hands_->take_sensor(nullptr);
     const bool lived = monotonic_now() - started > kGoodLife;
     pause = lived ? kFirstPause : std::min(pause * 2, kLongestPause);
     if (!sleep_for(pause)) {

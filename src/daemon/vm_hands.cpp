@@ -1,14 +1,13 @@
 #include "daemon/vm_hands.h"
 
 #include <algorithm>
-#include <limits>
 
 #include <fmt/format.h>
 
 #include "daemon/sensor_link.h"
 #include "hypervisor/network_namespace.h"
 #include "launch/describe_process.h"
-#include "respond/responder.h"
+#include "respond/process_signal.h"
 
 namespace outguard::daemon {
 
@@ -34,9 +33,12 @@ ResponseDone done(ResponseAction action, const Result<void> &outcome, ResponseSt
              : ResponseDone{action, status_of(outcome.error().code), outcome.error().message, 0};
 }
 
-respond::GuardPolicy without_budget(respond::GuardPolicy policy) {
-  policy.most_kills_per_minute = std::numeric_limits<unsigned>::max();
-  return policy;
+/// What a signal's status is when it worked.
+ResponseStatus wanted_status(GuestSignal signal, bool dry) {
+  return dry                           ? ResponseStatus::DryRun
+         : signal == GuestSignal::Kill ? ResponseStatus::Killed
+         : signal == GuestSignal::Stop ? ResponseStatus::Suspended
+                                       : ResponseStatus::Done;
 }
 
 tl::unexpected<Error> not_by_hand(ResponseAction action) {
@@ -47,7 +49,7 @@ tl::unexpected<Error> not_by_hand(ResponseAction action) {
 } // namespace
 
 VmHands::VmHands(hypervisor::VmFound vm, respond::GuardPolicy policy)
-    : vm_(std::move(vm)), guard_(without_budget(std::move(policy))) {}
+    : vm_(std::move(vm)), guard_(std::move(policy)) {}
 
 void VmHands::take_sensor(std::shared_ptr<launch::SensorProcess> sensor) {
   const std::lock_guard lock(mutex_);
@@ -144,22 +146,48 @@ Result<void> VmHands::check(const ProcessSeen &process) {
   return allowed;
 }
 
-ResponseDone VmHands::end_processes(const ActionWanted &wanted, bool dry) {
+/// Each is told before any is waited for: a parent that lives on could start others.
+ResponseDone VmHands::signal(const ActionWanted &wanted, GuestSignal signal, bool dry) {
   const auto targets = family(wanted);
   if (!targets) {
-    return done(wanted.action, tl::unexpected(targets.error()), ResponseStatus::Killed);
+    return done(wanted.action, tl::unexpected(targets.error()), ResponseStatus::Done);
   }
-  Finding finding;
-  finding.vm = vm_.identity();
-  finding.mode = dry ? ResponseMode::Monitor : ResponseMode::Enforce;
-  finding.wanted = {{ResponseAction::Kill}};
-  finding.match.attribution.status = AttributionStatus::Exact;
-  finding.match.attribution.processes = *targets;
   auto asked = sensor();
   SensorLink link(asked ? std::move(*asked) : nullptr);
   respond::VmHands hands{link, nullptr, [this] { return open_control(); }};
-  respond::Responder responder(guard_, mutex_);
-  return responder.respond(finding, hands).front();
+  const respond::ProcessSignalLimits limits;
+  std::vector<respond::ProcessSignal> signals;
+  std::vector<std::optional<respond::SignalResult>> results;
+  for (const auto &target : *targets) {
+    auto &one = signals.emplace_back(target.identity, signal, hands, limits);
+    results.push_back(dry ? one.check() : one.deliver());
+  }
+  ResponseDone all{wanted.action, {}, {}, 0};
+  std::size_t good = 0;
+  std::chrono::nanoseconds paused{};
+  for (std::size_t i = 0; i < signals.size(); ++i) {
+    const auto result = results[i] ? *results[i] : signals[i].prove();
+    paused += signals[i].paused();
+    const bool is_good = result.status == wanted_status(signal, dry);
+    good += is_good ? 1 : 0;
+    if (i == 0 || all.status == wanted_status(signal, dry)) {
+      all.status = result.status;
+      all.reason = is_good && i > 0 ? all.reason : result.reason;
+    }
+  }
+  if (signals.size() > 1) {
+    all.reason = fmt::format("{} of {} processes{}{}", good, signals.size(),
+                             all.reason.empty() ? "" : "; ", all.reason);
+  }
+  all.paused_us = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(paused).count());
+  return all;
+}
+
+Result<ProcessFate> VmHands::fate(const ActionWanted &wanted) {
+  const auto asked = sensor();
+  return asked ? launch::check_fate(**asked, wanted.process.value_or(ProcessIdentity()))
+               : tl::unexpected(asked.error());
 }
 
 // ---- The VM
@@ -259,7 +287,7 @@ ResponseDone VmHands::block(const ActionWanted &wanted, bool dry) {
 // ---- What the desk asks
 
 Result<void> VmHands::allow(const ActionWanted &wanted) {
-  if (wanted.process) {
+  if (wanted.process && wanted.action != ResponseAction::Resume) {
     const auto targets = family(wanted);
     if (!targets) {
       return tl::unexpected(targets.error());
@@ -289,7 +317,11 @@ Result<void> VmHands::allow(const ActionWanted &wanted) {
 ResponseDone VmHands::act(const ActionWanted &wanted, bool dry) {
   switch (wanted.action) {
   case ResponseAction::Kill:
-    return end_processes(wanted, dry);
+    return signal(wanted, GuestSignal::Kill, dry);
+  case ResponseAction::Suspend:
+    return signal(wanted, GuestSignal::Stop, dry);
+  case ResponseAction::Resume:
+    return signal(wanted, GuestSignal::Continue, dry);
   case ResponseAction::PauseVm:
     return pause(dry);
   case ResponseAction::UnpauseVm:
@@ -313,6 +345,14 @@ Result<void> VmHands::undo(const ActionWanted &wanted) {
   switch (wanted.action) {
   case ResponseAction::PauseVm:
     return unpause();
+  case ResponseAction::Suspend: {
+    if (const auto there = find(wanted.process.value_or(ProcessIdentity())); !there) {
+      return tl::unexpected(there.error());
+    }
+    const auto resumed = signal(wanted, GuestSignal::Continue, false);
+    return resumed.status == ResponseStatus::Done ? Result<void>()
+                                                  : fail(ErrorCode::SystemFailed, resumed.reason);
+  }
   case ResponseAction::BlockFlow:
   case ResponseAction::BlockRemote:
   case ResponseAction::BlockPort:
@@ -333,15 +373,13 @@ Result<void> VmHands::undo(const ActionWanted &wanted) {
 
 Result<bool> VmHands::holds(const ActionWanted &wanted) {
   switch (wanted.action) {
-  case ResponseAction::Kill: {
-    const auto asked = sensor();
-    const auto fate =
-        asked ? launch::check_fate(**asked, *wanted.process) : tl::unexpected(asked.error());
-    if (!fate) {
-      return tl::unexpected(fate.error());
-    }
-    return *fate == ProcessFate::Gone || *fate == ProcessFate::Exited;
-  }
+  case ResponseAction::Kill:
+    return fate(wanted).map(
+        [](ProcessFate seen) { return seen == ProcessFate::Gone || seen == ProcessFate::Exited; });
+  case ResponseAction::Suspend:
+    return fate(wanted).map([](ProcessFate seen) { return seen == ProcessFate::Stopped; });
+  case ResponseAction::Resume:
+    return fate(wanted).map([](ProcessFate seen) { return seen != ProcessFate::Stopped; });
   case ResponseAction::PauseVm:
   case ResponseAction::UnpauseVm: {
     const auto control = open_control();

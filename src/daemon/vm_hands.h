@@ -3,6 +3,7 @@
 // tells it of each sensor, and by the desk while it acts; outlives the guard harmlessly. The desk
 // acts on one thread a VM; look_at() and take_*() are for any.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -10,6 +11,7 @@
 
 #include "daemon/action_desk.h"
 #include "facts/memory_layout.h"
+#include "facts/signal_plan.h"
 #include "hypervisor/vm_control.h"
 #include "hypervisor/vm_found.h"
 #include "launch/sensor_process.h"
@@ -20,7 +22,7 @@ namespace outguard::daemon {
 
 class VmHands : public ActionHands {
 public:
-  /// `policy`: protections. There is no budget: who acts by hand has counted.
+  /// `policy`: protections. Its budgets are of what acts by itself, not of what is asked for here.
   VmHands(hypervisor::VmFound vm, respond::GuardPolicy policy);
 
   /// Who is asked from now on; null: there is none at the moment.
@@ -39,13 +41,14 @@ public:
 private:
   [[nodiscard]] Result<std::shared_ptr<launch::SensorProcess>> sensor();
   [[nodiscard]] Result<std::unique_ptr<hypervisor::VmControl>> open_control();
+  [[nodiscard]] Result<ProcessFate> fate(const ActionWanted &wanted);
   /// The process that is meant, as it is now. NotFound: it has ended.
   [[nodiscard]] Result<ProcessSeen> find(const ProcessIdentity &process);
   /// It, and with `tree` its descendants, each after its parent.
   [[nodiscard]] Result<std::vector<ProcessSeen>> family(const ActionWanted &wanted);
   [[nodiscard]] Result<void> check(const ProcessSeen &process);
 
-  [[nodiscard]] ResponseDone end_processes(const ActionWanted &wanted, bool dry);
+  [[nodiscard]] ResponseDone signal(const ActionWanted &wanted, GuestSignal signal, bool dry);
   [[nodiscard]] ResponseDone pause(bool dry);
   [[nodiscard]] Result<void> unpause();
   /// Of every tap: a VM's traffic takes whichever it likes.

@@ -86,6 +86,36 @@ class Actions(unittest.TestCase):
         # The pid is nobody's now.
         self.assertEqual(self.ask("kill", self.guest.uuid, wanted.pid)[0], 6)
 
+    def test_suspend_and_resume(self):
+        wanted, other = self.client("203.0.113.20:4444"), self.client("203.0.113.21:4444")
+        row = self.act("suspend", self.guest.uuid, wanted.pid)
+        self.assertEqual((row["state"], row["status"]), ("done", "suspended"))
+        self.assertFalse(self.talks(wanted))
+        self.assertTrue(self.talks(other))
+        ended = self.act("resume", self.guest.uuid, wanted.pid)
+        self.assertEqual((ended["id"], ended["state"]), (row["id"], "undone"))
+        self.assertTrue(self.talks(wanted))
+
+    def test_kill_of_a_tree(self):
+        """A shell, its child and its grandchild; what is beside them lives."""
+        beside = self.client("203.0.113.20:4444")
+        _, output = self.guest.sh("sh -c 'sh -c \"sleep 1000 & wait\" & wait' >/dev/null 2>&1 & echo $!")
+        root = int(output.split()[-1])
+        self.wait_until(lambda: len(self.family(root)) == 3, "three processes")
+        pids = self.family(root)
+        row = self.act("kill", self.guest.uuid, root, "--tree")
+        self.assertEqual((row["status"], row["tree"]), ("killed", True))
+        self.assertTrue(row["reason"].startswith("3 of 3 processes"), row["reason"])
+        self.wait_until(lambda: not [pid for pid in pids if self.guest.alive(pid)], "end of all three")
+        self.assertTrue(self.talks(beside))
+
+    def family(self, root):
+        parents = {process["pid"]: process["ppid"] for process in self.guest.truth().processes}
+        found = [root]
+        for pid in found:
+            found += [child for child, parent in parents.items() if parent == pid]
+        return found
+
     def test_what_is_refused(self):
         guarded = self.guest.run("sleeper", "pause", exe="/usr/bin/guarded")
         self.addCleanup(self.guest.kill, guarded.pid)
