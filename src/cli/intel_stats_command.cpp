@@ -69,7 +69,7 @@ Exit intel_stats(const Common &common, const IntelOptions &options) {
   if (const auto loaded = load_intel(*sensor, options); !loaded) {
     return report(loaded.error());
   }
-  const auto changes = compile_changes(options); // beside the lists: counted by themselves
+  const auto changes = compile_changes(options); // how many they are
   if (!changes) {
     return report(changes.error());
   }
@@ -87,7 +87,7 @@ Exit intel_stats(const Common &common, const IntelOptions &options) {
   } else {
     print_stats(*stats);
     if (changes->delta) {
-      print_line(fmt::format("\nby hand, not counted above: {} added, {} removed", changes->added,
+      print_line(fmt::format("\nof these by hand: {} added; and {} removed", changes->added,
                              changes->removed));
     }
   }

@@ -92,7 +92,7 @@ struct JudgeValue {
   }
 };
 
-/// What the intelligence in use holds, without its delta. Answered by IntelStats.
+/// What the intelligence in use holds, its delta too. Answered by IntelStats.
 struct DescribeIntel {
   template <class Self, class Wire> static void fields(Self &, Wire &) {}
 };

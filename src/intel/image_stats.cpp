@@ -1,8 +1,8 @@
-// IntelImage::stats(): one pass over all records.
+// IntelImage::stats(), one pass over all records, and IntelSet::stats().
 #include <vector>
 
 #include "intel/feed_indicator.h"
-#include "intel/intel_image.h"
+#include "intel/intel_set.h"
 
 namespace outguard::intel {
 
@@ -17,9 +17,37 @@ void keep_longest(IntelStats &stats) {
   std::stable_sort(sources.begin(), sources.end(),
                    [](const auto &a, const auto &b) { return a.listed > b.listed; });
   if (sources.size() > IntelStats::kMostSources) {
-    stats.sources_left_out = sources.size() - IntelStats::kMostSources;
+    stats.sources_left_out += sources.size() - IntelStats::kMostSources;
     sources.resize(IntelStats::kMostSources);
   }
+}
+
+void add_types(std::vector<TypeCount> &types, const std::vector<TypeCount> &more) {
+  for (const auto &one : more) {
+    const auto at = std::lower_bound(types.begin(), types.end(), one.type,
+                                     [](const auto &a, auto type) { return a.type < type; });
+    if (at != types.end() && at->type == one.type) {
+      at->count += one.count;
+    } else {
+      types.insert(at, one);
+    }
+  }
+}
+
+/// No indicator is in both.
+void add(IntelStats &all, const IntelStats &more) {
+  for (const auto count :
+       {&IntelStats::indicators, &IntelStats::mentions, &IntelStats::allowed,
+        &IntelStats::image_bytes, &IntelStats::expired, &IntelStats::not_yet_valid,
+        &IntelStats::with_end, &IntelStats::flagged, &IntelStats::sources_left_out}) {
+    all.*count += more.*count;
+  }
+  add_types(all.types, more.types);
+  for (std::size_t step = 0; step < IntelStats::kConfidenceSteps; ++step) {
+    all.confidence[step] += more.confidence[step];
+  }
+  all.sources.insert(all.sources.end(), more.sources.begin(), more.sources.end());
+  keep_longest(all);
 }
 
 } // namespace
@@ -37,7 +65,7 @@ std::vector<bool> IntelImage::flagged_abouts() const {
   return flagged;
 }
 
-IntelStats IntelImage::stats(Seconds now) const {
+IntelStats IntelImage::stats(Seconds now, const std::function<bool(IndicatorId)> &skip) const {
   IntelStats stats;
   stats.allowed = header_.allowed;
   stats.image_bytes = header_.image_bytes;
@@ -51,7 +79,8 @@ IntelStats IntelImage::stats(Seconds now) const {
   // Mentions of one key stand together, the surest first.
   for (std::uint64_t i = 0; i < header_.records.count;) {
     const auto first = element_unchecked<Record>(header_.records, i);
-    const bool is_indicator = first.kind < kTypes;
+    const bool is_indicator =
+        first.kind < kTypes && !(skip && skip(IndicatorId{static_cast<std::uint32_t>(i)}));
     bool is_valid = false, is_early = false, ends = false, is_flagged = false;
     auto record = first;
     for (const auto begin = i;;) {
@@ -96,6 +125,15 @@ IntelStats IntelImage::stats(Seconds now) const {
   }
   keep_longest(stats);
   return stats;
+}
+
+IntelStats IntelSet::stats(Seconds now) const {
+  if (delta_ == nullptr) {
+    return base_->stats(now);
+  }
+  auto all = base_->stats(now, [this](IndicatorId id) { return is_overridden(id); });
+  add(all, delta_->stats(now));
+  return all;
 }
 
 } // namespace outguard::intel

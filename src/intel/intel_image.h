@@ -102,8 +102,10 @@ public:
   [[nodiscard]] std::optional<StoredKey> key(IndicatorId id) const;
   [[nodiscard]] bool has(Role role, const StoredKey &key) const;
 
-  /// Counts all of it, as it stands at `now`: as long as it takes to read every record.
-  [[nodiscard]] IntelStats stats(Seconds now) const;
+  /// Counts all of it, as it stands at `now`: as long as it takes to read every record. What `skip`
+  /// says yes to is not counted.
+  [[nodiscard]] IntelStats stats(Seconds now,
+                                 const std::function<bool(IndicatorId)> &skip = {}) const;
 
   [[nodiscard]] bool lists(IndicatorType type) const {
     return (header_.types >> static_cast<unsigned>(type) & 1) != 0;

@@ -64,6 +64,8 @@ public:
 
   [[nodiscard]] std::optional<IndicatorHit> hit(IndicatorId id) const;
   [[nodiscard]] std::vector<GuestText> sources(IndicatorId id) const;
+  /// What is in force, counted: the base without what the delta overrides, and the delta.
+  [[nodiscard]] IntelStats stats(Seconds now) const;
   /// Which indicators mean the value and whether they match now; who keeps them from it.
   [[nodiscard]] ValueExplained explain(std::string_view value, Seconds now) const;
 

@@ -1,5 +1,6 @@
 #include <atomic>
 #include <chrono>
+#include <numeric>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -219,6 +220,30 @@ TEST(IntelSet, ReadersNeverSeeHalfAChange) {
   reader.join();
   EXPECT_EQ(wrong, 0U);
   EXPECT_LT(spent / kChanges, std::chrono::milliseconds(100));
+}
+
+TEST(IntelSet, StatsCountWhatIsInForce) {
+  const auto base = compile({"a.com\nb.com\n45.9.20.7\n", "", "c.com\n"});
+  const auto alone = IntelSet(base).stats(kNow);
+  EXPECT_EQ(alone.indicators, 3U);
+  const IntelSet set(base, delta({"b.com\n45.9.20.8\nhttp://d.com/x\n", "a.com\nnone.com\n", ""}));
+  const auto all = set.stats(kNow);
+  EXPECT_EQ(all.indicators, 4U);
+  EXPECT_EQ(all.mentions, 4U);
+  EXPECT_EQ(all.allowed, 1U);
+  EXPECT_GT(all.image_bytes, alone.image_bytes);
+  std::string types;
+  for (const auto &one : all.types) {
+    types += std::string(to_string(one.type)) + " " + std::to_string(one.count) + ";";
+  }
+  EXPECT_EQ(types, "address 2;domain 1;url 1;");
+  EXPECT_EQ(std::accumulate(all.confidence.begin(), all.confidence.end(), std::uint64_t{0}), 4U);
+  ASSERT_EQ(all.sources.size(), 2U);
+  EXPECT_EQ(all.sources[0].listed, 3U) << "those of the delta are more";
+  EXPECT_EQ(all.sources[1].listed, 1U);
+  const auto without = IntelSet(base, delta({"", "a.com\nb.com\n", ""})).stats(kNow);
+  EXPECT_EQ(without.indicators, 1U);
+  EXPECT_EQ(without.types.size(), 1U);
 }
 
 } // namespace

@@ -379,7 +379,7 @@ void RequestLoop::answer(std::uint32_t id, const DescribeIntel &, Fds &) {
   if (intel_ == nullptr) {
     return send(id, Failed{"no intelligence is loaded"});
   }
-  send(id, intel_->base()->stats(wall_now().time_since_epoch() / std::chrono::seconds(1)));
+  send(id, intel_->stats(wall_now().time_since_epoch() / std::chrono::seconds(1)));
 }
 
 void RequestLoop::answer(std::uint32_t id, const JudgeValue &, Fds &) {

@@ -133,7 +133,8 @@ class Status(unittest.TestCase):
         self.assertEqual(outguard("intel", "explain", "203.0.113.99", *words)[0], 0)
         self.assertEqual(outguard("intel", "explain", "203.0.113.99", *words[:3], "--no-changes")[0], 6)
         code, output, _ = outguard("intel", "stats", str(self.list), *words[2:], "-o", "json")
-        self.assertEqual((code, json.loads(output)["added_by_hand"]), (0, 1))
+        stats = json.loads(output)
+        self.assertEqual((code, stats["added_by_hand"], stats["types"]), (0, 1, {"address": 91}))
 
     def test_a_set_that_shrank_between_two_runs(self):
         self.supervise().__exit__()
