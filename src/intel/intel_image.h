@@ -47,6 +47,11 @@ public:
   // `now`, the most specific first. Sources that list the same indicator are one match; sources()
   // names them.
 
+  /// match_address() comes soon: asks for the memory that it begins with.
+  void prefetch_address(const IpAddress &address) const {
+    const auto own = address.unmapped();
+    prefetch(hash_.of(kind_of(Role::Indicator, IndicatorType::Address), 0, octet_view(own)));
+  }
   /// The address itself, then every listed network around it.
   template <class Yield>
   void match_address(const IpAddress &address, Seconds now, Yield &&yield) const {
@@ -54,7 +59,9 @@ public:
   }
   template <class Yield>
   void match_endpoint(const Endpoint &endpoint, Seconds now, Yield &&yield) const {
-    walk_endpoint(Role::Indicator, endpoint, now, yield);
+    if (lists(IndicatorType::Endpoint)) {
+      walk_endpoint(Role::Indicator, endpoint, now, yield);
+    }
   }
   /// Any case, with or without trailing dot, odd bytes escaped. The name itself, then parents
   /// listed with subdomains.
@@ -148,6 +155,11 @@ private:
     const auto at = filter_word(hash, header_.filter.count);
     const auto bits = filter_bits(hash);
     return (element_unchecked<FilterWord>(header_.filter, at) & bits) == bits;
+  }
+  /// may_hold() will be asked soon.
+  void prefetch(std::uint64_t hash) const {
+    const auto at = filter_word(hash, header_.filter.count);
+    __builtin_prefetch(bytes_.data() + header_.filter.offset + at * sizeof(FilterWord));
   }
   [[nodiscard]] std::optional<IndicatorId> find_unfiltered(std::uint64_t hash, std::uint8_t kind,
                                                            std::uint8_t prefix,
@@ -266,28 +278,34 @@ void IntelImage::walk_domain(Role role, std::string_view given, Seconds now, Yie
   lower_copy(given, lower.data());
   const std::string_view name(lower.data(), given.size());
 
-  // Hashes grow from the right; the longest suffix is the most specific, so hits are kept and told
-  // backwards. A suffix that the filter passes is rare.
-  std::array<IndicatorId, kMaxNameBytes + 1> hits; // a name of dots alone has that many suffixes
-  std::size_t hit_count = 0, labels = 0;
+  // Hashes grow from the right; the longest suffix is the most specific, so it is looked up first.
+  // By then the words of the filter are on their way: each would be waited for by itself.
+  struct Suffix {
+    std::uint64_t hash;
+    std::size_t start;
+  };
+  std::array<Suffix, kMaxNameBytes + 1> suffixes; // a name of dots alone has that many
+  std::size_t count = 0, labels = 0;
   const auto kind = kind_of(role, IndicatorType::Domain);
   auto state = hash_.start(kind, 0);
   for (std::size_t end = name.size();;) {
     const auto start = KeyHash::label_before(name, end);
     state = hash_.add(state, name.substr(start, end - start));
     if ((header_.domain_labels & label_bit(++labels)) != 0) {
-      const Wanted wanted{start + skipped == 0 ? Fit::Itself : Fit::Under, now};
-      if (const auto id = find(state, kind, 0, name.substr(start), wanted)) {
-        hits[hit_count++] = *id;
-      }
+      prefetch(state);
+      suffixes[count++] = {state, start};
     }
     if (start == 0) {
       break;
     }
     end = start - 1;
   }
-  while (hit_count > 0) {
-    yield(hits[--hit_count]);
+  while (count > 0) {
+    const auto [hash, start] = suffixes[--count];
+    const Wanted wanted{start + skipped == 0 ? Fit::Itself : Fit::Under, now};
+    if (const auto id = find(hash, kind, 0, name.substr(start), wanted)) {
+      yield(*id);
+    }
   }
 }
 

@@ -30,6 +30,8 @@ public:
 
   // As those of IntelImage; the base's matches before the delta's. Ids are good in this set only.
 
+  /// Of the base only: a delta is small enough to be near.
+  void prefetch_address(const IpAddress &address) const { base_->prefetch_address(address); }
   template <class Yield>
   void match_address(const IpAddress &address, Seconds now, Yield &&yield) const {
     look(yield, [&](const auto &image, auto &&tell) { image.match_address(address, now, tell); });

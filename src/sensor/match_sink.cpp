@@ -73,6 +73,9 @@ void MatchSink::use(std::shared_ptr<const intel::IntelSet> intel) {
 }
 
 void MatchSink::on_flow_started(guest::Flow &flow) {
+  if (intel_ != nullptr) {
+    intel_->prefetch_address(flow.tuple.remote.address); // while the owner is looked for
+  }
   flow.user = owners_.open(*pipeline_, flow);
   if (const FlowNote *note = owners_.find(flow.user)) {
     ++(names_a_process(note->attribution) ? counts_.flows_attributed : counts_.flows_unattributed);
