@@ -63,9 +63,9 @@ private:
   struct Entry {
     std::uint64_t total = 0;
     std::int64_t first_ns = 0;
-    std::int64_t told_ns = 0;                           ///< 0: never
-    std::array<Contact, kMostIntervals + 1> contacts{}; ///< by start
+    std::int64_t told_ns = 0; ///< 0: never
     std::string name;
+    std::array<Contact, kMostIntervals + 1> contacts{}; ///< by start
   };
 
   [[nodiscard]] std::optional<std::size_t> find(std::uint64_t key) const;
