@@ -1,6 +1,7 @@
 #include "guest/packets/stream_assembler.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/internet_checksum.h"
 
@@ -334,15 +335,14 @@ StreamAssembler::Stream *StreamAssembler::open_stream(FlowSide &side) {
   }
   if (free_.empty()) {
     streams_.emplace_back();
-    side.stream = static_cast<std::uint32_t>(streams_.size());
-  } else {
-    side.stream = free_.back();
-    free_.pop_back();
+    free_.push_back(static_cast<std::uint32_t>(streams_.size()));
   }
+  by_use_.splice(by_use_.end(), free_, free_.begin());
+  side.stream = by_use_.back();
   ++counters_.live;
   Stream *stream = stream_of(side);
   stream->side = &side;
-  stream->use = by_use_.insert(by_use_.end(), side.stream);
+  stream->use = std::prev(by_use_.end());
   return stream;
 }
 
@@ -368,9 +368,8 @@ void StreamAssembler::release(FlowSide &side) {
   counters_.bytes_held -= sizeof(Stream) + stream->buffer.capacity() + stream->waiting_bytes +
                           stream->waiting.size() * kWaitingOverhead;
   --counters_.live;
-  by_use_.erase(stream->use);
+  free_.splice(free_.begin(), by_use_, stream->use);
   *stream = Stream{};
-  free_.push_back(side.stream);
   side.stream = 0;
 }
 

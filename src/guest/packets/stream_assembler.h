@@ -93,9 +93,9 @@ private:
 
   StreamConfig config_;
   Inspector &inspector_;
-  std::deque<Stream> streams_; ///< handle - 1 is the index; streams stay where they are
-  std::vector<std::uint32_t> free_;
+  std::deque<Stream> streams_;      ///< handle - 1 is the index; streams stay where they are
   std::list<std::uint32_t> by_use_; ///< handles, the longest idle first
+  std::list<std::uint32_t> free_;   ///< the others; nodes go from list to list, without the heap
   StreamCounters counters_;
 };
 
