@@ -33,7 +33,7 @@ void StageClock::stop() {
   since_ = now;
 }
 
-/// One sample stands for 64 batches: one in which the machine did something else does not.
+/// One sample stands for kEvery batches: one in which the machine did something else does not.
 void StageClock::settle() {
   const auto sum = [](const Times &times) {
     return std::accumulate(times.begin(), times.begin() + kParts, std::uint64_t{0});

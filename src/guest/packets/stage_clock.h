@@ -37,7 +37,7 @@ public:
   [[nodiscard]] Times spent();
 
 private:
-  static constexpr std::uint64_t kAlways = 16, kEvery = 64;
+  static constexpr std::uint64_t kAlways = 16, kEvery = 256;
   static constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
   static constexpr std::uint64_t kUnusual = 4; ///< times the mean: it was interrupted
   static constexpr std::size_t kParts = 3;
