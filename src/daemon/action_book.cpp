@@ -160,9 +160,7 @@ void ActionBook::forget_ended() {
     return;
   }
   auto ended = where([](const ActionEntry &entry) {
-    return !entry.unwritten && !entry.queued &&
-           (is_over(entry.record.state) ||
-            (entry.record.state == ActionState::Done && !is_in_force(entry.record)));
+    return !entry.unwritten && !entry.queued && !is_open(entry.record);
   });
   // A tenth at once, so that this is seldom done.
   const auto kept = limits_.most_records - limits_.most_records / 10 - 1;

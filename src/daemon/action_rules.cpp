@@ -101,10 +101,6 @@ Result<ActionWanted> tidy(ActionWanted wanted) {
   return wanted;
 }
 
-bool is_lasting(ResponseAction action) {
-  return is_block(action) || action == ResponseAction::Suspend || action == ResponseAction::PauseVm;
-}
-
 bool ends_in_kernel(ResponseAction action) {
   return is_block(action);
 }
@@ -139,19 +135,9 @@ bool by_policy(const ActionWanted &wanted) {
   return wanted.actor.starts_with("policy ");
 }
 
-bool is_over(ActionState state) {
-  return state == ActionState::Failed || state == ActionState::Refused ||
-         state == ActionState::Undone || state == ActionState::Expired;
-}
-
 bool is_moving(ActionState state) {
   return state == ActionState::Asked || state == ActionState::Approved ||
          state == ActionState::Acting || state == ActionState::Undoing;
-}
-
-bool is_in_force(const ActionRecord &record) {
-  return record.state == ActionState::Done && is_lasting(record.wanted.action) &&
-         record.status != ResponseStatus::DryRun;
 }
 
 ActionState state_after(ResponseStatus status) {

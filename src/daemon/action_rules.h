@@ -13,9 +13,8 @@ namespace outguard::daemon {
 /// means something. InvalidInput: its parts do not belong together.
 [[nodiscard]] Result<ActionWanted> tidy(ActionWanted wanted);
 
-/// It goes on until it is undone or its time ends: blocks, isolation, suspension, pause.
-[[nodiscard]] bool is_lasting(ResponseAction action);
-/// Of those, the ones that the kernel ends at their time by itself. The others the desk ends.
+/// Of what is lasting, the ones that the kernel ends at their time by itself. The others the desk
+/// ends.
 [[nodiscard]] bool ends_in_kernel(ResponseAction action);
 
 /// The same done to the same, for however long and by whomever.
@@ -25,11 +24,8 @@ namespace outguard::daemon {
 [[nodiscard]] bool ends(const ActionWanted &later, const ActionWanted &earlier);
 
 [[nodiscard]] bool by_policy(const ActionWanted &wanted);
-[[nodiscard]] bool is_over(ActionState state);
 /// Asked, Approved, Acting, Undoing: somebody is at it.
 [[nodiscard]] bool is_moving(ActionState state);
-/// Done, lasting, and no dry run.
-[[nodiscard]] bool is_in_force(const ActionRecord &record);
 
 /// Where an action is after such an answer; Acting: it is pending.
 [[nodiscard]] ActionState state_after(ResponseStatus status);

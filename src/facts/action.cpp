@@ -28,4 +28,37 @@ const char *to_string(ActionState state) {
   return "unknown";
 }
 
+bool is_lasting(ResponseAction action) {
+  switch (action) {
+  case ResponseAction::BlockFlow:
+  case ResponseAction::BlockRemote:
+  case ResponseAction::BlockPort:
+  case ResponseAction::Isolate:
+  case ResponseAction::Suspend:
+  case ResponseAction::PauseVm:
+    return true;
+  default:
+    return false;
+  }
+}
+
+bool is_in_force(const ActionRecord &record) {
+  return record.state == ActionState::Done && is_lasting(record.wanted.action) &&
+         record.status != ResponseStatus::DryRun;
+}
+
+bool is_open(const ActionRecord &record) {
+  switch (record.state) {
+  case ActionState::Done:
+    return is_in_force(record);
+  case ActionState::Failed:
+  case ActionState::Refused:
+  case ActionState::Undone:
+  case ActionState::Expired:
+    return false;
+  default:
+    return true;
+  }
+}
+
 } // namespace outguard

@@ -58,4 +58,11 @@ struct ActionRecord {
   std::int64_t expires_ns = 0;                     ///< of what ends by itself or waits; 0: does not
 };
 
+/// It goes on until it is undone or its time ends: blocks, isolation, suspension, pause.
+[[nodiscard]] bool is_lasting(ResponseAction action);
+/// Done, lasting, and no dry run.
+[[nodiscard]] bool is_in_force(const ActionRecord &record);
+/// In force, waiting, or somebody is at it: not to be forgotten.
+[[nodiscard]] bool is_open(const ActionRecord &record);
+
 } // namespace outguard

@@ -14,14 +14,14 @@ constexpr const char *kFile = "actions.jsonl";
 constexpr const char *kNewFile = "actions.new";
 constexpr const char *kTornFile = "actions.torn";
 constexpr const char *kLockFile = "actions.lock";
-constexpr std::size_t kMostRead = std::size_t{1} << 30U;
+constexpr off_t kMostRead = off_t{1} << 30U;
 constexpr mode_t kOwnerOnly = 0600;
 constexpr int kSafely = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK; ///< no link, no pipe
 
 Result<std::string> read_whole(FileCalls &calls, int file, const std::string &path) {
-  constexpr std::size_t kChunk = std::size_t{1} << 20U;
+  constexpr std::size_t kChunk = std::size_t{4} << 20U;
   std::string bytes;
-  while (bytes.size() <= kMostRead) {
+  while (true) {
     const auto had = bytes.size();
     bytes.resize(had + kChunk);
     const auto got = calls.read(file, bytes.data() + had, kChunk);
@@ -33,7 +33,6 @@ Result<std::string> read_whole(FileCalls &calls, int file, const std::string &pa
       return bytes;
     }
   }
-  return fail(ErrorCode::LimitReached, "the journal " + path + " is larger than any of ours");
 }
 
 Result<void> check_file(FileCalls &calls, int file, const std::string &path) {
@@ -43,6 +42,9 @@ Result<void> check_file(FileCalls &calls, int file, const std::string &path) {
   }
   if (!S_ISREG(found.st_mode)) {
     return fail(ErrorCode::InvalidInput, "the journal " + path + " is not a file");
+  }
+  if (found.st_size > kMostRead) {
+    return fail(ErrorCode::LimitReached, "the journal " + path + " is larger than any of ours");
   }
   if ((found.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     return fail(ErrorCode::Permission,
@@ -282,6 +284,9 @@ Result<JournalRead> check_journal(const std::string &path) {
   const Fd file(calls.open(path, O_RDONLY | kSafely, 0));
   if (!file) {
     return fail_errno("cannot open the journal " + path);
+  }
+  if (const auto good = check_file(calls, file.get(), path); !good) {
+    return tl::unexpected(good.error());
   }
   const auto bytes = read_whole(calls, file.get(), path);
   return bytes ? read_named(*bytes, path) : Result<JournalRead>(tl::unexpected(bytes.error()));

@@ -120,6 +120,31 @@ TEST_F(ActionJournalTest, TrustsNoFileThatOthersCouldHaveMade) {
   EXPECT_FALSE(ActionJournal::open(file("none") + "/\x01/" + std::string(NAME_MAX + 1, 'x')));
 }
 
+TEST_F(ActionJournalTest, ReadsNoMoreThanOursCanBe) {
+  write("");
+  ASSERT_EQ(::truncate(file().c_str(), (off_t{1} << 30U) + 1), 0);
+  EXPECT_EQ(ActionJournal::open(folder).error().code, ErrorCode::LimitReached);
+  EXPECT_EQ(check_journal(file()).error().code, ErrorCode::LimitReached);
+  EXPECT_EQ(check_journal(folder).error().code, ErrorCode::InvalidInput);
+}
+
+TEST_F(ActionJournalTest, WhateverFailsATornLineIsTakenAwayOrStays) {
+  ASSERT_TRUE(append(*ActionJournal::open(folder)->journal, 1));
+  const auto torn = content() + "{\"prev\":\"half";
+  for (const bool lasting : {false, true}) {
+    auto calls = std::make_shared<FaultyFileCalls>();
+    for (unsigned nth = 1; calls->calls() + 1 >= nth; ++nth) {
+      write(torn);
+      calls = std::make_shared<FaultyFileCalls>();
+      calls->fail_at(nth, {EIO}, lasting);
+      static_cast<void>(ActionJournal::open(folder, {}, calls));
+      const auto again = ActionJournal::open(folder);
+      ASSERT_TRUE(again) << nth;
+      ASSERT_EQ(again->records.size(), 1U);
+    }
+  }
+}
+
 TEST_F(ActionJournalTest, SeveralStepsAreAllOrNone) {
   const auto opened = ActionJournal::open(folder);
   const auto before = content();

@@ -23,6 +23,7 @@ constexpr std::size_t kMostTorn = 4 * kMostJournalLine; ///< more than one appen
 /// What every line begins with: enough to follow the chain without reading the rest.
 struct LineHead {
   std::string_view previous, id, step;
+  bool open = false;
   std::uint64_t seq = 0;
 };
 
@@ -34,11 +35,12 @@ std::string finish(JournalPosition &position, const Json &object) {
   return text;
 }
 
-Json begin(const JournalPosition &position, std::string_view id, std::string_view step,
+Json begin(const JournalPosition &position, std::string_view id, std::string_view step, bool open,
            std::int64_t time_ns) {
   return {{"prev", position.last_hash},
           {"id", id},
           {"step", step},
+          {"open", open},
           {"seq", position.next_seq},
           {"time", rfc3339_timestamp(WallTime(std::chrono::nanoseconds(time_ns)))}};
 }
@@ -70,7 +72,11 @@ std::optional<LineHead> read_head(std::string_view rest) {
   head.previous = rest.substr(0, kHashDigits);
   rest.remove_prefix(kHashDigits);
   if (!take(rest, R"(","id":")") || !take_word(rest, head.id) || !take(rest, R"(","step":")") ||
-      !take_word(rest, head.step) || !take(rest, R"(","seq":)")) {
+      !take_word(rest, head.step) || !take(rest, R"(","open":)")) {
+    return std::nullopt;
+  }
+  head.open = take(rest, "true");
+  if (!(head.open || take(rest, "false")) || !take(rest, R"(,"seq":)")) {
     return std::nullopt;
   }
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), head.seq);
@@ -82,8 +88,9 @@ std::optional<ActionRecord> read_record(std::string_view text, const LineHead &h
   const auto object = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   const auto found = object.is_object() ? object.find("record") : object.end();
   auto record = found == object.end() ? std::nullopt : read_action(*found);
-  const bool agrees =
-      record && record->id == head.id && to_string(record->state) == std::string(head.step);
+  const bool agrees = record && record->id == head.id &&
+                      to_string(record->state) == std::string(head.step) &&
+                      is_open(*record) == head.open;
   return agrees ? std::move(record) : std::nullopt;
 }
 
@@ -136,10 +143,9 @@ public:
   /// The number of the line that no record can be made of, or what was read.
   [[nodiscard]] tl::expected<JournalRead, std::uint64_t> end(std::size_t good_bytes) const {
     JournalRead read{{}, lines_, first_seq_, at_, good_bytes};
-    // The newest of those that are over, all others.
     std::size_t ended = 0;
     for (auto last = latest_.rbegin(); last != latest_.rend(); ++last) {
-      if (last->over && ++ended > kMostEndedRead) {
+      if (!last->head.open && ++ended > kMostEndedRead) {
         continue;
       }
       auto record = read_record(last->text, last->head);
@@ -160,7 +166,6 @@ private:
     std::string_view text;
     LineHead head;
     std::uint64_t line = 0;
-    bool over = false;
   };
 
   void remember(std::string_view text, const LineHead &head) {
@@ -168,9 +173,7 @@ private:
     if (is_new) {
       latest_.emplace_back();
     }
-    const bool over = head.step == "failed" || head.step == "refused" || head.step == "undone" ||
-                      head.step == "expired";
-    latest_[known->second] = {text, head, lines_ + 1, over};
+    latest_[known->second] = {text, head, lines_ + 1};
   }
 
   JournalPosition at_;
@@ -187,7 +190,8 @@ tl::unexpected<Error> damaged(std::uint64_t line, const std::string &what) {
 
 Result<std::string> journal_line(JournalPosition &position, const ActionRecord &record,
                                  const std::string &actor) {
-  auto object = begin(position, record.id, to_string(record.state), record.changed_ns);
+  auto object =
+      begin(position, record.id, to_string(record.state), is_open(record), record.changed_ns);
   object["actor"] = text(actor);
   object["record"] = action_json(record);
   auto moved = position;
@@ -203,7 +207,8 @@ Result<std::string> journal_line(JournalPosition &position, const ActionRecord &
 }
 
 std::string checkpoint_line(JournalPosition &position, std::size_t records) {
-  auto object = begin(position, kCheckpoint, kCheckpoint, wall_now().time_since_epoch().count());
+  auto object =
+      begin(position, kCheckpoint, kCheckpoint, false, wall_now().time_since_epoch().count());
   object["version"] = 1;
   object["records"] = records;
   return finish(position, object);

@@ -1,10 +1,13 @@
 #pragma once
 // The journal of actions as text: JSON lines, each with the SHA-256 of the line before, so that no
 // line but the last can be changed, left out or put in unnoticed. Every line has the whole record
-// as it is after the step; the last line of an id counts. Pure functions, any thread.
+// as it is after the step; the last line of an id counts; "open": is_open(). Pure functions, any
+// thread.
 //
-// {"prev":"64 digits","id":"a-...","step":"acting","seq":7,"time":"...","actor":"...","record":{}}
-// A file begins with {"prev":...,"id":"checkpoint","step":"checkpoint","seq":...,"time":...,
+// {"prev":"64
+// digits","id":"a-...","step":"acting","open":true,"seq":7,"time":"...","actor":"...","record":{}}
+// A file begins with
+// {"prev":...,"id":"checkpoint","step":"checkpoint","open":false,"seq":...,"time":...,
 // "version":1,"records":N}; then come N records that were carried over from the file before.
 
 #include <cstdint>
@@ -18,7 +21,7 @@
 namespace outguard::store {
 
 inline constexpr std::size_t kMostJournalLine = 65'536;
-/// Of records that are over, the newest; those that are not are always read.
+/// Of records that are not open, the newest; those that are, are always read.
 inline constexpr std::size_t kMostEndedRead = 10'000;
 
 /// Where a chain is.

@@ -121,12 +121,16 @@ TEST(JournalLines, DamageNamesItsLine) {
             "line 2 is not a line of a journal");
   EXPECT_EQ(damage(text, "\"a-000000000002\"", "\"" + std::string(40, 'a') + "\""),
             "line 4 is not a line of a journal");
+  EXPECT_EQ(damage(text, "\"open\":true", "\"open\":null"), "line 2 is not a line of a journal");
+  EXPECT_EQ(damage(text, "\"open\":true", "\"open\":true "), "line 2 is not a line of a journal");
   EXPECT_EQ(damage(text, "{\"prev\":\"", "{\"prev\":\"short\"}\n"),
             "line 1 is not a line of a journal");
   EXPECT_EQ(damage(text, "{\"prev\":\"", "\n{\"prev\":\""), "line 1 is not a line of a journal");
   EXPECT_EQ(damage(text, "\"version\":1", "\"version\":2"),
             "line 1 is not the beginning of a journal of version 1");
   EXPECT_EQ(damage(text, "\"records\":0", "\"records\":x"),
+            "line 1 is not the beginning of a journal of version 1");
+  EXPECT_EQ(damage(text, "\"records\":0", "\"records\":\"0\""),
             "line 1 is not the beginning of a journal of version 1");
   EXPECT_EQ(damage(text, "\"seq\":1,", "\"seq\":0,"),
             "line 1 is not the beginning of a journal of version 1");
@@ -145,8 +149,9 @@ TEST(JournalLines, AChainOfNonsenseIsNoJournal) {
   JournalPosition position;
   const auto first = checkpoint_line(position, 0);
   const auto with = [&](const std::string &rest, const std::string &id = "a-1") {
-    const auto read = read_journal(first + "{\"prev\":\"" + position.last_hash + "\",\"id\":\"" +
-                                   id + "\",\"step\":\"asked\",\"seq\":2," + rest + "\n");
+    const auto read =
+        read_journal(first + "{\"prev\":\"" + position.last_hash + "\",\"id\":\"" + id +
+                     "\",\"step\":\"asked\",\"open\":true,\"seq\":2," + rest + "\n");
     return read ? "" : read.error().message;
   };
   const std::string no_record = "line 2 has no record that can be read";
@@ -162,6 +167,11 @@ TEST(JournalLines, AChainOfNonsenseIsNoJournal) {
   auto text = journal_line(other, made_record(1), "desk").value();
   const auto record = text.substr(text.find("\"record\":"), text.size());
   EXPECT_EQ(with(record.substr(0, record.size() - 1)), no_record);
+  EXPECT_EQ(with(record.substr(0, record.size() - 1), "a-000000000001"), "");
+  other = position;
+  text = journal_line(other, made_record(1, ActionState::Done), "desk").value();
+  const auto done = text.substr(text.find("\"record\":"), text.size());
+  EXPECT_EQ(with(done.substr(0, done.size() - 1), "a-000000000001"), no_record);
 }
 
 TEST(JournalLines, CarriedRecordsMustBeThere) {
