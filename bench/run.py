@@ -2,7 +2,7 @@
 """Measures Outguard against its budgets on live guests and prints a table. Never a test: machines are noisy.
 
     bench/run.py [--only attach,refresh,growth,mutants,loop,packets,parsers,who,storm,races,throughput,detection,
-                 intel,capture] [--share 1.0]
+                 intel,capture,enforcement] [--share 1.0]
 
 Quote medians and ratios of one run. A peer stands beside a figure where one is installed; otherwise the line
 says so.
@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT / "tests" / "system"))
 from support import Lab, Supervisor, rows  # noqa: E402
 import attribution  # noqa: E402
 import detection  # noqa: E402
+import enforcement  # noqa: E402
 import parsers  # noqa: E402
 
 
@@ -182,7 +183,8 @@ def bench_part(name, part):
 PARTS = {"attach": bench_attach, "refresh": bench_refresh, "growth": bench_growth,
          "mutants": bench_mutants, "loop": bench_loop, "packets": bench_packets,
          "parsers": lambda: parsers.bench_parsers(BIN, say, table),
-         **{name: bench_part(name, part) for name, part in {**attribution.PARTS, **detection.PARTS}.items()}}
+         **{name: bench_part(name, part)
+            for name, part in {**attribution.PARTS, **detection.PARTS, **enforcement.PARTS}.items()}}
 
 
 def main():

@@ -376,7 +376,7 @@ Result<void> NftFilter::add(const NetworkRule &rule, std::chrono::seconds ttl) {
   if (auto applied = apply(element_commands(rule, ttl)); !applied) {
     return applied;
   }
-  const auto left = remaining(rule);
+  const auto left = left_in_set(rule); // the chains are there, or apply() would have made them
   if (!left) {
     return tl::unexpected(left.error());
   }

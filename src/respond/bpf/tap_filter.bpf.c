@@ -92,8 +92,9 @@ INLINE int verdict(enum TapDrop why) {
   return kDropPacket;
 }
 
-INLINE int in_force(uint64_t until, uint64_t now) {
-  return (long long)(until - now) > 0;
+/// Reading the clock costs more than a look-up: only what was found asks for it.
+INLINE int in_force(uint64_t until) {
+  return (long long)(until - boot_time()) > 0;
 }
 
 /// Takes source and destination apart into the guest's side and the remote's.
@@ -213,12 +214,12 @@ INLINE int parse_ipv6(const struct __sk_buff *skb, struct packet *packet, uint32
   return 1;
 }
 
-INLINE int is_flow_forbidden(const struct packet *packet, uint64_t now) {
+INLINE int is_flow_forbidden(const struct packet *packet) {
   const uint64_t *until = map_lookup(&flows, &packet->flow);
-  return until && in_force(*until, now);
+  return until && in_force(*until);
 }
 
-INLINE int is_remote_forbidden(const struct packet *packet, uint64_t now) {
+INLINE int is_remote_forbidden(const struct packet *packet) {
   struct TapNetwork key = {.prefix_length = 32 + 128, .kind = {packet->flow.family}};
   __builtin_memcpy(key.address, packet->flow.remote, 16);
   for (int i = 0; i < kMostNested; ++i) {
@@ -226,7 +227,7 @@ INLINE int is_remote_forbidden(const struct packet *packet, uint64_t now) {
     if (!found) {
       return 0;
     }
-    if (in_force(found->until, now)) {
+    if (in_force(found->until)) {
       return 1;
     }
     if (found->prefix_length <= 32 || found->prefix_length > key.prefix_length) {
@@ -237,16 +238,16 @@ INLINE int is_remote_forbidden(const struct packet *packet, uint64_t now) {
   return 0;
 }
 
-INLINE int is_port_forbidden_at(uint8_t protocol, uint16_t port, int outbound, uint64_t now) {
+INLINE int is_port_forbidden_at(uint8_t protocol, uint16_t port, int outbound) {
   const struct TapPort key = {.protocol = protocol, .port = port};
   const struct TapPortUntil *found = map_lookup(&ports, &key);
-  return found && (in_force(found->until[outbound], now) || in_force(found->until[2], now));
+  return found && (in_force(found->until[outbound]) || in_force(found->until[2]));
 }
 
-INLINE int is_port_forbidden(const struct packet *packet, uint64_t now) {
+INLINE int is_port_forbidden(const struct packet *packet) {
   const struct TapFlow *flow = &packet->flow;
-  return is_port_forbidden_at(flow->protocol, flow->local_port, 0, now) ||
-         is_port_forbidden_at(flow->protocol, flow->remote_port, 1, now);
+  return is_port_forbidden_at(flow->protocol, flow->local_port, 0) ||
+         is_port_forbidden_at(flow->protocol, flow->remote_port, 1);
 }
 
 INLINE int is_allowed(const struct packet *packet, uint32_t generation) {
@@ -267,10 +268,11 @@ INLINE struct TapFragment fragment_of(const struct packet *packet) {
 }
 
 /// Drops a first fragment, and marks those to come.
-INLINE int drop_datagram(const struct packet *packet, enum TapDrop why, uint64_t now) {
+INLINE int drop_datagram(const struct packet *packet, enum TapDrop why) {
   if (packet->is_fragment) {
     const struct TapFragment key = fragment_of(packet);
-    const uint64_t until = now + 30000000000ULL; // a receiver waits no longer: net.ipv4.ipfrag_time
+    const uint64_t until =
+        boot_time() + 30000000000ULL; // a receiver waits no longer: net.ipv4.ipfrag_time
     map_update(&fragments, &key, &until, 0);
   }
   return verdict(why);
@@ -283,11 +285,7 @@ INLINE int judge(const struct __sk_buff *skb, enum way way) {
     return kNextFilter;
   }
   const uint32_t kinds = now_set->kinds;
-  const uint64_t now = boot_time();
-  if (!in_force(now_set->last_until, now)) {
-    return kNextFilter;
-  }
-  const int isolated = (kinds & kHasIsolation) && in_force(now_set->isolated_until, now);
+  const int isolated = (kinds & kHasIsolation) && in_force(now_set->isolated_until);
 
   uint32_t at = 14;
   uint16_t type = 0;
@@ -301,7 +299,7 @@ INLINE int judge(const struct __sk_buff *skb, enum way way) {
       break;
     }
     if (i == kMostTags || load_bytes(skb, at + 2, &type, sizeof type)) {
-      return verdict(kDropUnreadable);
+      return in_force(now_set->last_until) ? verdict(kDropUnreadable) : kNextFilter;
     }
     type = HOST_ORDER_16(type);
     at += 4;
@@ -316,26 +314,26 @@ INLINE int judge(const struct __sk_buff *skb, enum way way) {
                             : 0)) {
     return isolated ? verdict(kDropIsolation) : kNextFilter;
   }
-  if ((kinds & kHasRemotes) && is_remote_forbidden(&packet, now)) {
+  if ((kinds & kHasRemotes) && is_remote_forbidden(&packet)) {
     return verdict(kDropRemote);
   }
   if (kinds & (kHasFlows | kHasPorts)) {
-    if (packet.unreadable) {
+    if (packet.unreadable && in_force(now_set->last_until)) {
       return verdict(kDropUnreadable);
     }
     if (packet.is_later_fragment) {
       const struct TapFragment key = fragment_of(&packet);
       const uint64_t *until = map_lookup(&fragments, &key);
-      if (until && in_force(*until, now)) {
+      if (until && in_force(*until)) {
         return verdict(kDropFlow);
       }
     }
     if (packet.has_ports) {
-      if ((kinds & kHasFlows) && is_flow_forbidden(&packet, now)) {
-        return drop_datagram(&packet, kDropFlow, now);
+      if ((kinds & kHasFlows) && is_flow_forbidden(&packet)) {
+        return drop_datagram(&packet, kDropFlow);
       }
-      if ((kinds & kHasPorts) && is_port_forbidden(&packet, now)) {
-        return drop_datagram(&packet, kDropPort, now);
+      if ((kinds & kHasPorts) && is_port_forbidden(&packet)) {
+        return drop_datagram(&packet, kDropPort);
       }
     }
   }

@@ -32,7 +32,7 @@ enum TapKind {
 struct TapSettings {
   uint32_t kinds;
   uint32_t generation; // of the allowed networks that count; 24 bits
-  uint64_t last_until; // the longest-lived rule's: later there is nothing to look at
+  uint64_t last_until; // the longest-lived rule's
   uint64_t isolated_until;
   uint64_t reserved[5]; // zero; for holding first packets: mode, device, time limit
 };
