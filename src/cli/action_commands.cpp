@@ -265,7 +265,7 @@ Exit allow_check(const Common &common, const std::string &run_folder, const std:
   return answer->allowed ? Exit::Ok : Exit::Refused;
 }
 
-Exit accept_losses(const std::string &run_folder) {
+Exit accept_losses(const Common &common, const std::string &run_folder) {
   const auto line = ask_supervisor(run_folder, api::AcceptLosses(), {});
   if (!line) {
     return line.error();
@@ -274,8 +274,9 @@ Exit accept_losses(const std::string &run_folder) {
   if (!done) {
     return refused_with(done.error());
   }
-  print_line(
-      "intelligence is compiled anew; the losses that were told are accepted (doctor tells)");
+  print_line(common.format == Format::Json
+                 ? *line
+                 : "intelligence is compiled anew, and the losses that were told are accepted");
   return Exit::Ok;
 }
 

@@ -131,7 +131,7 @@ Exit action_approve(const Common &common, const std::string &run_folder, const s
 /// Would a guard refuse it? `what`: a pid, an address or a network.
 Exit allow_check(const Common &common, const std::string &run_folder, const std::string &target,
                  const std::string &what);
-Exit accept_losses(const std::string &run_folder);
+Exit accept_losses(const Common &common, const std::string &run_folder);
 
 /// Becomes `outguardd` with these arguments; returns only when that failed.
 Exit become_supervisor(const std::vector<std::string> &arguments);

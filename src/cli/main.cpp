@@ -401,7 +401,7 @@ private:
     check->add_option("WHAT", a.value, "a pid of the guest, an address or a network")->required();
     auto *accept = add(app_.get_subcommand("intel"), "accept",
                        "accepts that intelligence lost what a supervisor told, and compiles anew",
-                       [&a] { return accept_losses(a.run_folder); });
+                       [&a] { return accept_losses(a.common, a.run_folder); });
     for (auto *command : {list, show, undo, approve, check, accept}) {
       add_run_folder(command);
     }

@@ -100,6 +100,9 @@ Result<ActionRecord> Verbs::act(const api::Act &act, const std::string &actor,
     }
     wanted.process = process->identity;
   }
+  if (gone.stop_requested()) { // nobody is told of what would begin now
+    return fail(ErrorCode::Timeout, "who asked has left: nothing was begun");
+  }
   if (act.action == ResponseAction::Release || act.action == ResponseAction::UnpauseVm) {
     return end_earlier(wanted, act, gone);
   }

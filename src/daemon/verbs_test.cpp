@@ -208,6 +208,10 @@ TEST_F(VerbsTest, WaitsUntilTheEndOrTimeIsUpOrItsClientIsGone) {
     gone_.request_stop();
   });
   EXPECT_EQ(api::parse_action(say(kill))->state, ActionState::Acting);
+  const auto known = desk_.records.size();
+  leaving.join();
+  EXPECT_EQ(refusal_of(kill), ErrorCode::Timeout); // it left before anything was begun
+  EXPECT_EQ(desk_.records.size(), known);
 }
 
 TEST_F(VerbsTest, RecordsAreShownUndoneAndApproved) {

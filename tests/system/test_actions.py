@@ -142,6 +142,10 @@ class Actions(unittest.TestCase):
         self.supervisor.__exit__()
         self.assertEqual(self.ask("kill", self.guest.uuid, 1)[0], 3)
 
+    def test_losses_are_accepted_by_command(self):
+        code, rows, problems = self.ask("intel", "accept")
+        self.assertEqual((code, rows), (0, [{"ok": True}]), problems)
+
     # ---- The VM
 
     def test_pause_and_unpause(self):
