@@ -165,17 +165,17 @@ Exit policy_test_live(const Common &common, const std::string &path, const std::
   if (!opened) {
     return report(opened.error());
   }
-  const auto flows = live_flows(*opened);
-  if (!flows) {
-    return report(flows.error());
+  const auto live = live_flows(*opened);
+  if (!live) {
+    return report(live.error());
   }
-  for (const auto &flow : *flows) {
+  for (const auto &flow : live->flows) {
     if (!flow.listens) {
       print_verdict(common, *file,
                     {flow.tuple, flow.initiator, &flow.attribution, nullptr, std::nullopt});
     }
   }
-  return Exit::Ok;
+  return end_with(live->completeness);
 }
 
 Exit policy_explain(const Common &common, const std::string &path,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -60,17 +61,21 @@ bool stays_inside(const Endpoint &end) {
                                         : address == IpAddress::parse("::1");
 }
 
-/// Who reads the same socket's port from outside: a server answers in the namespace it listens in.
+/// A port that somebody waits at: connections to it are of the other end's making.
 using Service = std::tuple<std::uint8_t, std::uint16_t, std::optional<std::uint64_t>>;
 
 Service service_of(const SocketSeen &socket) {
   return {socket.protocol, socket.local.port, socket.netns};
 }
 
+/// An unconnected UDP socket may serve, or ask and be gone: what the kernel gave a port of its own
+/// choice (net.ipv4.ip_local_port_range) asks.
 bool listens(const SocketSeen &socket) {
+  constexpr policy::Range<std::uint16_t> kChosenByKernel{32768, 60999};
   const bool udp = socket.protocol == static_cast<std::uint8_t>(IpProtocol::Udp);
   return socket.state == SocketState::Listen ||
-         (udp && socket.state == SocketState::Close && socket.local.port != 0);
+         (udp && socket.state == SocketState::Close && socket.local.port != 0 &&
+          !kChosenByKernel.contains(socket.local.port));
 }
 
 bool is_connected(const SocketSeen &socket) {
@@ -130,7 +135,7 @@ void print_explanation(const Common &common, const policy::PolicyFile &file,
   }
 }
 
-Result<std::vector<LiveFlow>> live_flows(OpenedTarget &target) {
+Result<LiveFlows> live_flows(OpenedTarget &target) {
   const auto sockets = launch::list_sockets(target.sensor);
   if (!sockets) {
     return tl::unexpected(sockets.error());
@@ -149,14 +154,15 @@ Result<std::vector<LiveFlow>> live_flows(OpenedTarget &target) {
       services.insert(service_of(socket));
     }
   }
-  std::vector<LiveFlow> flows;
+  LiveFlows live{{},
+                 sockets->completeness.partial ? sockets->completeness : processes->completeness};
   for (const auto &socket : sockets->rows) {
     const bool waits = listens(socket);
     if (socket.raw || (!waits && !is_connected(socket)) || stays_inside(socket.local) ||
         stays_inside(socket.remote)) {
       continue;
     }
-    LiveFlow &flow = flows.emplace_back();
+    LiveFlow &flow = live.flows.emplace_back();
     flow.tuple = {socket.protocol, socket.local, socket.remote};
     flow.listens = waits;
     const bool serves = waits || services.count(service_of(socket)) != 0;
@@ -169,7 +175,7 @@ Result<std::vector<LiveFlow>> live_flows(OpenedTarget &target) {
       }
     }
   }
-  return flows;
+  return live;
 }
 
 } // namespace outguard::cli

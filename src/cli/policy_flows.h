@@ -31,8 +31,12 @@ struct LiveFlow {
   Attribution attribution;
 };
 
+struct LiveFlows {
+  std::vector<LiveFlow> flows;
+  Completeness completeness;
+};
 /// Every connection that leaves the guest, and every socket that waits for one; not those that stay
 /// inside it.
-[[nodiscard]] Result<std::vector<LiveFlow>> live_flows(OpenedTarget &target);
+[[nodiscard]] Result<LiveFlows> live_flows(OpenedTarget &target);
 
 } // namespace outguard::cli

@@ -15,8 +15,9 @@ namespace {
 
 constexpr std::size_t kMostLearned = 10'000;
 
-/// One of each process that holds the socket.
-void learn(const LiveFlow &flow, std::set<policy::LearnedFlow> &learned) {
+/// One of each process that holds the socket; tells how many found no room.
+std::size_t learn(const LiveFlow &flow, std::set<policy::LearnedFlow> &learned) {
+  std::size_t dropped = 0;
   policy::LearnedFlow one;
   one.initiator = flow.initiator;
   one.protocol = flow.tuple.protocol;
@@ -30,8 +31,11 @@ void learn(const LiveFlow &flow, std::set<policy::LearnedFlow> &learned) {
         process.container ? std::optional(std::string(process.container->raw())) : std::nullopt;
     if (learned.size() < kMostLearned) {
       learned.insert(one);
+    } else {
+      dropped += 1 - learned.count(one);
     }
   }
+  return dropped;
 }
 
 } // namespace
@@ -43,15 +47,18 @@ Exit policy_learn(const Common &common, const std::string &target, std::chrono::
     return report(opened.error());
   }
   std::set<policy::LearnedFlow> learned;
+  std::size_t dropped = 0;
+  Completeness completeness;
   const auto end = std::chrono::steady_clock::now() + time;
   while (true) {
-    const auto flows = live_flows(*opened);
-    if (!flows) {
-      return report(flows.error());
+    const auto live = live_flows(*opened);
+    if (!live) {
+      return report(live.error());
     }
-    for (const auto &flow : *flows) {
-      learn(flow, learned);
+    for (const auto &flow : live->flows) {
+      dropped += learn(flow, learned);
     }
+    completeness = live->completeness.partial ? live->completeness : completeness;
     if (std::chrono::steady_clock::now() + kInterval > end) {
       break;
     }
@@ -63,7 +70,11 @@ Exit policy_learn(const Common &common, const std::string &target, std::chrono::
   auto text = policy::propose(opened->name.printable(), {learned.begin(), learned.end()});
   text.pop_back(); // its line end
   print_line(text);
-  return Exit::Ok;
+  if (dropped != 0) {
+    complain("left out, as no more than " + std::to_string(kMostLearned) +
+             " are kept: " + std::to_string(dropped) + " sightings");
+  }
+  return end_with(completeness);
 }
 
 } // namespace outguard::cli

@@ -232,6 +232,18 @@ TEST(FlowPolicy, UnknownDecidesOnlyWhereItMakesADifference) {
   EXPECT_EQ(denying({curl}).judge(seen.flow).by, Verdict::By::Default) << "a No beside settles it";
 }
 
+TEST(FlowPolicy, AnyRuleThatMayFitAndWantsOtherwiseLeavesItOpen) {
+  Seen seen;
+  seen.flow.attribution = nullptr;
+  Rule same_as_default = allowing(), other = allowing();
+  same_as_default.actions = Actions(Action::Block);
+  same_as_default.comms = {"wget"};
+  EXPECT_EQ(denying({same_as_default}).judge(seen.flow).actions, Actions(Action::Block));
+  other.name = "other";
+  other.comms = {"curl"};
+  EXPECT_EQ(denying({same_as_default, other}).judge(seen.flow).by, Verdict::By::Unknown);
+}
+
 TEST(FlowPolicy, UnknownIsWhatThePolicySays) {
   Seen seen;
   seen.flow.attribution = nullptr;

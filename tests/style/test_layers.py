@@ -57,6 +57,8 @@ class Layers(unittest.TestCase):
                     self.assertEqual(allowed - {"nothing"}, set())
                 if top == "facts":
                     self.assertLessEqual(allowed, {"base"})
+                if str(folder) == "policy":
+                    self.assertLessEqual(allowed, {"base", "facts"}, "sensors judge with it: no files, no YAML")
                 if top in ("guest", "intel", "fetch"):
                     self.assertFalse(allowed & {"hypervisor", "respond", "daemon", "store", "launch",
                                                 "detect", "sensor", "cli"})

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <span>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -102,7 +103,12 @@ std::string propose(const std::string &vm, const std::vector<LearnedFlow> &flows
       }
     }
     for (const auto &[talk, ports] : same_talk) {
-      text += rule_line(name_for(std::get<0>(program), names), program, ports, talk);
+      for (std::size_t i = 0; i == 0 || i < ports.size(); i += FlowPolicy::kMostItems) {
+        const auto some =
+            std::span(ports).subspan(i).first(std::min(ports.size() - i, FlowPolicy::kMostItems));
+        text += rule_line(name_for(std::get<0>(program), names), program,
+                          {some.begin(), some.end()}, talk);
+      }
     }
   }
   if (left_out != 0) {

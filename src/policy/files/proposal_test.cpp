@@ -62,6 +62,17 @@ TEST(Proposal, ManyRemotesBecomeAny) {
   EXPECT_EQ(verdict(read(propose("v", flows)), "tcp 10.0.0.2:1 -> 8.8.8.8:1", "/a"), "block");
 }
 
+TEST(Proposal, ManyPortsAreSeveralRules) {
+  std::vector<LearnedFlow> flows;
+  for (std::uint16_t port = 1; port <= 2 * FlowPolicy::kMostItems + 1; ++port) {
+    flows.push_back({"/a", "", FlowDirection::ToGuest, 6, port, std::nullopt});
+  }
+  const auto file = read(propose("v", flows));
+  EXPECT_EQ(file.policy.parts().rules.size(), 3U);
+  EXPECT_EQ(verdict(file, "tcp 10.0.0.2:513 <- 8.8.8.8:1", "/a"), "allow");
+  EXPECT_EQ(verdict(file, "tcp 10.0.0.2:514 <- 8.8.8.8:1", "/a"), "block");
+}
+
 TEST(Proposal, TheGuestWritesNoYaml) {
   std::vector<LearnedFlow> flows;
   for (const char *exe : {"/a\"}\nvm: x", "/tmp/*", "/tmp/", "relative", "", "/a b", "/\xff"}) {
