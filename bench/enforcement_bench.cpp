@@ -139,7 +139,8 @@ std::uint32_t program_ns(const Fd &program) {
   std::copy(kHeaders.begin(), kHeaders.end(), frame.begin());
   std::uint32_t least = ~0U;
   for (int i = 0; i < 9; ++i) {
-    LIBBPF_OPTS(bpf_test_run_opts, options);
+    bpf_test_run_opts options{};
+    options.sz = sizeof options;
     options.data_in = frame.data();
     options.data_size_in = frame.size();
     options.repeat = 200'000;

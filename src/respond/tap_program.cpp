@@ -46,6 +46,13 @@ constexpr std::array kHooks{BPF_TC_INGRESS, BPF_TC_EGRESS};
 constexpr std::uint32_t kPriority = 1;
 constexpr std::uint32_t kHandle = 0x0a11d;
 
+/// libbpf's own macro for this is GNU C.
+template <class Options> Options sized() {
+  Options options{};
+  options.sz = sizeof options;
+  return options;
+}
+
 struct LinkInfo { // struct bpf_link_info of TCX
   std::uint32_t type, id, program, unused, device, attach_type, unused_at_end[2];
 };
@@ -233,7 +240,7 @@ Result<void> TapProgram::attach_way(std::size_t way, TapHook hook) {
   if (hook == TapHook::Classic) {
     return attach_classic(way);
   }
-  LIBBPF_OPTS(bpf_link_create_opts, options);
+  auto options = sized<bpf_link_create_opts>();
   options.flags = kFirst;
   link = Fd(::bpf_link_create(programs_.at(way).get(), device_, kTcxTypes.at(way), &options));
   if (!link) {
@@ -248,14 +255,14 @@ Result<void> TapProgram::attach_way(std::size_t way, TapHook hook) {
 
 Result<void> TapProgram::attach_classic(std::size_t way) const {
   last_words.clear();
-  LIBBPF_OPTS(bpf_tc_hook, hook);
+  auto hook = sized<bpf_tc_hook>();
   hook.ifindex = device_;
   hook.attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS);
   if (const int error = ::bpf_tc_hook_create(&hook); error != 0 && error != -EEXIST) {
     return refused("add a clsact qdisc to the tap", error);
   }
   hook.attach_point = kHooks.at(way);
-  LIBBPF_OPTS(bpf_tc_opts, options);
+  auto options = sized<bpf_tc_opts>();
   options.handle = kHandle;
   options.priority = kPriority;
   options.prog_fd = programs_.at(way).get();
@@ -278,10 +285,10 @@ bool TapProgram::is_attached_classic() const {
   bool both = true;
   const auto asked = hypervisor::run_in_namespace(netns_, [&] {
     for (const auto way : kHooks) {
-      LIBBPF_OPTS(bpf_tc_hook, hook);
+      auto hook = sized<bpf_tc_hook>();
       hook.ifindex = device_;
       hook.attach_point = way;
-      LIBBPF_OPTS(bpf_tc_opts, options);
+      auto options = sized<bpf_tc_opts>();
       options.handle = kHandle;
       options.priority = kPriority;
       both = both && ::bpf_tc_query(&hook, &options) == 0;
@@ -309,10 +316,10 @@ Result<void> TapProgram::remove() {
   int failed = 0;
   const auto done = hypervisor::run_in_namespace(netns_, [&] {
     for (const auto way : kHooks) {
-      LIBBPF_OPTS(bpf_tc_hook, hook);
+      auto hook = sized<bpf_tc_hook>();
       hook.ifindex = device_;
       hook.attach_point = way;
-      LIBBPF_OPTS(bpf_tc_opts, options);
+      auto options = sized<bpf_tc_opts>();
       options.handle = kHandle;
       options.priority = kPriority;
       const int error = ::bpf_tc_detach(&hook, &options);
