@@ -231,7 +231,8 @@ int main(int count, char **arguments) {
   const auto nft = filter_of(FilterMechanism::NftNetdev);
   const double nft_add_us = microseconds_each(*nft, 500);
   need(nft->remove_all());
-  (void)std::system(("ip netns delete " + id + "g; ip netns delete " + id + "h").c_str());
+  need(std::system(("ip netns delete " + id + "g; ip netns delete " + id + "h").c_str()) == 0,
+       "remove the namespaces");
 
   fmt::print("{{\"none_gbit_s\": {:.2f}, \"throughput\": [", median(without) / 1e9);
   for (const auto &mode : modes) {
