@@ -26,6 +26,7 @@ import attribution  # noqa: E402
 import detection  # noqa: E402
 import enforcement  # noqa: E402
 import parsers  # noqa: E402
+import signals  # noqa: E402
 
 
 def say(text=""):
@@ -184,15 +185,16 @@ PARTS = {"attach": bench_attach, "refresh": bench_refresh, "growth": bench_growt
          "mutants": bench_mutants, "loop": bench_loop, "packets": bench_packets,
          "parsers": lambda: parsers.bench_parsers(BIN, say, table),
          **{name: bench_part(name, part)
-            for name, part in {**attribution.PARTS, **detection.PARTS, **enforcement.PARTS}.items()}}
+            for name, part in {**attribution.PARTS, **detection.PARTS, **enforcement.PARTS,
+                               **signals.PARTS}.items()}}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(PARTS))
-    parser.add_argument("--share", type=float, default=1.0, help="of the traffic of detection and capture: 0.1 is a tenth")
+    parser.add_argument("--share", type=float, default=1.0, help="of the traffic of detection and capture, and of the kills of signals: 0.1 is a tenth")
     options = parser.parse_args()
-    detection.SHARE = options.share
+    detection.SHARE = signals.SHARE = options.share
     if os.geteuid() != 0:
         sys.exit("bench: needs root: guests have taps and namespaces")
     say(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}\n")

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include "hypervisor/gdb_stub.h"
 #include "hypervisor/memory_tree.h"
 #include "hypervisor/process_directory.h"
 #include "hypervisor/qemu_command_line.h"
@@ -298,6 +299,8 @@ Result<MemoryHandles> open_memory(const VmFound &vm) {
   }
   auto qmp = QmpClient::connect(vm.qmp_path, vm.pid);
   if (qmp) {
+    // The death of all our processes at once may have left the VM standing at a breakpoint.
+    (void)mend_gdb_stub(*qmp);
     return open_memory(vm, *qmp);
   }
   const auto listener = connect_unix(vm.qmp_path, std::chrono::milliseconds(0));
