@@ -3,6 +3,7 @@
 
 #include "cli/intel_feeds.h"
 #include "cli/problems.h"
+#include "launch/attach.h"
 #include "store/intel_json.h"
 
 namespace outguard::cli {
@@ -72,6 +73,11 @@ Exit intel_stats(const Common &common, const IntelOptions &options) {
   const auto changes = compile_changes(options); // how many they are
   if (!changes) {
     return report(changes.error());
+  }
+  if (changes->delta) {
+    if (const auto used = launch::use_delta(*sensor, changes->delta); !used) {
+      return report(used.error());
+    }
   }
   const auto answer = sensor->call(DescribeIntel{}, {}, std::chrono::minutes(1));
   if (!answer) {
