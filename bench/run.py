@@ -2,7 +2,7 @@
 """Measures Outguard against its budgets on live guests and prints a table. Never a test: machines are noisy.
 
     bench/run.py [--only attach,refresh,growth,mutants,loop,packets,parsers,who,storm,races,throughput,detection,
-                 intel,capture,enforcement] [--share 1.0]
+                 intel,capture,enforcement,signals] [--share 1.0]
 
 Quote medians and ratios of one run. A peer stands beside a figure where one is installed; otherwise the line
 says so.
