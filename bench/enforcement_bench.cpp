@@ -102,12 +102,12 @@ Throughput throughput(const Fd &guest, const Fd &host, std::chrono::milliseconds
   const Fd receiver(::accept(listener.get(), nullptr, nullptr));
   std::atomic<bool> over{false};
   std::thread sending([&] {
-    const std::vector<char> bytes(256 * 1024);
+    const std::vector<char> bytes(std::size_t{256} * 1024);
     while (!over && ::send(sender.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0) {
     }
     ::shutdown(sender.get(), SHUT_WR);
   });
-  std::vector<char> buffer(1024 * 1024);
+  std::vector<char> buffer(std::size_t{1024} * 1024);
   const double cpu_before = cpu_seconds();
   const auto start = Clock::now();
   std::uint64_t received = 0;
@@ -234,12 +234,11 @@ int main(int count, char **arguments) {
   need(std::system(("ip netns delete " + id + "g; ip netns delete " + id + "h").c_str()) == 0,
        "remove the namespaces");
 
-  fmt::print("{{\"none_gbit_s\": {:.2f}, \"throughput\": [", median(without) / 1e9);
+  fmt::print(R"({{"none_gbit_s": {:.2f}, "throughput": [)", median(without) / 1e9);
   for (const auto &mode : modes) {
-    fmt::print(
-        "{}{{\"mode\": \"{}\", \"gbit_s\": {:.2f}, \"ratio\": {:.3f}, \"cpu_ratio\": {:.3f}}}",
-        &mode == &modes[0] ? "" : ", ", mode.name, median(mode.bits) / 1e9, median(mode.ratios),
-        median(mode.cpu_ratios));
+    fmt::print(R"({}{{"mode": "{}", "gbit_s": {:.2f}, "ratio": {:.3f}, "cpu_ratio": {:.3f}}})",
+               &mode == &modes[0] ? "" : ", ", mode.name, median(mode.bits) / 1e9,
+               median(mode.ratios), median(mode.cpu_ratios));
   }
   fmt::print("], \"program_ns\": {{\"no_rule\": {}, \"one_flow\": {}, \"flows_10000\": {}, "
              "\"every_kind\": {}}}, \"add_us\": {{\"tc_bpf\": {:.1f}, \"nft\": {:.1f}}}}}\n",

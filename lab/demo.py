@@ -79,7 +79,7 @@ class Supervisor:
         self._log = open(Path(folder) / "outguardd.log", "wb")
         self._process = subprocess.Popen(
             [str(OUTGUARD), "run", "--enforce", "--vm", vm, "--intel", str(feed), "--allow-reserved",
-             "--eve", str(Path(folder) / "eve.json"), "-o", "json"],
+             "--eve", str(Path(folder) / "eve.json"), "--actions-folder", str(Path(folder) / "actions"), "-o", "json"],
             stdout=subprocess.PIPE, stderr=self._log, text=True)
         self.alerts = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()

@@ -20,7 +20,7 @@ namespace {
 
 // HOW: epoll, futex, blocked (all signals), stopped.
 int waiter(const Arguments &arguments) {
-  const std::string how = arguments.at(0);
+  const std::string &how = arguments.at(0);
   if (how == "blocked") {
     sigset_t all;
     sigfillset(&all);

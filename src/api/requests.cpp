@@ -83,7 +83,7 @@ std::optional<Milliseconds> read_wait(const Json &json) {
 
 /// A block is never for longer than a year.
 std::optional<std::chrono::seconds> read_ttl(const Json &json) {
-  constexpr std::int64_t kYear = 366 * 86'400;
+  constexpr std::int64_t kYear = std::int64_t{366} * 86'400;
   const auto number = store::read_number(json);
   return number && *number <= kYear ? std::optional(std::chrono::seconds(*number)) : std::nullopt;
 }

@@ -49,7 +49,9 @@ protected:
       return answer_line(status);
     }
     if (std::holds_alternative<AcceptLosses>(request)) {
-      return std::string(4'000'000, 'x');
+      std::string huge;
+      huge.resize(4'000'000, 'x');
+      return huge;
     }
     ++begun_;
     while (!gone.stop_requested() && slow_) {
@@ -58,14 +60,18 @@ protected:
     ++(gone.stop_requested() ? given_up_ : finished_);
     return refusal_line({ErrorCode::NotFound, fmt::format("uid {} pid {}", peer.uid, peer.pid)});
   }
-  static Result<Fd> ask_slowly(const Server &server) {
-    auto socket = connect_local(server.path());
+  static std::vector<Fd> ask_slowly(const Server &server, std::size_t count) {
     const auto line = request_line(ShowAction{"a-1", {}}) + '\n';
-    if (socket) {
+    std::vector<Fd> sockets;
+    sockets.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      auto socket = connect_local(server.path());
+      EXPECT_TRUE(socket);
       EXPECT_EQ(::send(socket->get(), line.data(), line.size(), MSG_NOSIGNAL),
                 static_cast<ssize_t>(line.size()));
+      sockets.push_back(std::move(*socket));
     }
-    return socket;
+    return sockets;
   }
   static void wait_for(const std::atomic<int> &count, int value) {
     for (int i = 0; i < 20'000 && count != value; ++i) {
@@ -193,10 +199,7 @@ TEST_F(ServerTest, EndsWhateverClientsDo) {
 
 TEST_F(ServerTest, WhoWaitsForAGuestHoldsNobodyUp) {
   const auto server = start();
-  std::vector<Fd> waiting;
-  for (int i = 0; i < 5; ++i) {
-    waiting.push_back(std::move(*ask_slowly(*server)));
-  }
+  const auto waiting = ask_slowly(*server, 5);
   wait_for(begun_, 5);
   EXPECT_TRUE(answers(*server));
   slow_ = false;
@@ -214,10 +217,7 @@ TEST_F(ServerTest, WhoWaitsForAGuestHoldsNobodyUp) {
 TEST_F(ServerTest, ClientsThatLeaveAreNotWorkedForAnyLonger) {
   const auto server = start();
   for (int round = 1; round <= 3; ++round) {
-    std::vector<Fd> waiting;
-    for (int i = 0; i < 10; ++i) {
-      waiting.push_back(std::move(*ask_slowly(*server)));
-    }
+    auto waiting = ask_slowly(*server, 10);
     wait_for(begun_, round * 10);
     waiting.clear();
     wait_for(given_up_, round * 10);
@@ -229,10 +229,7 @@ TEST_F(ServerTest, NoMoreAreWorkedForThanAreAllowed) {
   ServerLimits limits;
   limits.workers = 3;
   const auto server = start(limits);
-  std::vector<Fd> waiting;
-  for (int i = 0; i < 3; ++i) {
-    waiting.push_back(std::move(*ask_slowly(*server)));
-  }
+  const auto waiting = ask_slowly(*server, 3);
   wait_for(begun_, 3);
   const auto refused = ask(server->path(), request_line(ShowAction{"a-1", {}}));
   ASSERT_TRUE(refused);
@@ -243,7 +240,7 @@ TEST_F(ServerTest, NoMoreAreWorkedForThanAreAllowed) {
 
 TEST_F(ServerTest, EndsWhileItWorks) {
   auto server = start();
-  const auto one = ask_slowly(*server), other = ask_slowly(*server);
+  const auto waiting = ask_slowly(*server, 2);
   wait_for(begun_, 2);
   server.reset();
   EXPECT_EQ(given_up_, 2);

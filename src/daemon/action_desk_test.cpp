@@ -119,80 +119,80 @@ protected:
   ActionDeskTest() {
     const bool fast = ::access("/dev/shm", W_OK) == 0; // many syncs
     std::string name = (fast ? "/dev/shm" : testing::TempDir()) + "/desk-XXXXXX";
-    folder = ::mkdtemp(name.data());
+    folder_ = ::mkdtemp(name.data());
     start();
   }
   ~ActionDeskTest() override {
-    hands->hold(false);
-    desk.reset();
+    hands_->hold(false);
+    desk_.reset();
     std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
+    std::filesystem::remove_all(folder_, ignored);
   }
 
   void start() {
-    desk.reset();
+    desk_.reset();
     auto opened = ActionDesk::open(
-        folder,
+        folder_,
         [this](const std::string &vm) -> std::shared_ptr<ActionHands> {
-          return vm == kVm && guarded ? hands : nullptr;
+          return vm == kVm && guarded_ ? hands_ : nullptr;
         },
-        limits, calls);
+        limits_, calls_);
     ASSERT_TRUE(opened) << opened.error().message;
-    desk = std::move(*opened);
+    desk_ = std::move(*opened);
   }
   /// As if it was killed: a copy of the journal is what the next one finds.
   void crash() {
-    const auto copy = folder + "/copy";
-    std::filesystem::copy(folder + "/actions.jsonl", copy);
-    hands->hold(false);
-    desk.reset();
-    std::filesystem::rename(copy, folder + "/actions.jsonl");
-    static_cast<void>(hands->asked());
+    const auto copy = folder_ + "/copy";
+    std::filesystem::copy(folder_ + "/actions.jsonl", copy);
+    hands_->hold(false);
+    desk_.reset();
+    std::filesystem::rename(copy, folder_ + "/actions.jsonl");
+    static_cast<void>(hands_->asked());
     start();
   }
   ActionRecord ask(ActionWanted wanted, ApprovalRule rule = ApprovalRule::Auto, bool dry = false) {
-    auto record = desk->ask(std::move(wanted), rule, dry);
+    auto record = desk_->ask(std::move(wanted), rule, dry);
     EXPECT_TRUE(record) << record.error().message;
     return record.value_or(ActionRecord{});
   }
   ActionRecord settled(const ActionRecord &record) {
-    return desk->wait(record.id, kLong).value_or(ActionRecord{});
+    return desk_->wait(record.id, kLong).value_or(ActionRecord{});
   }
   ActionRecord done(ActionWanted wanted) {
     auto record = settled(ask(std::move(wanted)));
     EXPECT_EQ(record.state, Done) << record.reason;
-    static_cast<void>(hands->asked());
+    static_cast<void>(hands_->asked());
     return record;
   }
   /// Once it is so, or after a long time.
   ActionRecord until(const ActionRecord &record, ActionState state) {
     for (const auto end = monotonic_now() + kLong; monotonic_now() < end;
          std::this_thread::sleep_for(2ms)) {
-      if (const auto now = desk->find(record.id); now && now->state == state) {
+      if (const auto now = desk_->find(record.id); now && now->state == state) {
         return *now;
       }
     }
-    return *desk->find(record.id);
+    return *desk_->find(record.id);
   }
   /// Of the lines of one action in the journal.
   std::string steps_of(const std::string &id) {
-    std::ifstream in(folder + "/actions.jsonl");
+    std::ifstream in(folder_ + "/actions.jsonl");
     std::string steps;
     for (std::string line; std::getline(in, line);) {
-      if (line.find("\"id\":\"" + id + "\",\"step\"") != std::string::npos) {
-        const auto at = line.find("\"step\":\"") + 8;
+      if (line.find(R"("id":")" + id + R"(","step")") != std::string::npos) {
+        const auto at = line.find(R"("step":")") + 8;
         steps += line.substr(at, line.find('"', at) - at) + " ";
       }
     }
     return steps;
   }
 
-  std::string folder;
-  std::shared_ptr<FakeHands> hands = std::make_shared<FakeHands>();
-  std::atomic<bool> guarded = true;
-  ActionLimits limits;
-  std::shared_ptr<store::FaultyFileCalls> calls = std::make_shared<store::FaultyFileCalls>();
-  std::unique_ptr<ActionDesk> desk;
+  std::string folder_;
+  std::shared_ptr<FakeHands> hands_ = std::make_shared<FakeHands>();
+  std::atomic<bool> guarded_ = true;
+  ActionLimits limits_;
+  std::shared_ptr<store::FaultyFileCalls> calls_ = std::make_shared<store::FaultyFileCalls>();
+  std::unique_ptr<ActionDesk> desk_;
 };
 
 TEST_F(ActionDeskTest, ActsOnceTheGuardAllowsAndEveryStepIsJournaled) {
@@ -202,32 +202,32 @@ TEST_F(ActionDeskTest, ActsOnceTheGuardAllowsAndEveryStepIsJournaled) {
   EXPECT_EQ(record.state, Done);
   EXPECT_EQ(record.status, ResponseStatus::Done);
   EXPECT_EQ(record.reason, "as told");
-  EXPECT_EQ(hands->asked(), (Calls{"allow", "act"}));
+  EXPECT_EQ(hands_->asked(), (Calls{"allow", "act"}));
   EXPECT_EQ(steps_of(record.id), "asked acting done ");
-  EXPECT_EQ(desk->list().size(), 1U);
-  EXPECT_FALSE(desk->find("a-none"));
-  EXPECT_EQ(desk->wait("a-none", 0ms).error().code, ErrorCode::NotFound);
-  EXPECT_EQ(desk->undo("a-none", "x").error().code, ErrorCode::NotFound);
-  EXPECT_EQ(desk->approve("a-none", "", "x").error().code, ErrorCode::NotFound);
+  EXPECT_EQ(desk_->list().size(), 1U);
+  EXPECT_FALSE(desk_->find("a-none"));
+  EXPECT_EQ(desk_->wait("a-none", 0ms).error().code, ErrorCode::NotFound);
+  EXPECT_EQ(desk_->undo("a-none", "x").error().code, ErrorCode::NotFound);
+  EXPECT_EQ(desk_->approve("a-none", "", "x").error().code, ErrorCode::NotFound);
 }
 
 TEST_F(ActionDeskTest, IsJournaledBeforeItIsDone) {
-  hands->hold(true);
+  hands_->hold(true);
   const auto asked = ask(kill_of(42));
-  hands->wait_for_act();
+  hands_->wait_for_act();
   EXPECT_EQ(steps_of(asked.id), "asked acting ");
-  EXPECT_EQ(desk->wait(asked.id, 1ms)->state, Acting);
+  EXPECT_EQ(desk_->wait(asked.id, 1ms)->state, Acting);
 }
 
 TEST_F(ActionDeskTest, TheGuardsNoIsARefusal) {
-  hands->allowed = fail(ErrorCode::Refused, "sshd is protected");
+  hands_->allowed = fail(ErrorCode::Refused, "sshd is protected");
   const auto refused = settled(ask(kill_of(42)));
   EXPECT_EQ(refused.state, Refused);
   EXPECT_EQ(refused.status, ResponseStatus::Refused);
   EXPECT_EQ(refused.reason, "sshd is protected");
-  hands->set<Result<void>>(&FakeHands::allowed, fail(ErrorCode::Unreachable, "no sensor"));
+  hands_->set<Result<void>>(&FakeHands::allowed, fail(ErrorCode::Unreachable, "no sensor"));
   EXPECT_EQ(settled(ask(kill_of(43))).state, Failed);
-  EXPECT_EQ(hands->asked(), (Calls{"allow", "allow"}));
+  EXPECT_EQ(hands_->asked(), (Calls{"allow", "allow"}));
 }
 
 TEST_F(ActionDeskTest, EveryStatusLeadsToItsState) {
@@ -244,7 +244,7 @@ TEST_F(ActionDeskTest, EveryStatusLeadsToItsState) {
                                              {ResponseStatus::NotPossible, Failed},
                                              {ResponseStatus::Failed, Failed},
                                              {ResponseStatus::Waiting, Failed}}) {
-    hands->set(&FakeHands::status, status);
+    hands_->set(&FakeHands::status, status);
     const auto record = settled(ask(kill_of(++pid)));
     EXPECT_EQ(record.state, state) << to_string(status);
     EXPECT_EQ(record.status, status);
@@ -256,15 +256,15 @@ TEST_F(ActionDeskTest, ADryRunDoesAllButTheLastCall) {
   EXPECT_EQ(record.state, Done);
   EXPECT_EQ(record.status, ResponseStatus::DryRun);
   EXPECT_EQ(record.expires_ns, 0);
-  EXPECT_EQ(hands->asked(), (Calls{"allow", "dry"}));
-  EXPECT_EQ(desk->undo(record.id, "x").error().code, ErrorCode::Refused);
+  EXPECT_EQ(hands_->asked(), (Calls{"allow", "dry"}));
+  EXPECT_EQ(desk_->undo(record.id, "x").error().code, ErrorCode::Refused);
   EXPECT_EQ(settled(ask(block_of("9.9.9.9"))).status, ResponseStatus::Done); // no duplicate of it
-  EXPECT_EQ(desk->list().size(), 2U);
+  EXPECT_EQ(desk_->list().size(), 2U);
 }
 
 TEST_F(ActionDeskTest, WhatDoesNotFitTogetherIsNoAction) {
   const auto code = [&](ActionWanted wanted) {
-    const auto asked = desk->ask(std::move(wanted), ApprovalRule::Auto, false);
+    const auto asked = desk_->ask(std::move(wanted), ApprovalRule::Auto, false);
     return asked ? ErrorCode::NotFound : asked.error().code;
   };
   auto wanted = kill_of(42);
@@ -287,7 +287,7 @@ TEST_F(ActionDeskTest, WhatDoesNotFitTogetherIsNoAction) {
   EXPECT_EQ(code(wanted), ErrorCode::InvalidInput);
   wanted.action = ResponseAction::Kill;
   EXPECT_EQ(code(wanted), ErrorCode::InvalidInput);
-  EXPECT_TRUE(desk->list().empty());
+  EXPECT_TRUE(desk_->list().empty());
 }
 
 TEST_F(ActionDeskTest, TextOfAnybodyIsKeptSafe) {
@@ -295,17 +295,17 @@ TEST_F(ActionDeskTest, TextOfAnybodyIsKeptSafe) {
   wanted.why = "\x1b[2J\xff" + std::string(5000, 'x');
   const auto record = done(wanted);
   start();
-  ASSERT_EQ(desk->list().size(), 1U);
-  EXPECT_EQ(desk->list()[0].wanted.why, record.wanted.why);
+  ASSERT_EQ(desk_->list().size(), 1U);
+  EXPECT_EQ(desk_->list()[0].wanted.why, record.wanted.why);
 }
 
 TEST_F(ActionDeskTest, RefusesWhatMayNeverBeDoneAndWhatNobodyGuards) {
   EXPECT_EQ(ask(kill_of(42), ApprovalRule::Never).state, Refused);
-  guarded = false;
+  guarded_ = false;
   const auto record = ask(kill_of(42));
   EXPECT_EQ(record.state, Refused);
   EXPECT_EQ(steps_of(record.id), "asked refused ");
-  EXPECT_EQ(hands->asked(), Calls{});
+  EXPECT_EQ(hands_->asked(), Calls{});
 }
 
 TEST_F(ActionDeskTest, AnApprovalIsForExactlyThisPlan) {
@@ -313,60 +313,60 @@ TEST_F(ActionDeskTest, AnApprovalIsForExactlyThisPlan) {
   EXPECT_EQ(asked.state, Waiting);
   EXPECT_EQ(ask(block_of("9.9.9.9"), ApprovalRule::Approve).id, asked.id);
   EXPECT_NE(ask(block_of("9.9.9.9", 601s), ApprovalRule::Approve).id, asked.id);
-  EXPECT_EQ(desk->approve(asked.id, std::string(64, '0'), "x").error().code, ErrorCode::Refused);
+  EXPECT_EQ(desk_->approve(asked.id, std::string(64, '0'), "x").error().code, ErrorCode::Refused);
   start(); // it still waits after a restart
-  const auto approved = desk->approve(asked.id, asked.plan_hash, "uid 1 (boss)");
+  const auto approved = desk_->approve(asked.id, asked.plan_hash, "uid 1 (boss)");
   ASSERT_TRUE(approved);
   EXPECT_EQ(settled(*approved).state, Done);
-  EXPECT_EQ(hands->asked(), (Calls{"allow", "act"}));
+  EXPECT_EQ(hands_->asked(), (Calls{"allow", "act"}));
   EXPECT_EQ(steps_of(asked.id), "asked waiting approved acting done ");
-  EXPECT_EQ(desk->approve(asked.id, asked.plan_hash, "x").error().code, ErrorCode::Refused);
+  EXPECT_EQ(desk_->approve(asked.id, asked.plan_hash, "x").error().code, ErrorCode::Refused);
 }
 
 TEST_F(ActionDeskTest, AQuestionIsWithdrawnOrExpires) {
   const auto withdrawn = ask(kill_of(42), ApprovalRule::Approve);
-  EXPECT_EQ(desk->undo(withdrawn.id, "uid 0 (root)")->state, Refused);
-  limits.approval_time = 1s;
+  EXPECT_EQ(desk_->undo(withdrawn.id, "uid 0 (root)")->state, Refused);
+  limits_.approval_time = 1s;
   start();
   const auto asked = ask(kill_of(43), ApprovalRule::Approve);
   EXPECT_EQ(until(asked, Expired).state, Expired);
-  EXPECT_EQ(desk->approve(asked.id, asked.plan_hash, "x").error().code, ErrorCode::Refused);
-  EXPECT_EQ(hands->asked(), Calls{});
+  EXPECT_EQ(desk_->approve(asked.id, asked.plan_hash, "x").error().code, ErrorCode::Refused);
+  EXPECT_EQ(hands_->asked(), Calls{});
 }
 
 TEST_F(ActionDeskTest, UndoneByHandAPolicyMayNotDoItAgainAtOnce) {
   const auto record = done(block_of("9.9.9.9", 600s, "policy 7"));
-  const auto undoing = desk->undo(record.id, "uid 0 (root)");
+  const auto undoing = desk_->undo(record.id, "uid 0 (root)");
   ASSERT_TRUE(undoing) << undoing.error().message;
   EXPECT_EQ(undoing->state, Undoing);
   const auto undone = settled(record);
   EXPECT_EQ(undone.state, Undone);
   EXPECT_EQ(undone.status, ResponseStatus::Undone);
   EXPECT_EQ(steps_of(record.id), "asked acting done undoing undone ");
-  EXPECT_EQ(desk->undo(record.id, "x").error().code, ErrorCode::Refused);
-  static_cast<void>(hands->asked());
+  EXPECT_EQ(desk_->undo(record.id, "x").error().code, ErrorCode::Refused);
+  static_cast<void>(hands_->asked());
 
   const auto again = ask(block_of("9.9.9.9", 600s, "policy 7"));
   EXPECT_EQ(again.state, Refused);
   EXPECT_NE(again.reason.find("cool-down"), std::string::npos);
   EXPECT_EQ(settled(ask(block_of("8.8.8.8", 600s, "policy 7"))).state, Done);
   EXPECT_EQ(settled(ask(block_of("9.9.9.9", 600s, "uid 0 (root)"))).state, Done);
-  limits.cool_down = 0s;
+  limits_.cool_down = 0s;
   start();
   EXPECT_EQ(settled(ask(block_of("7.7.7.7", 600s, "policy 7"))).state, Done);
 }
 
 TEST_F(ActionDeskTest, WhatCannotBeUndoneStaysAsItIs) {
   const auto killed = done(kill_of(42));
-  EXPECT_EQ(desk->undo(killed.id, "x").error().code, ErrorCode::Unsupported);
+  EXPECT_EQ(desk_->undo(killed.id, "x").error().code, ErrorCode::Unsupported);
   const auto blocked = done(block_of("9.9.9.9"));
-  hands->undone = fail(ErrorCode::SystemFailed, "no");
-  ASSERT_TRUE(desk->undo(blocked.id, "x"));
+  hands_->undone = fail(ErrorCode::SystemFailed, "no");
+  ASSERT_TRUE(desk_->undo(blocked.id, "x"));
   const auto still = settled(blocked);
   EXPECT_EQ(still.state, Done);
   EXPECT_EQ(still.reason, "could not be undone: no");
-  hands->set<Result<void>>(&FakeHands::undone, fail(ErrorCode::NotFound, "the tap is gone"));
-  ASSERT_TRUE(desk->undo(blocked.id, "x"));
+  hands_->set<Result<void>>(&FakeHands::undone, fail(ErrorCode::NotFound, "the tap is gone"));
+  ASSERT_TRUE(desk_->undo(blocked.id, "x"));
   EXPECT_EQ(settled(blocked).state, Undone);
 }
 
@@ -374,70 +374,70 @@ TEST_F(ActionDeskTest, WhatTheKernelEndsIsOnlyMarked) {
   const auto record = done(block_of("9.9.9.9", 1s));
   EXPECT_GT(record.expires_ns, record.changed_ns);
   EXPECT_EQ(until(record, Expired).status, ResponseStatus::Undone);
-  EXPECT_EQ(hands->asked(), Calls{});
+  EXPECT_EQ(hands_->asked(), Calls{});
 }
 
 TEST_F(ActionDeskTest, APauseEndsAtItsTimeAlsoAfterARestartAndWithoutAJournal) {
   for (const bool restart : {false, true}) {
     const auto record = done(of_vm(ResponseAction::PauseVm, 1s));
     if (restart) {
-      guarded = false;
+      guarded_ = false;
       start();
-      guarded = true;
+      guarded_ = true;
     } else {
-      calls->fail_at(1, {ENOSPC}, true);
+      calls_->fail_at(1, {ENOSPC}, true);
     }
     const auto ended = until(record, Expired);
     EXPECT_EQ(ended.state, Expired);
-    EXPECT_EQ(hands->asked(), Calls{"undo"});
-    calls->heal();
+    EXPECT_EQ(hands_->asked(), Calls{"undo"});
+    calls_->heal();
   }
   start(); // what the journal could not take it took later
-  for (const auto &record : desk->list()) {
+  for (const auto &record : desk_->list()) {
     EXPECT_EQ(record.state, Expired);
   }
 }
 
 TEST_F(ActionDeskTest, APauseThatCannotBeEndedIsTriedAgain) {
   const auto record = done(of_vm(ResponseAction::PauseVm, 1s));
-  hands->set<Result<void>>(&FakeHands::undone, fail(ErrorCode::Timeout, "QEMU does not answer"));
+  hands_->set<Result<void>>(&FakeHands::undone, fail(ErrorCode::Timeout, "QEMU does not answer"));
   EXPECT_EQ(until(record, Undoing).state, Undoing);
-  while (hands->asked().empty()) {
+  while (hands_->asked().empty()) {
     std::this_thread::sleep_for(5ms);
   }
-  hands->set<Result<void>>(&FakeHands::undone, {});
+  hands_->set<Result<void>>(&FakeHands::undone, {});
   start(); // rather than waiting for the next try
   EXPECT_EQ(until(record, Expired).state, Expired);
 }
 
 TEST_F(ActionDeskTest, TheSameAgainIsRenewedNotDoubled) {
-  hands->hold(true);
+  hands_->hold(true);
   const auto first = ask(block_of("9.9.9.9", 100s));
   EXPECT_EQ(ask(block_of("9.9.9.9", 100s)).id, first.id);
-  hands->hold(false);
+  hands_->hold(false);
   const auto done_once = settled(first);
-  EXPECT_EQ(hands->asked(), (Calls{"allow", "act"}));
+  EXPECT_EQ(hands_->asked(), (Calls{"allow", "act"}));
   const auto renewed = settled(ask(block_of("9.9.9.9", 900s)));
   EXPECT_EQ(renewed.id, first.id);
   EXPECT_EQ(renewed.state, Done);
   EXPECT_GT(renewed.expires_ns, done_once.expires_ns + 700'000'000'000);
   EXPECT_NE(renewed.plan_hash, first.plan_hash);
-  EXPECT_EQ(hands->asked(), (Calls{"allow", "act"}));
+  EXPECT_EQ(hands_->asked(), (Calls{"allow", "act"}));
 
-  hands->set(&FakeHands::status, ResponseStatus::Failed);
+  hands_->set(&FakeHands::status, ResponseStatus::Failed);
   const auto kept = settled(ask(block_of("9.9.9.9", 9000s)));
   EXPECT_EQ(kept.state, Done);
   EXPECT_EQ(kept.expires_ns, renewed.expires_ns);
   EXPECT_EQ(kept.reason, "could not be renewed: as told");
-  EXPECT_EQ(desk->list().size(), 1U);
+  EXPECT_EQ(desk_->list().size(), 1U);
 }
 
 TEST_F(ActionDeskTest, ApprovedAnewItTakesThePlaceOfTheOld) {
   const auto first = done(block_of("9.9.9.9"));
   const auto second = ask(block_of("9.9.9.9"), ApprovalRule::Approve);
-  ASSERT_TRUE(desk->approve(second.id, second.plan_hash, "x"));
+  ASSERT_TRUE(desk_->approve(second.id, second.plan_hash, "x"));
   EXPECT_EQ(settled(second).state, Done);
-  EXPECT_EQ(desk->find(first.id)->state, Expired);
+  EXPECT_EQ(desk_->find(first.id)->state, Expired);
 }
 
 TEST_F(ActionDeskTest, OneActionEndsAnother) {
@@ -449,35 +449,35 @@ TEST_F(ActionDeskTest, OneActionEndsAnother) {
   suspend.process->pid = 43;
   const auto other = done(suspend);
   done(of_vm(ResponseAction::UnpauseVm));
-  EXPECT_EQ(desk->find(isolated.id)->state, Done);
-  EXPECT_EQ(desk->find(paused.id)->state, Undone);
+  EXPECT_EQ(desk_->find(isolated.id)->state, Done);
+  EXPECT_EQ(desk_->find(paused.id)->state, Undone);
   const auto release = done(of_vm(ResponseAction::Release));
-  EXPECT_EQ(desk->find(isolated.id)->state, Undone);
-  EXPECT_EQ(desk->find(isolated.id)->reason, "ended by " + release.id);
+  EXPECT_EQ(desk_->find(isolated.id)->state, Undone);
+  EXPECT_EQ(desk_->find(isolated.id)->reason, "ended by " + release.id);
   done(kill_of(42));
-  EXPECT_EQ(desk->find(suspended.id)->state, Undone);
-  EXPECT_EQ(desk->find(other.id)->state, Done);
+  EXPECT_EQ(desk_->find(suspended.id)->state, Undone);
+  EXPECT_EQ(desk_->find(other.id)->state, Done);
 }
 
 TEST_F(ActionDeskTest, WhatIsPendingIsWatched) {
-  hands->status = ResponseStatus::Pending;
-  hands->in_force = false;
+  hands_->status = ResponseStatus::Pending;
+  hands_->in_force = false;
   const auto record = ask(kill_of(42));
-  EXPECT_EQ(desk->wait(record.id, 50ms)->state, Acting);
-  EXPECT_EQ(desk->find(record.id)->status, ResponseStatus::Pending);
+  EXPECT_EQ(desk_->wait(record.id, 50ms)->state, Acting);
+  EXPECT_EQ(desk_->find(record.id)->status, ResponseStatus::Pending);
   for (Calls asked; asked.empty() || asked.back() != "holds"; std::this_thread::sleep_for(5ms)) {
-    const auto more = hands->asked();
+    const auto more = hands_->asked();
     EXPECT_EQ(std::count(more.begin(), more.end(), "act"), asked.empty() ? 1 : 0);
     asked.insert(asked.end(), more.begin(), more.end());
   }
-  hands->set<Result<bool>>(&FakeHands::in_force, true);
+  hands_->set<Result<bool>>(&FakeHands::in_force, true);
   EXPECT_EQ(settled(record).status, ResponseStatus::Killed);
 }
 
 TEST_F(ActionDeskTest, TooManyAreRefusedAndTold) {
-  hands->hold(true);
+  hands_->hold(true);
   static_cast<void>(ask(kill_of(1)));
-  hands->wait_for_act();
+  hands_->wait_for_act();
   for (std::size_t i = 0; i < ActionWorkers::kMostWaiting; ++i) {
     ASSERT_EQ(ask(kill_of(static_cast<std::int32_t>(i + 2))).state, Acting);
   }
@@ -487,20 +487,20 @@ TEST_F(ActionDeskTest, TooManyAreRefusedAndTold) {
 }
 
 TEST_F(ActionDeskTest, ForgetsTheOldestThatAreOverAndNoneThatIsInForce) {
-  limits.most_records = 20;
+  limits_.most_records = 20;
   start();
   const auto first = done(block_of("9.9.9.9"));
   const auto second = done(kill_of(1));
   for (std::int32_t pid = 2; pid < 60; ++pid) {
     done(kill_of(pid));
   }
-  EXPECT_LE(desk->list().size(), 20U);
-  EXPECT_TRUE(desk->find(first.id));
-  EXPECT_FALSE(desk->find(second.id));
+  EXPECT_LE(desk_->list().size(), 20U);
+  EXPECT_TRUE(desk_->find(first.id));
+  EXPECT_FALSE(desk_->find(second.id));
   unsigned blocked = 0;
   for (unsigned i = 0; i < 30; ++i) {
     const auto record =
-        desk->ask(block_of(("10.0.0." + std::to_string(i)).c_str()), ApprovalRule::Auto, false);
+        desk_->ask(block_of(("10.0.0." + std::to_string(i)).c_str()), ApprovalRule::Auto, false);
     if (!record) {
       EXPECT_EQ(record.error().code, ErrorCode::LimitReached);
       break;
@@ -514,55 +514,55 @@ TEST_F(ActionDeskTest, ForgetsTheOldestThatAreOverAndNoneThatIsInForce) {
 TEST_F(ActionDeskTest, NothingIsDoneThatCouldNotBeJournaled) {
   const auto blocked = done(block_of("9.9.9.9"));
   const auto waiting = ask(kill_of(42), ApprovalRule::Approve);
-  calls->fail_at(1, {ENOSPC}, true);
-  EXPECT_FALSE(desk->ask(kill_of(43), ApprovalRule::Auto, false));
-  EXPECT_FALSE(desk->ask(block_of("9.9.9.9"), ApprovalRule::Auto, false));
-  EXPECT_FALSE(desk->approve(waiting.id, waiting.plan_hash, "x"));
-  EXPECT_FALSE(desk->undo(waiting.id, "x"));
-  EXPECT_FALSE(desk->undo(blocked.id, "x"));
-  EXPECT_EQ(desk->find(waiting.id)->state, Waiting);
-  EXPECT_EQ(desk->find(blocked.id)->state, Done);
-  EXPECT_EQ(desk->list().size(), 2U);
-  EXPECT_EQ(hands->asked(), Calls{});
-  calls->heal();
+  calls_->fail_at(1, {ENOSPC}, true);
+  EXPECT_FALSE(desk_->ask(kill_of(43), ApprovalRule::Auto, false));
+  EXPECT_FALSE(desk_->ask(block_of("9.9.9.9"), ApprovalRule::Auto, false));
+  EXPECT_FALSE(desk_->approve(waiting.id, waiting.plan_hash, "x"));
+  EXPECT_FALSE(desk_->undo(waiting.id, "x"));
+  EXPECT_FALSE(desk_->undo(blocked.id, "x"));
+  EXPECT_EQ(desk_->find(waiting.id)->state, Waiting);
+  EXPECT_EQ(desk_->find(blocked.id)->state, Done);
+  EXPECT_EQ(desk_->list().size(), 2U);
+  EXPECT_EQ(hands_->asked(), Calls{});
+  calls_->heal();
   EXPECT_EQ(settled(ask(kill_of(43))).state, Done);
 }
 
 TEST_F(ActionDeskTest, AfterACrashWhatHoldsIsNotDoneAgain) {
-  hands->hold(true);
+  hands_->hold(true);
   const auto record = ask(kill_of(42));
-  hands->wait_for_act();
+  hands_->wait_for_act();
   crash();
   const auto found = settled(record);
   EXPECT_EQ(found.state, Done);
   EXPECT_EQ(found.status, ResponseStatus::Killed);
-  EXPECT_EQ(hands->asked(), Calls{"holds"});
+  EXPECT_EQ(hands_->asked(), Calls{"holds"});
 }
 
 TEST_F(ActionDeskTest, AfterACrashWhatDoesNotHoldIsDoneOnce) {
-  hands->hold(true);
+  hands_->hold(true);
   const auto record = ask(kill_of(42));
-  hands->wait_for_act();
-  hands->in_force = false;
+  hands_->wait_for_act();
+  hands_->in_force = false;
   crash();
   EXPECT_EQ(settled(record).state, Done);
-  EXPECT_EQ(hands->asked(), (Calls{"holds", "allow", "act"}));
+  EXPECT_EQ(hands_->asked(), (Calls{"holds", "allow", "act"}));
 }
 
 TEST_F(ActionDeskTest, AfterACrashItWaitsForItsVm) {
-  hands->hold(true);
+  hands_->hold(true);
   const auto record = ask(block_of("9.9.9.9"));
   const auto dry = ask(kill_of(42), ApprovalRule::Auto, true);
-  hands->wait_for_act();
-  guarded = false;
+  hands_->wait_for_act();
+  guarded_ = false;
   crash();
-  EXPECT_EQ(desk->wait(record.id, 50ms)->state, Acting);
-  EXPECT_EQ(hands->asked(), Calls{});
-  guarded = true;
-  hands->set<Result<bool>>(&FakeHands::in_force, fail(ErrorCode::Unreachable, "not yet"));
-  desk->take_vm(kVm);
-  EXPECT_EQ(desk->wait(record.id, 50ms)->state, Acting);
-  hands->set<Result<bool>>(&FakeHands::in_force, false);
+  EXPECT_EQ(desk_->wait(record.id, 50ms)->state, Acting);
+  EXPECT_EQ(hands_->asked(), Calls{});
+  guarded_ = true;
+  hands_->set<Result<bool>>(&FakeHands::in_force, fail(ErrorCode::Unreachable, "not yet"));
+  desk_->take_vm(kVm);
+  EXPECT_EQ(desk_->wait(record.id, 50ms)->state, Acting);
+  hands_->set<Result<bool>>(&FakeHands::in_force, false);
   start();
   EXPECT_EQ(settled(record).state, Done);
   EXPECT_EQ(settled(dry).state, Failed);
@@ -570,64 +570,64 @@ TEST_F(ActionDeskTest, AfterACrashItWaitsForItsVm) {
 
 TEST_F(ActionDeskTest, AfterACrashAnUndoIsBroughtToItsEnd) {
   const auto record = done(block_of("9.9.9.9"));
-  hands->hold(true);
+  hands_->hold(true);
   static_cast<void>(ask(kill_of(42))); // keeps the worker
-  hands->wait_for_act();
-  ASSERT_TRUE(desk->undo(record.id, "x"));
+  hands_->wait_for_act();
+  ASSERT_TRUE(desk_->undo(record.id, "x"));
   crash();
   EXPECT_EQ(settled(record).state, Undone);
 }
 
 TEST_F(ActionDeskTest, WhatWasNeverAcknowledgedIsNotBegun) {
-  hands->hold(true);
+  hands_->hold(true);
   const auto record = ask(kill_of(42));
-  hands->wait_for_act();
-  const auto path = folder + "/actions.jsonl";
+  hands_->wait_for_act();
+  const auto path = folder_ + "/actions.jsonl";
   crash(); // and of the two steps that one write had only the first arrived
-  desk.reset();
+  desk_.reset();
   std::ifstream in(path);
   std::string two;
   for (std::string line; two.find("asked") == std::string::npos && std::getline(in, line);) {
     two += line + "\n";
   }
   std::ofstream(path) << two << "{\"prev\":";
-  static_cast<void>(hands->asked());
+  static_cast<void>(hands_->asked());
   start();
   EXPECT_EQ(until(record, Refused).state, Refused);
-  EXPECT_EQ(hands->asked(), Calls{});
+  EXPECT_EQ(hands_->asked(), Calls{});
 }
 
 TEST_F(ActionDeskTest, WhenAVmComesBackTheDifferenceIsPutRight) {
   const auto blocked = done(block_of("9.9.9.9", 600s));
   const auto paused = done(of_vm(ResponseAction::PauseVm, 600s));
-  desk->take_vm(kVm);
+  desk_->take_vm(kVm);
   for (Calls asked; asked.size() < 2; std::this_thread::sleep_for(5ms)) {
-    const auto more = hands->asked();
+    const auto more = hands_->asked();
     asked.insert(asked.end(), more.begin(), more.end());
     ASSERT_EQ(std::count(asked.begin(), asked.end(), "holds"), static_cast<long>(asked.size()));
   }
-  hands->set<Result<bool>>(&FakeHands::in_force, false);
+  hands_->set<Result<bool>>(&FakeHands::in_force, false);
   std::this_thread::sleep_for(50ms); // both are back from the worker
-  desk->take_vm(kVm);
+  desk_->take_vm(kVm);
   EXPECT_EQ(until(paused, Undone).state, Undone); // somebody let it go on
   for (const auto end = monotonic_now() + kLong;
        steps_of(blocked.id) != "asked acting done acting done " && monotonic_now() < end;) {
     std::this_thread::sleep_for(5ms);
   }
   EXPECT_EQ(steps_of(blocked.id), "asked acting done acting done ");
-  const auto put_back = *desk->find(blocked.id);
+  const auto put_back = *desk_->find(blocked.id);
   EXPECT_NEAR(static_cast<double>(put_back.expires_ns), static_cast<double>(blocked.expires_ns),
               2e9);
-  EXPECT_LE(hands->last_ttl, 600s);
+  EXPECT_LE(hands_->last_ttl, 600s);
 }
 
 TEST_F(ActionDeskTest, AJournalThatIsUsedOrDamagedIsAnError) {
   const auto find = [](const std::string &) { return nullptr; };
-  EXPECT_EQ(ActionDesk::open(folder, find).error().code, ErrorCode::LimitReached);
+  EXPECT_EQ(ActionDesk::open(folder_, find).error().code, ErrorCode::LimitReached);
   done(kill_of(1));
-  desk.reset();
-  std::ofstream(folder + "/actions.jsonl") << "nonsense\n";
-  EXPECT_EQ(ActionDesk::open(folder, find).error().code, ErrorCode::InvalidInput);
+  desk_.reset();
+  std::ofstream(folder_ + "/actions.jsonl") << "nonsense\n";
+  EXPECT_EQ(ActionDesk::open(folder_, find).error().code, ErrorCode::InvalidInput);
 }
 
 TEST(ActionWorkers, EndWhenThereIsNothingToDoAndBeginAgain) {

@@ -24,6 +24,7 @@ int run(int argc, char **argv) {
   std::string config_file;
   std::string eve_file;
   std::string run_folder;
+  std::string actions_folder;
   std::string output = "table";
   std::vector<std::string> feeds;
   std::vector<std::string> vms;
@@ -39,6 +40,8 @@ int run(int argc, char **argv) {
   app.add_option("--eve", eve_file, "file for alerts, one EVE line each");
   app.add_option("--run-folder", run_folder,
                  "folder of the socket that `outguard doctor` asks (/run/outguard)");
+  app.add_option("--actions-folder", actions_folder,
+                 "folder of the journal of actions (/var/lib/outguard/actions)");
   app.add_option("--vm", vms, "guard only these (name or UUID)");
   app.add_flag("--enforce", enforce, "carry out responses; without it they are only planned");
   app.add_option("-o,--output", output, "alerts on stdout as table (lines) or json")
@@ -77,6 +80,9 @@ int run(int argc, char **argv) {
   }
   if (!run_folder.empty()) {
     config.run_folder = run_folder;
+  }
+  if (!actions_folder.empty()) {
+    config.actions_folder = actions_folder;
   }
   config.file = config_file;
   if (enforce) {

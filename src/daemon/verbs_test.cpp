@@ -41,8 +41,8 @@ public:
     std::this_thread::sleep_for(std::min(time, milliseconds(1)));
     return *find(id);
   }
-  std::vector<ActionRecord> list() const override { return records; }
-  std::optional<ActionRecord> find(const std::string &id) const override {
+  [[nodiscard]] std::vector<ActionRecord> list() const override { return records; }
+  [[nodiscard]] std::optional<ActionRecord> find(const std::string &id) const override {
     for (const auto &record : records) {
       if (record.id == id) {
         return record;

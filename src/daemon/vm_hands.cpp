@@ -229,7 +229,7 @@ Result<void> VmHands::unpause() {
   if (state->status != "paused") { // a migration's, a crash's, an input-output error's
     return fail(ErrorCode::Refused, "the VM no longer stands by our order: " + state->status);
   }
-  if (const auto resumed = (*control)->resume(); !resumed) {
+  if (auto resumed = (*control)->resume(); !resumed) {
     return resumed;
   }
   const auto after = (*control)->status();
@@ -293,7 +293,7 @@ Result<void> VmHands::allow(const ActionWanted &wanted) {
       return tl::unexpected(targets.error());
     }
     for (const auto &process : *targets) {
-      if (const auto allowed = check(process); !allowed) {
+      if (auto allowed = check(process); !allowed) {
         return allowed;
       }
     }

@@ -46,7 +46,7 @@ public:
     own_ = Fd(ends[0]);
     client_ = Fd(ends[1]);
     set_register(kRip, 8, kStop);
-    set_register(7 * 8, 8, kStack);
+    set_register(std::size_t{7} * 8, 8, kStack);
     set_register(kRip + 8, 4, 0x46);
     set_register(kRip + 12, 4, 0x10);
     set_register(kRip + 16, 4, 0x18);

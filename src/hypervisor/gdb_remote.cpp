@@ -23,7 +23,8 @@ constexpr std::size_t kMostShownBytes = 64;
 constexpr std::size_t kMostThreadBytes = 24;
 
 // Of the `g` answer: 16 general registers and rip of 8 bytes, then eflags and six segments of 4.
-constexpr std::size_t kRip = 16 * 8, kEflags = kRip + 8, kCs = kEflags + 4, kSs = kCs + 4;
+constexpr std::size_t kRip = std::size_t{16} * 8, kEflags = kRip + 8, kCs = kEflags + 4,
+                      kSs = kCs + 4;
 constexpr std::size_t kWritten = kEflags + 4;
 constexpr std::size_t kLeastRegisterBytes = kSs + 4;
 
@@ -237,7 +238,7 @@ Result<void> GdbRemote::settle(MonotonicTime deadline) {
   // A VM that still ran would lose the first packet and stop by it.
   while (monotonic_now() < deadline) {
     const auto soon = std::min(deadline, monotonic_now() + kAskAgain);
-    const auto sent = send_packet("?", soon);
+    auto sent = send_packet("?", soon);
     if (!sent && sent.error().code != ErrorCode::Timeout) {
       return sent;
     }

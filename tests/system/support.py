@@ -188,7 +188,8 @@ class Supervisor:
 
     def __enter__(self):
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([OUTGUARD, "run", "--eve", str(self.eve), *self.words],
+            self.process = subprocess.Popen([OUTGUARD, "run", "--eve", str(self.eve), "--actions-folder",
+                                             str(self.folder / "actions"), *self.words],
                                             stdout=subprocess.DEVNULL, stderr=log)
         return self
 

@@ -305,7 +305,7 @@ TEST(JsonFeeds, ANumberThatNoMachineHoldsCostsNoOtherRecord) {
                                        R"(},{"ip_address":"45.9.20.8","port":443}])");
   EXPECT_EQ(records.indicators, Words{"endpoint 45.9.20.8:443"});
   EXPECT_EQ(records.report().rejected, 1U);
-  const ReadFeed lines("drop_v4.json", "{\"cidr\":\"45.9.20.0/24\",\"sblid\":" + large +
+  const ReadFeed lines("drop_v4.json", R"({"cidr":"45.9.20.0/24","sblid":)" + large +
                                            "}\n{\"cidr\":\"45.9.22.0/24\",\"sblid\":\"SBL3\"}\n");
   EXPECT_EQ(lines.indicators, (Words{"network 45.9.20.0/24", "network 45.9.22.0/24"}));
   EXPECT_NE(ReadFeed("x.json", R"([{"ip_address":"45.9.20.7","port":01}])").report().problem, "");
