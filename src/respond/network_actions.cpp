@@ -1,5 +1,7 @@
 #include "respond/network_actions.h"
 
+#include <fcntl.h>
+
 namespace outguard::respond {
 
 namespace {
@@ -32,23 +34,38 @@ Result<std::unique_ptr<TapActions>> TapActions::open(const Fd &netns, const std:
   if (!injector) {
     return tl::unexpected(injector.error());
   }
-  auto opened = open_tap_filter(netns, tap);
-  if (!opened) {
-    return tl::unexpected(opened.error());
+  Fd own(::fcntl(netns.get(), F_DUPFD_CLOEXEC, 0));
+  if (!own) {
+    return fail_errno("keep a network namespace");
   }
-  return std::unique_ptr<TapActions>(
-      new TapActions(std::move(opened->filter), std::move(*injector)));
+  return std::unique_ptr<TapActions>(new TapActions(std::move(own), tap, std::move(*injector)));
+}
+
+Result<TapFilter *> TapActions::filter() {
+  if (!filter_) {
+    auto opened = open_tap_filter(netns_, tap_);
+    if (!opened) {
+      return tl::unexpected(opened.error());
+    }
+    filter_ = std::move(opened->filter);
+  }
+  return filter_.get();
 }
 
 Result<void> TapActions::block(const FlowSeen &flow, std::chrono::seconds ttl) {
   if (!flow.tunnels.empty()) { // to block what carries it would block others' flows too
     return fail(ErrorCode::Unsupported, "a flow in a tunnel cannot be matched");
   }
-  if (flow.vlans.size() > filter_->most_tags()) {
-    return fail(ErrorCode::Unsupported,
-                std::string(filter_->mechanism()) + " matches no flow below so many VLAN tags");
+  const auto found = filter();
+  if (!found) {
+    return tl::unexpected(found.error());
   }
-  return filter_->add(FlowRule{flow.tuple}, ttl);
+  TapFilter &filter = **found;
+  if (flow.vlans.size() > filter.most_tags()) {
+    return fail(ErrorCode::Unsupported,
+                std::string(filter.mechanism()) + " matches no flow below so many VLAN tags");
+  }
+  return filter.add(FlowRule{flow.tuple}, ttl);
 }
 
 Result<void> TapActions::check_reset(const FlowSeen &flow, const ResetPositions &positions) {

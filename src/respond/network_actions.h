@@ -43,7 +43,8 @@ public:
 
 class TapActions : public NetworkActions {
 public:
-  /// `netns` is where `tap` is.
+  /// `netns` is where `tap` is. Changes nothing there: the filter is made by the first block, so
+  /// that watching leaves no trace.
   [[nodiscard]] static Result<std::unique_ptr<TapActions>> open(const Fd &netns,
                                                                 const std::string &tap);
 
@@ -53,14 +54,17 @@ public:
   [[nodiscard]] Result<void> reset(const FlowSeen &flow, const ResetPositions &positions) override;
   [[nodiscard]] Result<void> wake(const FlowSeen &flow, const TcpPosition &position) override;
 
-  [[nodiscard]] TapFilter &filter() { return *filter_; }
+  /// Owned by this object.
+  [[nodiscard]] Result<TapFilter *> filter();
 
 private:
-  TapActions(std::unique_ptr<TapFilter> filter, PacketInjector injector)
-      : filter_(std::move(filter)), injector_(std::move(injector)) {}
+  TapActions(Fd netns, std::string tap, PacketInjector injector)
+      : netns_(std::move(netns)), tap_(std::move(tap)), injector_(std::move(injector)) {}
 
-  std::unique_ptr<TapFilter> filter_;
+  Fd netns_;
+  std::string tap_;
   PacketInjector injector_;
+  std::unique_ptr<TapFilter> filter_; ///< null before the first block
 };
 
 } // namespace outguard::respond

@@ -59,7 +59,7 @@ protected:
   }
   void TearDown() override {
     if (actions_) { // what is pinned outlives the namespaces
-      (void)actions_->filter().remove_all();
+      (void)actions_->filter().map([](TapFilter *filter) { return filter->remove_all(); });
     }
     for (const auto &name : {guest_, switch_, world_}) {
       (void)run("ip netns delete " + name);
@@ -234,7 +234,7 @@ TEST_F(Network, BlocksBothWaysOnlyThatFlowAndLetsGo) {
 }
 
 TEST_F(Network, ABlockEndsByItselfAndRenewingExtendsIt) {
-  auto &filter = actions_->filter();
+  auto &filter = **actions_->filter();
   const auto seen = flow(IpProtocol::Udp, "10.9.0.2:4005", "10.9.0.1:53");
   ASSERT_TRUE(actions_->block(seen, 1s));
   ASSERT_TRUE(actions_->block(seen, 100s));

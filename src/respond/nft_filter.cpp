@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <mutex>
 
 #include <fmt/format.h>
 #include <net/if.h>
@@ -313,6 +314,8 @@ Result<void> NftFilter::apply(const std::string &commands) {
   if (!device) {
     return tl::unexpected(device.error());
   }
+  static std::mutex one_change_at_a_time; // as in tc_filter.cpp: the rules name all sets there are
+  const std::lock_guard lock(one_change_at_a_time);
   // A tap that was made again has lost its chains, and an operator's reload may have flushed all.
   if (*device == set_up_on_ && !commands.empty() && nft_.run(commands)) {
     return {};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <mutex>
 
 #include <bpf/libbpf.h>
 #include <fcntl.h>
@@ -14,6 +15,10 @@ namespace {
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint32_t kGenerations = 1U << 24;
+
+/// A VM's response thread and what is done by hand each have a filter of the same tap, and settings
+/// are read, changed and written.
+std::mutex one_change_at_a_time;
 
 /// What the filter in the kernel calls now.
 std::uint64_t boot_ns() {
@@ -53,6 +58,7 @@ Result<std::unique_ptr<TapFilter>> TcFilter::open(const Fd &netns, const std::st
     return fail_errno("keep a network namespace");
   }
   std::unique_ptr<TcFilter> made(new TcFilter(std::move(own), tap, hook, bpffs));
+  const std::lock_guard lock(one_change_at_a_time);
   if (auto attached = made->ensure_attached(); !attached) {
     return tl::unexpected(attached.error());
   }
@@ -98,13 +104,14 @@ Result<void> TcFilter::add(const NetworkRule &rule, std::chrono::seconds ttl) {
   if (auto checked = check_rule(rule, ttl); !checked) {
     return checked;
   }
+  const std::lock_guard lock(one_change_at_a_time);
   // A tap that was made again has lost its filter.
   if (auto attached = ensure_attached(); !attached) {
     return attached;
   }
   const std::uint64_t until = boot_ns() + static_cast<std::uint64_t>(ttl.count()) * kSecond;
   auto written = write(rule, until);
-  if (!written && written.error().code == ErrorCode::LimitReached && sweep()) {
+  if (!written && written.error().code == ErrorCode::LimitReached && erase_expired()) {
     written = write(rule, until);
   }
   if (written) {
@@ -223,6 +230,7 @@ Result<std::uint64_t> TcFilter::until_of(const NetworkRule &rule) const {
 }
 
 Result<void> TcFilter::remove(const NetworkRule &rule) {
+  const std::lock_guard lock(one_change_at_a_time);
   if (!program_) {
     return {};
   }
@@ -313,7 +321,12 @@ Result<void> TcFilter::sweep() {
   if (!program_) {
     return {};
   }
+  const std::lock_guard lock(one_change_at_a_time);
   program_->remove_other_layouts();
+  return erase_expired();
+}
+
+Result<void> TcFilter::erase_expired() {
   const auto &maps = program_->maps();
   const std::uint64_t now = boot_ns();
   const auto sweep_map = [](const auto &map, std::size_t most, auto is_over) -> Result<bool> {
@@ -381,7 +394,7 @@ Result<FilterDrops> TcFilter::drops() const {
 }
 
 Result<void> TcFilter::remove_all() {
-
+  const std::lock_guard lock(one_change_at_a_time);
   if (!program_) {
     return {};
   }

@@ -41,6 +41,7 @@ private:
   [[nodiscard]] Result<void> write_isolation(const IsolationRule &rule, std::uint64_t until);
   [[nodiscard]] Result<void> announce(std::uint32_t kind, std::uint64_t until);
   [[nodiscard]] Result<tap::TapSettings> settings() const;
+  [[nodiscard]] Result<void> erase_expired();
   /// Of the rule as it is in the maps, in force or not; 0: not there.
   [[nodiscard]] Result<std::uint64_t> until_of(const NetworkRule &rule) const;
   [[nodiscard]] Result<IsolationRule> isolation(std::uint32_t generation) const;

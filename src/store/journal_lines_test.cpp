@@ -149,9 +149,8 @@ TEST(JournalLines, AChainOfNonsenseIsNoJournal) {
   JournalPosition position;
   const auto first = checkpoint_line(position, 0);
   const auto with = [&](const std::string &rest, const std::string &id = "a-1") {
-    const auto read =
-        read_journal(first + "{\"prev\":\"" + position.last_hash + "\",\"id\":\"" + id +
-                     "\",\"step\":\"asked\",\"open\":true,\"seq\":2," + rest + "\n");
+    const auto read = read_journal(first + R"({"prev":")" + position.last_hash + R"(","id":")" +
+                                   id + R"(","step":"asked","open":true,"seq":2,)" + rest + "\n");
     return read ? "" : read.error().message;
   };
   const std::string no_record = "line 2 has no record that can be read";
