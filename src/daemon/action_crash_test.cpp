@@ -93,7 +93,8 @@ TEST(ActionCrash, NothingIsLostOrphanedOrDoneTwice) {
   ASSERT_TRUE(std::filesystem::create_directory(folder + "/world"));
   const char *more = ::getenv("OUTGUARD_CRASHES"); // the bench asks for 1,000
   const int crashes = more != nullptr ? std::atoi(more) : 300;
-  std::mt19937 random(1); // NOLINT(cert-msc51-cpp): the same points each time, as far as that goes
+  useconds_t span = 5'000; // of a child's life, as long as this machine needs for some actions
+  std::mt19937 random(1);  // NOLINT(cert-msc51-cpp): the same points each time, as far as that goes
   for (int i = 0; i < crashes; ++i) {
     std::array<int, 2> ready{};
     ASSERT_EQ(::pipe(ready.data()), 0);
@@ -108,11 +109,17 @@ TEST(ActionCrash, NothingIsLostOrphanedOrDoneTwice) {
       ASSERT_EQ(::read(ready[0], &one, 1), 1);
     }
     ::close(ready[0]);
-    ::usleep(static_cast<useconds_t>(random() % 5'000));
+    ::usleep(static_cast<useconds_t>(random()) % span);
     ASSERT_EQ(::kill(child, SIGKILL), 0);
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     ASSERT_TRUE(WIFSIGNALED(status)) << "ended by itself: " << WEXITSTATUS(status);
+    constexpr std::size_t kLineBytes = 20; // of what was acknowledged, about
+    std::error_code not_yet;
+    const auto told_bytes = std::filesystem::file_size(folder + "/told", not_yet);
+    if (not_yet || told_bytes / kLineBytes < 2 * static_cast<std::size_t>(i + 1)) {
+      span = std::min<useconds_t>(span * 5 / 4, 100'000);
+    }
   }
 
   const auto before = monotonic_now();

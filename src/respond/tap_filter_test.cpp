@@ -81,7 +81,7 @@ struct Packet {
 
 class Writer {
 public:
-  Writer &number(unsigned value, int bytes) {
+  Writer &number(std::uint64_t value, int bytes) {
     for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) {
       out_.push_back(static_cast<std::uint8_t>(value >> shift));
     }

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <fstream>
 #include <set>
+#include <sstream>
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/yaml.h>
 
 namespace outguard::yaml {
 
@@ -47,6 +51,51 @@ Result<std::string> whole_file(const std::string &path) {
   return text;
 }
 
+/// Where a document has its first content.
+class FirstContent : public YAML::EventHandler {
+public:
+  [[nodiscard]] const YAML::Mark &mark() const { return mark_; } ///< is_null(): it has none
+
+  void OnDocumentStart(const YAML::Mark & /*mark*/) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark & /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnAlias(const YAML::Mark &mark, YAML::anchor_t /*anchor*/) override { note(mark); }
+  void OnScalar(const YAML::Mark &mark, const std::string & /*tag*/, YAML::anchor_t /*anchor*/,
+                const std::string & /*value*/) override {
+    note(mark);
+  }
+  void OnSequenceStart(const YAML::Mark &mark, const std::string & /*tag*/,
+                       YAML::anchor_t /*anchor*/, YAML::EmitterStyle::value /*style*/) override {
+    note(mark);
+  }
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark &mark, const std::string & /*tag*/, YAML::anchor_t /*anchor*/,
+                  YAML::EmitterStyle::value /*style*/) override {
+    note(mark);
+  }
+  void OnMapEnd() override {}
+
+private:
+  void note(const YAML::Mark &mark) {
+    if (mark_.is_null()) {
+      mark_ = mark;
+    }
+  }
+  YAML::Mark mark_ = YAML::Mark::null_mark();
+};
+
+/// Two documents are looked for and no third: of malformed text the parser (0.7) finds the same one
+/// for ever.
+void reject_a_second_document(const std::string &text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  FirstContent first, second;
+  if (parser.HandleNextDocument(first) && parser.HandleNextDocument(second) &&
+      !second.mark().is_null()) {
+    throw Problem{second.mark(), "a second document; a file holds one"};
+  }
+}
+
 } // namespace
 
 Result<void> read_file(const std::string &path,
@@ -56,11 +105,8 @@ Result<void> read_file(const std::string &path,
     if (!text) {
       return tl::unexpected(text.error());
     }
-    const auto documents = YAML::LoadAll(*text);
-    if (documents.size() > 1) {
-      reject(documents[1], "a second document; a file holds one");
-    }
-    take(documents.empty() ? YAML::Node() : documents.front());
+    reject_a_second_document(*text);
+    take(YAML::Load(*text));
     return {};
   } catch (const Problem &problem) {
     return fail(ErrorCode::InvalidInput, place(path, problem.mark) + ": " + problem.what);
