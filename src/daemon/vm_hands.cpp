@@ -121,10 +121,13 @@ Result<std::vector<ProcessSeen>> VmHands::family(const ActionWanted &wanted) {
   }
   for (std::size_t i = 0; i < all.size(); ++i) { // grows meanwhile
     for (const auto &row : table->rows) {
+      if (row.ppid != all[i].identity.pid) {
+        continue; // most rows: only a child is looked for among those that are known
+      }
       const bool known = std::any_of(all.begin(), all.end(), [&](const ProcessSeen &one) {
         return one.identity.pid == row.identity.pid;
       });
-      if (row.ppid == all[i].identity.pid && !known) {
+      if (!known) {
         all.push_back(row);
       }
     }
