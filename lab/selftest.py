@@ -2,6 +2,8 @@
 """Checks the lab itself on real guests: two kernels at once, every role, the guests' truth."""
 
 import collections
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from outguard_lab import Lab, LabError, kernels  # noqa: E402
+from outguard_lab.lab import booted  # noqa: E402
 from outguard_lab.network import BLACKHOLE  # noqa: E402
 from outguard_lab.processes import is_running  # noqa: E402
 
@@ -161,6 +164,34 @@ class OldestAndNewest(unittest.TestCase):
         after = guest.truth()
         self.assertGreaterEqual(len(after.processes) - len(before.processes), 41)
         self.assertGreaterEqual(len(after.sockets) - len(before.sockets), 150)
+
+
+class LostBoots(unittest.TestCase):
+    """A guest that dies before it ever spoke is started again, and that is told; one that spoke is not."""
+
+    @staticmethod
+    def kill_qemu(guest):
+        guest._qemu.kill()
+
+    def test_a_lost_boot(self):
+        said = io.StringIO()
+        with Lab() as lab, contextlib.redirect_stderr(said):
+            guest = lab.prepare(kernel="5.10-cloud")
+            guest.start()
+            self.kill_qemu(guest)
+            self.assertEqual(booted(guest, 120).sh("uname -n"), (0, guest.name + "\n"))
+            self.assertIn("started again", said.getvalue())
+            self.kill_qemu(guest)
+            with self.assertRaises(LabError):
+                guest.sh("uname -n")
+
+    def test_three_lost_boots(self):
+        with Lab() as lab, contextlib.redirect_stderr(io.StringIO()):
+            guest = lab.prepare(kernel="5.10-cloud", append="panic_on_warn=1 rdinit=/no/such/init")
+            guest.start()
+            with self.assertRaisesRegex(LabError, "did not boot"):
+                booted(guest, 120)
+            self.assertEqual(len(list(guest.folder.parent.glob(f"{guest.name}-died-*"))), 2)
 
 
 class Cleanliness(unittest.TestCase):

@@ -5,6 +5,7 @@ import json
 import select
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,6 +112,18 @@ class Guest:
             self._agent().wait_for_agent(timeout)
         self.boot_seconds = time.monotonic() - self._started_at
         return self
+
+    def has_died(self, within: float = 5) -> bool:
+        """Whether QEMU has ended, or ends within so many seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._running().wait(within)
+        return not self.is_running()
+
+    def start_again(self) -> "Guest":
+        """After it died: everything anew; what the dead one left is kept beside until the lab ends."""
+        self.stop()
+        self.folder.rename(tempfile.mkdtemp(prefix=f"{self.name}-died-", dir=self.folder.parent))
+        return self.start()
 
     def qmp(self, command: str, **arguments: object) -> object:
         """One QMP command, over a connection of its own; what it returns."""
