@@ -83,9 +83,9 @@ def cached(name: str) -> Kernel | None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether the folder holds what this version of the lab wants from a package."""
+    """Whether the folder holds all that this version of the lab wants from a package."""
     wanted = folder / "wanted"
-    return wanted.exists() and wanted.read_text().split() == [*BOOT_MODULES, *MORE_MODULES]
+    return wanted.exists() and {*BOOT_MODULES, *MORE_MODULES} <= set(wanted.read_text().split())
 
 
 def module_dependencies(path: Path) -> list[str]:
