@@ -3,7 +3,7 @@ PRESET ?= release
 JOBS ?= $(shell nproc)
 PYTHON := /usr/bin/python3
 
-.PHONY: all deps build test demo bench lint format clean
+.PHONY: all deps build test demo bench coverage lint format clean
 all: build
 
 deps:            ## install what is missing, with apt
@@ -24,6 +24,9 @@ demo:            ## boot a guest with ten honest processes and three bad ones, a
 
 bench: build     ## figures against the budgets, with a peer beside where one can run
 	@$(PYTHON) bench/run.py
+
+coverage: deps   ## lines and branches of guard, journal and desk that the unit tests take
+	@$(PYTHON) tests/coverage.py --missing
 
 lint: deps       ## clang-format and clang-tidy; warnings are errors
 	@tools/lint

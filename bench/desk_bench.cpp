@@ -1,6 +1,7 @@
 // What journaling costs an action: a step written and synced, ask to act, and a start with a long
 // journal. Usage: desk_bench FOLDER (on the file system that is meant; made, and left empty)
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -51,15 +52,21 @@ class NoHands : public daemon::ActionHands {
 public:
   Result<void> allow(const ActionWanted & /*wanted*/) override { return {}; }
   ResponseDone act(const ActionWanted &wanted, bool /*dry*/) override {
-    acted = since(begun);
+    (wanted.rule ? blocked : acted) = since(begun);
     return {wanted.action, ResponseStatus::Killed, ""};
   }
   Result<void> undo(const ActionWanted & /*wanted*/) override { return {}; }
   Result<bool> holds(const ActionWanted & /*wanted*/) override { return true; }
 
   Clock::time_point begun;
-  double acted = 0;
+  std::atomic<double> acted = 0, blocked = 0;
 };
+
+daemon::ActionLimits without_budgets() {
+  daemon::ActionLimits limits;
+  limits.budgets = {};
+  return limits;
+}
 
 bool bench_append(const std::string &folder) {
   auto opened = store::ActionJournal::open(folder);
@@ -81,7 +88,8 @@ bool bench_append(const std::string &folder) {
 
 bool bench_ask(const std::string &folder) {
   auto hands = std::make_shared<NoHands>();
-  auto desk = daemon::ActionDesk::open(folder, [hands](const std::string &) { return hands; });
+  auto desk = daemon::ActionDesk::open(
+      folder, [hands](const std::string &) { return hands; }, without_budgets());
   if (!desk) {
     return false;
   }
@@ -89,6 +97,7 @@ bool bench_ask(const std::string &folder) {
   std::vector<double> proved;
   for (unsigned i = 0; i < kSteps; ++i) {
     auto wanted = made(i, ActionState::Asked).wanted;
+    wanted.actor = "uid 0 (root)"; // no budget is asked
     wanted.process->pid = static_cast<std::int32_t>(i + 1);
     hands->begun = Clock::now();
     const auto asked = (*desk)->ask(wanted, daemon::ApprovalRule::Auto, false);
@@ -101,6 +110,40 @@ bool bench_ask(const std::string &folder) {
   }
   print("asked until acted on", acted);
   print("asked until journaled as done", proved);
+  return true;
+}
+
+/// What a finding asks for together: the block, then the kill.
+bool bench_finding(const std::string &folder) {
+  auto hands = std::make_shared<NoHands>();
+  auto desk = daemon::ActionDesk::open(
+      folder, [hands](const std::string &) { return hands; }, without_budgets());
+  if (!desk) {
+    return false;
+  }
+  std::vector<double> blocked;
+  std::vector<double> killed;
+  for (unsigned i = 0; i < kSteps; ++i) {
+    const auto kill = made(i, ActionState::Asked).wanted;
+    auto block = kill;
+    block.process.reset();
+    block.action = ResponseAction::BlockRemote;
+    block.ttl = std::chrono::hours(1);
+    block.rule = RemoteRule{*IpNetwork::parse(fmt::format("9.9.{}.{}", i / 256, i % 256))};
+    auto killed_one = kill;
+    killed_one.process->pid = static_cast<std::int32_t>(i + 1);
+    hands->begun = Clock::now();
+    const auto asked = (*desk)->ask_together({{block}, {killed_one}}, {});
+    for (const auto &one : asked) {
+      if (!one || !(*desk)->wait(one->id, std::chrono::seconds(10))) {
+        return false;
+      }
+    }
+    blocked.push_back(hands->blocked);
+    killed.push_back(hands->acted);
+  }
+  print("a finding's block, asked until acted on", blocked);
+  print("its kill, after the block", killed);
   return true;
 }
 
@@ -149,7 +192,7 @@ int main(int argc, char **argv) {
     std::filesystem::remove_all(folder, ignored);
     return good;
   };
-  const bool good = clean(bench_append) && clean(bench_ask) &&
+  const bool good = clean(bench_append) && clean(bench_ask) && clean(bench_finding) &&
                     clean([](const auto &to) { return bench_open(to, 3); }) &&
                     clean([](const auto &to) { return bench_open(to, 1); });
   return good ? 0 : 1;

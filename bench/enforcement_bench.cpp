@@ -8,54 +8,30 @@
 // Prints one JSON object.
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "hypervisor/network_namespace.h"
+#include "bulk_tcp.h"
 #include "respond/tc_filter.h"
 
 namespace {
 
 using namespace outguard;
 using namespace outguard::respond;
+using namespace outguard::bench;
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kMany = 10'000;
 constexpr std::chrono::hours kTtl{1};
-
-[[noreturn]] void give_up(const std::string &why) {
-  std::fprintf(stderr, "enforcement_bench: %s\n", why.c_str());
-  std::exit(1);
-}
-void need(bool good, const char *what) {
-  if (!good) {
-    give_up(std::string(what) + ": " + std::strerror(errno));
-  }
-}
-template <class Value> Value need(Result<Value> result) {
-  if (!result) {
-    give_up(result.error().message);
-  }
-  if constexpr (!std::is_void_v<Value>) {
-    return std::move(*result);
-  }
-}
 
 /// Flows of other remotes than the bench's own.
 NetworkRule rule(unsigned number) {
@@ -65,64 +41,6 @@ NetworkRule rule(unsigned number) {
   return FlowRule{{6,
                    {IpAddress::v4(local), static_cast<std::uint16_t>(1024 + number)},
                    {IpAddress::v4(remote), 443}}};
-}
-
-/// Of one connection from the guest's side to the tap's.
-struct Throughput {
-  double bits_a_second = 0;
-  double bits_a_cpu_second = 0; ///< of both ends and all between: what other load does not move
-};
-
-double cpu_seconds() {
-  rusage used{};
-  ::getrusage(RUSAGE_SELF, &used);
-  const auto seconds = [](const timeval &time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(used.ru_utime) + seconds(used.ru_stime);
-}
-
-Throughput throughput(const Fd &guest, const Fd &host, std::chrono::milliseconds time) {
-  const auto make = [](const Fd &netns) {
-    return need(hypervisor::in_namespace(netns, []() -> Result<Fd> {
-      return Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    }));
-  };
-  const Fd listener = make(host);
-  const Fd sender = make(guest);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = ::inet_addr("10.66.0.1");
-  socklen_t length = sizeof address;
-  auto *name = reinterpret_cast<sockaddr *>(&address);
-  need(::bind(listener.get(), name, length) == 0 && ::listen(listener.get(), 1) == 0 &&
-           ::getsockname(listener.get(), name, &length) == 0 &&
-           ::connect(sender.get(), name, length) == 0,
-       "connect through the pair");
-  const Fd receiver(::accept(listener.get(), nullptr, nullptr));
-  std::atomic<bool> over{false};
-  std::thread sending([&] {
-    const std::vector<char> bytes(std::size_t{256} * 1024);
-    while (!over && ::send(sender.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0) {
-    }
-    ::shutdown(sender.get(), SHUT_WR);
-  });
-  std::vector<char> buffer(std::size_t{1024} * 1024);
-  const double cpu_before = cpu_seconds();
-  const auto start = Clock::now();
-  std::uint64_t received = 0;
-  while (Clock::now() - start < time) {
-    const ssize_t got = ::recv(receiver.get(), buffer.data(), buffer.size(), 0);
-    received += got > 0 ? static_cast<std::uint64_t>(got) : 0;
-  }
-  const std::chrono::duration<double> taken = Clock::now() - start;
-  const double cpu = cpu_seconds() - cpu_before;
-  over = true;
-  while (::recv(receiver.get(), buffer.data(), buffer.size(), 0) > 0) {
-  }
-  sending.join();
-  const double bits = 8 * static_cast<double>(received);
-  return {bits / taken.count(), bits / cpu};
 }
 
 double median(std::vector<double> samples) {
@@ -203,10 +121,10 @@ int main(int count, char **arguments) {
                    Mode{"nft-netdev, 1 rule", FilterMechanism::NftNetdev, 1}};
   for (int round = 0; round < rounds; ++round) {
     for (auto &mode : modes) {
-      const auto none = throughput(guest, host, time);
+      const auto none = throughput(guest, host, "10.66.0.1", time);
       const auto filter = filter_of(mode.mechanism);
       (void)microseconds_each(*filter, mode.rules);
-      const auto with = throughput(guest, host, time);
+      const auto with = throughput(guest, host, "10.66.0.1", time);
       need(filter->remove_all());
       without.push_back(none.bits_a_second);
       mode.bits.push_back(with.bits_a_second);

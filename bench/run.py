@@ -2,7 +2,7 @@
 """Measures Outguard against its budgets on live guests and prints a table. Never a test: machines are noisy.
 
     bench/run.py [--only attach,refresh,growth,mutants,loop,packets,parsers,who,storm,races,throughput,detection,
-                 intel,capture,enforcement,signals] [--share 1.0]
+                 intel,capture,enforcement,prevent,signals,crashes,desk,faults] [--share 1.0]
 
 Quote medians and ratios of one run. A peer stands beside a figure where one is installed; otherwise the line
 says so.
@@ -23,9 +23,12 @@ sys.path.insert(0, str(ROOT / "tests" / "system"))
 
 from support import Lab, Supervisor, rows  # noqa: E402
 import attribution  # noqa: E402
+import crashes  # noqa: E402
 import detection  # noqa: E402
 import enforcement  # noqa: E402
+import faults  # noqa: E402
 import parsers  # noqa: E402
+import prevent  # noqa: E402
 import signals  # noqa: E402
 
 
@@ -139,7 +142,7 @@ def bench_loop():
         feed = pathlib.Path(folder) / "feed.txt"
         feed.write_text("203.0.113.66\n")
         config = pathlib.Path(folder) / "outguard.yaml"
-        config.write_text("mode: enforce\nkills_per_minute: 1000\n")
+        config.write_text("mode: enforce\nresponse: {budgets: {kill: {vm: 1000, rule: none, host: none}}}\n")
         guest = lab.guest(kernel="6.1", cpus=2)
         with Supervisor(folder, "--config", str(config), "--intel", str(feed), "--allow-reserved",
                         "--vm", guest.uuid) as supervisor:
@@ -185,8 +188,8 @@ PARTS = {"attach": bench_attach, "refresh": bench_refresh, "growth": bench_growt
          "mutants": bench_mutants, "loop": bench_loop, "packets": bench_packets,
          "parsers": lambda: parsers.bench_parsers(BIN, say, table),
          **{name: bench_part(name, part)
-            for name, part in {**attribution.PARTS, **detection.PARTS, **enforcement.PARTS,
-                               **signals.PARTS}.items()}}
+            for name, part in {**attribution.PARTS, **detection.PARTS, **enforcement.PARTS, **prevent.PARTS,
+                               **signals.PARTS, **crashes.PARTS, **faults.PARTS}.items()}}
 
 
 def main():
@@ -194,7 +197,7 @@ def main():
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--share", type=float, default=1.0, help="of the traffic of detection and capture, and of the kills of signals: 0.1 is a tenth")
     options = parser.parse_args()
-    detection.SHARE = signals.SHARE = options.share
+    detection.SHARE = signals.SHARE = crashes.SHARE = faults.SHARE = options.share
     if os.geteuid() != 0:
         sys.exit("bench: needs root: guests have taps and namespaces")
     say(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}\n")

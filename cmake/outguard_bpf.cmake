@@ -21,6 +21,6 @@ function(embed_bpf module source user definition)
     COMMENT "Compiling ${source} for the kernel" VERBATIM)
   set_source_files_properties(${CMAKE_CURRENT_SOURCE_DIR}/${user} PROPERTIES
     OBJECT_DEPENDS ${object} COMPILE_DEFINITIONS "${definition}=\"${object}\"")
-  add_custom_target(${module}_bpf DEPENDS ${object})
-  add_dependencies(${module} ${module}_bpf)
+  add_custom_target(${name}_bpf DEPENDS ${object})
+  add_dependencies(${module} ${name}_bpf)
 endfunction()

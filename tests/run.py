@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs every kind of test and counts them. The last line is `N passed, N failed, N skipped`.
 
-    tests/run.py [--only unit,style,asan,fuzz,system] [--fuzz-seconds 30]
+    tests/run.py [--only unit,style,asan,fuzz,system] [--fuzz-seconds 20]
 
 A skip is what this machine cannot do; each is printed with its reason and counted, never as a pass.
 """
@@ -69,21 +69,24 @@ def run_gtest(program, tally, environment=None):
     """One GoogleTest program; every case counts."""
     # Into a file: a process that a crashed test leaves behind would hold a pipe open for ever.
     with tempfile.TemporaryFile("w+", errors="replace") as output:
-        done = subprocess.run([str(program)], stdout=output, stderr=subprocess.STDOUT, timeout=600,
-                              env={**os.environ, **(environment or {})})
+        try:
+            status = subprocess.run([str(program)], stdout=output, stderr=subprocess.STDOUT, timeout=600,
+                                    env={**os.environ, **(environment or {})}).returncode
+        except subprocess.TimeoutExpired:
+            status = "none in 600 s"
         output.seek(0)
-        done.stdout = output.read()
-    passed = re.search(r"\[  PASSED  \] (\d+) test", done.stdout)
+        text = output.read()
+    passed = re.search(r"\[  PASSED  \] (\d+) test", text)
     tally.passed += int(passed.group(1)) if passed else 0
-    skipped = sorted(set(re.findall(r"^\[  SKIPPED \] (\S+)$", done.stdout, re.M)))
+    skipped = sorted(set(re.findall(r"^\[  SKIPPED \] (\S+)$", text, re.M)))
     for name in skipped:
-        reason = re.search(r": Skipped\n(.*)\n[^\[]*\n?\[  SKIPPED \] " + re.escape(name), done.stdout)
+        reason = re.search(r": Skipped\n(.*)\n[^\[]*\n?\[  SKIPPED \] " + re.escape(name), text)
         tally.skips.append(f"{program.name} {name}: {reason.group(1) if reason else 'see its output'}")
-    failed = sorted(set(re.findall(r"^\[  FAILED  \] ([\w/]+\.[\w/]+)", done.stdout, re.M)))
-    if done.returncode != 0 and not failed:
-        failed = [f"ended with status {done.returncode}"]
+    failed = sorted(set(re.findall(r"^\[  FAILED  \] ([\w/]+\.[\w/]+)", text, re.M)))
+    if status != 0 and not failed:
+        failed = [f"ended with status {status}"]
     for name in failed:
-        tally.fail(f"{program.name} {name}", done.stdout[max(done.stdout.rfind(f"[ RUN      ] {name}\n"), 0):])
+        tally.fail(f"{program.name} {name}", text[max(text.rfind(f"[ RUN      ] {name}\n"), 0):])
 
 
 def run_seeds(folder, tally):
@@ -208,7 +211,7 @@ def unpack_shared_data():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default=",".join(STAGES))
-    parser.add_argument("--fuzz-seconds", type=int, default=30)
+    parser.add_argument("--fuzz-seconds", type=int, default=20)
     options = parser.parse_args()
     unpack_shared_data()
     total = Tally()

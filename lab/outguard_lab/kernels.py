@@ -28,7 +28,8 @@ NAMES = [series + flavour for series in SUITES for flavour in ("", "-cloud")]
 BOOT_MODULES = ("virtio_pci", "virtio_net", "veth")
 # Stand in /lib/modules of the guest, for `Guest.load`. What a kernel has built in, or has not, is left out.
 MORE_MODULES = ("virtio_blk", "virtio_balloon", "overlay", "vsock", "vsock_loopback", "vmw_vsock_virtio_transport",
-                "sctp", "dccp_ipv4", "l2tp_ip", "vxlan", "wireguard", "dummy", "tun", "unix_diag", "netlink_diag")
+                "sctp", "dccp_ipv4", "l2tp_ip", "vxlan", "wireguard", "dummy", "tun", "unix_diag", "netlink_diag",
+                "sch_ingress", "cls_bpf")
 
 
 @dataclass(frozen=True)

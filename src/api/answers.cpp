@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "store/action_json.h"
+#include "store/protection_json.h"
 
 namespace outguard::api {
 
@@ -39,19 +40,24 @@ MemberReader members_of(const Json &json, bool &ok) {
   return members;
 }
 
-std::optional<std::vector<ActionRecord>> read_actions(const Json &json) {
-  if (!json.is_array()) {
-    return std::nullopt;
-  }
-  std::vector<ActionRecord> actions;
-  for (const auto &one : json) {
-    auto action = store::read_action(one);
-    if (!action) {
-      return std::nullopt;
+/// A reader of a list of what `read` reads.
+template <class Read> auto each(Read read) {
+  return [read](const Json &json) {
+    using Value = typename decltype(read(json))::value_type;
+    std::optional<std::vector<Value>> values;
+    if (!json.is_array()) {
+      return values;
     }
-    actions.push_back(std::move(*action));
-  }
-  return actions;
+    values.emplace();
+    for (const auto &one : json) {
+      auto value = read(one);
+      if (!value) {
+        return std::optional<std::vector<Value>>();
+      }
+      values->push_back(std::move(*value));
+    }
+    return values;
+  };
 }
 
 } // namespace
@@ -105,7 +111,7 @@ Result<ActionList> parse_actions(std::string_view line) {
   bool ok = false;
   ActionList list;
   auto members = members_of(json, ok);
-  members.required("actions", list.actions, read_actions)
+  members.required("actions", list.actions, each(store::read_action))
       .required("left_out", list.left_out, store::read_number);
   return members.good() && ok ? Result<ActionList>(std::move(list)) : malformed(line);
 }
@@ -128,6 +134,37 @@ Result<AllowAnswer> parse_allowed(std::string_view line) {
   return members.good() && ok ? Result<AllowAnswer>(std::move(answer)) : malformed(line);
 }
 
+std::string answer_line(const Protection &entry) {
+  return store::line({{"ok", true}, {"entry", store::protection_json(entry)}});
+}
+
+Result<Protection> parse_protection_answer(std::string_view line) {
+  const auto json = parse(line);
+  bool ok = false;
+  Protection entry;
+  auto members = members_of(json, ok);
+  members.required("entry", entry, store::read_protection);
+  return members.good() && ok ? Result<Protection>(std::move(entry)) : malformed(line);
+}
+
+std::string answer_line(const std::vector<Protection> &entries) {
+  auto list = Json::array();
+  for (const auto &entry : entries) {
+    list.push_back(store::protection_json(entry));
+  }
+  return store::line({{"ok", true}, {"entries", std::move(list)}});
+}
+
+Result<std::vector<Protection>> parse_protections(std::string_view line) {
+  const auto json = parse(line);
+  bool ok = false;
+  std::vector<Protection> entries;
+  auto members = members_of(json, ok);
+  members.required("entries", entries, each(store::read_protection));
+  return members.good() && ok ? Result<std::vector<Protection>>(std::move(entries))
+                              : malformed(line);
+}
+
 std::string done_line() {
   return store::line({{"ok", true}});
 }
@@ -141,6 +178,10 @@ Result<void> parse_done(std::string_view line) {
 
 std::string action_row(const ActionRecord &record) {
   return store::line(store::action_json(record));
+}
+
+std::string protection_row(const Protection &entry) {
+  return store::line(store::protection_json(entry));
 }
 
 std::string allowed_row(const AllowAnswer &answer) {

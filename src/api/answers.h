@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "facts/action.h"
+#include "facts/protection.h"
 
 namespace outguard::api {
 
@@ -40,6 +41,14 @@ struct AllowAnswer {
 [[nodiscard]] std::string answer_line(const AllowAnswer &answer);
 [[nodiscard]] Result<AllowAnswer> parse_allowed(std::string_view line);
 
+/// {"ok":true,"entry":{...}}
+[[nodiscard]] std::string answer_line(const Protection &entry);
+[[nodiscard]] Result<Protection> parse_protection_answer(std::string_view line);
+
+/// {"ok":true,"entries":[...]}
+[[nodiscard]] std::string answer_line(const std::vector<Protection> &entries);
+[[nodiscard]] Result<std::vector<Protection>> parse_protections(std::string_view line);
+
 /// {"ok":true}
 [[nodiscard]] std::string done_line();
 [[nodiscard]] Result<void> parse_done(std::string_view line);
@@ -47,5 +56,6 @@ struct AllowAnswer {
 /// Rows of `outguard ... -o json`.
 [[nodiscard]] std::string action_row(const ActionRecord &record);
 [[nodiscard]] std::string allowed_row(const AllowAnswer &answer);
+[[nodiscard]] std::string protection_row(const Protection &entry);
 
 } // namespace outguard::api

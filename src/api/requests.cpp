@@ -68,10 +68,26 @@ Json members_of(const CheckAllowed &check) {
   }
   return json;
 }
+Json members_of(const AddAllowed &add) {
+  Json json{{"what", store::text(add.what)}, {"why", store::text(add.why)}};
+  if (!add.vm.empty()) {
+    json["vm"] = store::text(add.vm);
+  }
+  if (add.ttl.count() != 0) {
+    json["ttl_s"] = add.ttl.count();
+  }
+  return json;
+}
+Json members_of(const RemoveAllowed &remove) {
+  return {{"id", store::text(remove.id)}};
+}
+Json members_of(const ListAllowed &) {
+  return Json::object();
+}
 
 constexpr std::array<const char *, std::variant_size_v<Request>> kVerbs{
-    "status",      "accept",         "act",        "action-list", "action-show",
-    "action-undo", "action-approve", "allow-check"};
+    "status",         "accept",      "act",       "action-list",  "action-show", "action-undo",
+    "action-approve", "allow-check", "allow-add", "allow-remove", "allow-list"};
 
 // ---- Reading
 
@@ -139,6 +155,17 @@ void read(MemberReader &members, CheckAllowed &check) {
       .optional("pid", check.pid, read_pid)
       .optional("remote", check.remote, read_remote);
 }
+
+void read(MemberReader &members, AddAllowed &add) {
+  members.required("what", add.what, store::read_text)
+      .required("why", add.why, store::read_text)
+      .optional("vm", add.vm, store::read_text)
+      .optional("ttl_s", add.ttl, read_ttl);
+}
+void read(MemberReader &members, RemoveAllowed &remove) {
+  members.required("id", remove.id, store::read_text);
+}
+void read(MemberReader &, ListAllowed &) {}
 
 /// The request of the variant's type `I` or of a later one that has this verb.
 template <std::size_t I = 0> Result<Request> parse_as(const std::string &verb, const Json &json) {

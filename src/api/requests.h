@@ -66,8 +66,24 @@ struct CheckAllowed {
   std::optional<IpNetwork> remote;
 };
 
+/// {"verb":"allow-add","what":"10.0.0.0/8","why":"...","vm":"web1","ttl_s":3600}
+struct AddAllowed {
+  std::string what; ///< a remote, a file's whole path in the guest, or a process's name
+  std::string why;
+  std::string vm;              ///< as of Act; empty: every VM
+  std::chrono::seconds ttl{0}; ///< 0: for good
+};
+
+/// {"verb":"allow-remove","id":"p-..."}
+struct RemoveAllowed {
+  std::string id;
+};
+
+/// {"verb":"allow-list"}
+struct ListAllowed {};
+
 using Request = std::variant<StatusAsked, AcceptLosses, Act, ListActions, ShowAction, UndoAction,
-                             ApproveAction, CheckAllowed>;
+                             ApproveAction, CheckAllowed, AddAllowed, RemoveAllowed, ListAllowed>;
 
 [[nodiscard]] std::string request_line(const Request &request);
 [[nodiscard]] Result<Request> parse_request(std::string_view line);

@@ -36,7 +36,11 @@ std::vector<Request> requests() {
           UndoAction{"a-000000000001", {}},
           ApproveAction{"a-000000000001", "ab", {}},
           CheckAllowed{"web1", 42, {}},
-          CheckAllowed{"web1", 0, IpNetwork::parse("10.0.0.0/8")}};
+          CheckAllowed{"web1", 0, IpNetwork::parse("10.0.0.0/8")},
+          AddAllowed{"/srv/db", "ours", "web1", std::chrono::hours(1)},
+          AddAllowed{"10.0.0.0/8", "ours", "", {}},
+          RemoveAllowed{"p-000000000001"},
+          ListAllowed()};
 }
 
 ActionRecord whole_record() {
@@ -113,7 +117,12 @@ TEST(Requests, WhatIsNotUnderstoodIsRefused) {
         std::string(R"({"verb":"act","action":"kill","vm":"v","pid":4294967297})"),
         std::string(R"({"verb":"action-show"})"),
         std::string(R"({"verb":"action-list","most":0})"),
-        std::string(R"({"verb":"action-approve","id":"a-1"})")}) {
+        std::string(R"({"verb":"action-approve","id":"a-1"})"),
+        std::string(R"({"verb":"allow-add","what":"10.0.0.1"})"),
+        std::string(R"({"verb":"allow-add","why":"ours"})"),
+        std::string(R"({"verb":"allow-add","what":"10.0.0.1","why":"x","ttl_s":-1})"),
+        std::string(R"({"verb":"allow-remove"})"),
+        std::string(R"({"verb":"allow-list","vm":"web1"})")}) {
     const auto read = parse_request(line);
     ASSERT_FALSE(read) << line;
     EXPECT_EQ(read.error().code, ErrorCode::InvalidInput);

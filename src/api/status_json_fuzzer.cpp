@@ -39,6 +39,9 @@ std::vector<std::vector<std::uint8_t>> fuzzer_seeds() {
   status.intelligence.sources.resize(1);
   status.intelligence.feeds.resize(1);
   status.guards.resize(1);
+  status.guards[0].enforcement.resize(1);
+  status.guards[0].enforcement[0].rules.resize(1);
+  status.guards[0].enforcement[0].dropped = {{"flow", 1}};
   api::Act act;
   act.vm = "web1";
   act.pid = 1;

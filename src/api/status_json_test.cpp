@@ -32,7 +32,18 @@ SupervisorStatus whole_status() {
   guard.taps = {"tap0", "tap1"};
   guard.sensor = true;
   guard.packets_dropped = {{"malformed", 7}};
+  TapStatus tap;
+  tap.tap = "tap0";
+  tap.mechanism = "tc-bpf";
+  tap.hook = "tcx";
+  tap.at_work = true;
+  tap.rules = {{"remote 10.0.0.0/8", 59}};
+  tap.rules_left_out = 3;
+  tap.dropped = {{"remote", 12}};
+  guard.enforcement = {tap};
   status.guards = {guard};
+  status.actions = {"/var/lib/outguard/actions", "damaged"};
+  status.policies = {2, kNow, kNow, "web1.yaml:2:1: unknown key"};
   return status;
 }
 
@@ -49,6 +60,14 @@ TEST(StatusJson, WhatIsWrittenIsRead) {
   EXPECT_EQ(read->intelligence.sources.at(1).changed, std::nullopt);
   EXPECT_TRUE(read->guards.at(0).sensor);
   EXPECT_EQ(read->guards.at(0).packets_dropped.at(0).value, 7U);
+  const auto &tap = read->guards.at(0).enforcement.at(0);
+  EXPECT_EQ(tap.rules.at(0).rule, "remote 10.0.0.0/8");
+  EXPECT_EQ(tap.rules.at(0).seconds_left, 59U);
+  EXPECT_TRUE(tap.at_work);
+  EXPECT_EQ(tap.dropped.at(0).value, 12U);
+  EXPECT_EQ(read->actions.problem, "damaged");
+  EXPECT_EQ(read->policies.files, 2U);
+  EXPECT_EQ(read->policies.problem, "web1.yaml:2:1: unknown key");
 }
 
 TEST(StatusJson, NamesOfGuestsAreEscaped) {
@@ -71,15 +90,28 @@ TEST(StatusJson, AnOlderSupervisorLacksMembers) {
 
 TEST(StatusJson, MalformedAnswersAreErrors) {
   for (const std::string line :
-       {"", "{", "[]", "null", "{}", R"({"ok":1})", R"({"ok":true})", R"({"ok":true,"status":[]})",
-        R"({"ok":true,"status":{"pid":"5"}})", R"({"ok":true,"status":{"started":7}})",
+       {"",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        R"({"ok":1})",
+        R"({"ok":true})",
+        R"({"ok":true,"status":[]})",
+        R"({"ok":true,"status":{"pid":"5"}})",
+        R"({"ok":true,"status":{"started":7}})",
         R"({"ok":true,"status":{"started":"2026-13-01T00:00:00.000000000Z"}})",
         R"({"ok":true,"status":{"started":"2026-11-01T00:00:00.000000000Z "}})",
-        R"({"ok":true,"status":{"guards":{}}})", R"({"ok":true,"status":{"guards":[5]}})",
+        R"({"ok":true,"status":{"guards":{}}})",
+        R"({"ok":true,"status":{"guards":[5]}})",
         R"({"ok":true,"status":{"intelligence":{"indicators":-1}}})",
         R"({"ok":true,"status":{"intelligence":{"indicators":1.5}}})",
         R"({"ok":true,"status":{"intelligence":{"types":{"a":"b"}}}})",
-        R"({"ok":true,"status":{"guards":[{"sensor":1}]}})"}) {
+        R"({"ok":true,"status":{"guards":[{"sensor":1}]}})",
+        R"({"ok":true,"status":{"guards":[{"enforcement":{}}]}})",
+        R"({"ok":true,"status":{"guards":[{"enforcement":[{"at_work":1}]}]}})",
+        R"({"ok":true,"status":{"guards":[{"enforcement":[{"rules":[{"seconds_left":-1}]}]}]}})",
+        R"({"ok":true,"status":{"actions":[]}})"}) {
     const auto read = parse_status(line);
     ASSERT_FALSE(read) << line;
     EXPECT_EQ(read.error().code, ErrorCode::InvalidInput) << line;

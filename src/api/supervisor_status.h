@@ -111,6 +111,68 @@ struct IntelStatus {
   }
 };
 
+struct TapRuleStatus {
+  std::string rule; ///< as in `action show`
+  std::uint64_t seconds_left = 0;
+
+  template <class Self, class Io> static void fields(Self &self, Io &&io) {
+    io("rule", self.rule);
+    io("seconds_left", self.seconds_left);
+  }
+};
+
+/// How a tap is filtered, as the kernel has it.
+struct TapStatus {
+  static constexpr std::size_t kMostRules = 32; ///< so that hundreds of VMs fit an answer
+
+  std::string tap;
+  std::string mechanism, hook; ///< at work, or what a rule would get; empty: nothing can be had
+  bool at_work = false;
+  std::string why_not_better; ///< empty: the best there is
+  std::string problem;        ///< not empty: it could not be looked at
+  std::vector<TapRuleStatus> rules;
+  std::uint64_t rules_left_out = 0;
+  std::vector<NamedCount> dropped; ///< packets, by the kind of the rule
+
+  template <class Self, class Io> static void fields(Self &self, Io &&io) {
+    io("tap", self.tap);
+    io("mechanism", self.mechanism);
+    io("hook", self.hook);
+    io("at_work", self.at_work);
+    io("why_not_better", self.why_not_better);
+    io("problem", self.problem);
+    io("rules", self.rules);
+    io("rules_left_out", self.rules_left_out);
+    io("dropped", self.dropped);
+  }
+};
+
+/// The files of the VMs' own policies.
+struct PolicyStatus {
+  std::uint64_t files = 0; ///< in force
+  Time since;              ///< what is in force
+  Time read;               ///< the last attempt
+  std::string problem;     ///< of that; not empty: what was in force stays
+
+  template <class Self, class Io> static void fields(Self &self, Io &&io) {
+    io("files", self.files);
+    io("since", self.since);
+    io("read", self.read);
+    io("problem", self.problem);
+  }
+};
+
+/// What is done to VMs, and its journal.
+struct ActionsStatus {
+  std::string folder;
+  std::string problem; ///< not empty: nothing can be journaled, so nothing is done by hand
+
+  template <class Self, class Io> static void fields(Self &self, Io &&io) {
+    io("folder", self.folder);
+    io("problem", self.problem);
+  }
+};
+
 /// A VM that is guarded.
 struct GuardStatus {
   std::string vm, uuid;
@@ -124,6 +186,9 @@ struct GuardStatus {
   Time counted;                    ///< the numbers below; nullopt: not yet
   std::uint64_t packets_seen = 0, packets_processed = 0;
   std::vector<NamedCount> packets_dropped, counters;
+  std::vector<TapStatus> enforcement; ///< of each tap
+  std::string policy;     ///< its own, that its sensor judges by; empty: none
+  std::string prevention; ///< mode prevent: what is held, or why nothing is; else empty
 
   template <class Self, class Io> static void fields(Self &self, Io &&io) {
     io("vm", self.vm);
@@ -141,6 +206,9 @@ struct GuardStatus {
     io("packets_processed", self.packets_processed);
     io("packets_dropped", self.packets_dropped);
     io("counters", self.counters);
+    io("enforcement", self.enforcement);
+    io("policy", self.policy);
+    io("prevention", self.prevention);
   }
 };
 
@@ -150,6 +218,8 @@ struct SupervisorStatus {
   Time started;
   IntelStatus intelligence;
   std::vector<GuardStatus> guards;
+  ActionsStatus actions;
+  PolicyStatus policies;
 
   template <class Self, class Io> static void fields(Self &self, Io &&io) {
     io("pid", self.pid);
@@ -161,6 +231,8 @@ struct SupervisorStatus {
     io("started", self.started);
     io("intelligence", self.intelligence);
     io("guards", self.guards);
+    io("actions", self.actions);
+    io("policies", self.policies);
   }
 };
 

@@ -1,5 +1,6 @@
 // kill, suspend, resume, block, isolate, release, pause, unpause; action list, show, undo, approve;
-// allow check. Each asks a running supervisor: this command itself can act on nothing.
+// allow add, remove, list, check. Each asks a running supervisor: this command itself can act on
+// nothing.
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -18,8 +19,9 @@ namespace outguard::cli {
 
 namespace {
 
-constexpr std::chrono::seconds kPatience{30}; ///< for an action to be over and proved
-constexpr std::chrono::seconds kAnswer{65};   ///< beyond that: the supervisor may look at the guest
+constexpr std::chrono::seconds kPatience{30};         ///< for an action to be over and proved
+constexpr std::chrono::seconds kEvidencePatience{90}; ///< for an archive
+constexpr std::chrono::seconds kAnswer{65}; ///< beyond that: the supervisor may look at the guest
 
 /// The answer of the supervisor whose business it is. Complains itself where there is none.
 tl::expected<std::string, Exit> ask_supervisor(const std::string &run_folder,
@@ -91,7 +93,8 @@ Exit ask_for_record(const Common &common, const std::string &run_folder,
     fmt::print(stderr, "outguard: asked; waiting until it is done and proved ({} s at most)\n",
                kPatience.count());
   }
-  const auto line = ask_supervisor(run_folder, request, kPatience);
+  const auto *act = std::get_if<api::Act>(&request);
+  const auto line = ask_supervisor(run_folder, request, act != nullptr ? act->wait : kPatience);
   if (!line) {
     return line.error();
   }
@@ -99,7 +102,6 @@ Exit ask_for_record(const Common &common, const std::string &run_folder,
   if (!record) {
     return refused_with(record.error());
   }
-  const auto *act = std::get_if<api::Act>(&request);
   const bool ends_earlier = act != nullptr && act->action != record->wanted.action;
   return show_record(common, *record, ends_earlier && !act->dry_run ? AskedFor::Undo : asked);
 }
@@ -127,7 +129,7 @@ Exit act(const Common &common, const ActOptions &options, api::Act request) {
   request.vm = options.target;
   request.why = options.why;
   request.dry_run = options.dry_run;
-  request.wait = kPatience;
+  request.wait = request.action == ResponseAction::Evidence ? kEvidencePatience : kPatience;
   const bool ends_earlier =
       request.action == ResponseAction::Release || request.action == ResponseAction::UnpauseVm;
   return ask_for_record(common, options.run_folder, request,
@@ -138,6 +140,29 @@ api::Act request_for(ResponseAction action) {
   api::Act request;
   request.action = action;
   return request;
+}
+
+/// Of one that was added or removed just now.
+Exit show_entry(const Common &common, const std::string &run_folder, const api::Request &request) {
+  const auto line = ask_supervisor(run_folder, request, {});
+  if (!line) {
+    return line.error();
+  }
+  const auto entry = api::parse_protection_answer(*line);
+  if (!entry) {
+    return refused_with(entry.error());
+  }
+  if (common.format == Format::Json) {
+    print_line(api::protection_row(*entry));
+  } else {
+    const auto cells = protection_cells(*entry);
+    print_line(entry->removed
+                   ? fmt::format("{}: {} is protected no longer by it", cells[0], cells[1])
+                   : fmt::format("{}: nothing is done to {} of {} (until: {}); what is in force "
+                                 "stays until it is undone",
+                                 cells[0], cells[1], cells[2], cells[3]));
+  }
+  return Exit::Ok;
 }
 
 /// `common.patience` is for guests that boot; a usage error is told and becomes its code.
@@ -263,6 +288,45 @@ Exit allow_check(const Common &common, const std::string &run_folder, const std:
                                : "protected: " + GuestText(answer->reason).printable()));
   }
   return answer->allowed ? Exit::Ok : Exit::Refused;
+}
+
+Exit allow_add(const Common &common, const std::string &run_folder, const AllowOptions &options) {
+  api::AddAllowed request{options.what, options.why, options.vm, {}};
+  if (!options.time_to_live.empty()) {
+    const auto time = parse_time_to_live(options.time_to_live);
+    if (!time) {
+      return usage(time);
+    }
+    request.ttl = *time;
+  }
+  return show_entry(common, run_folder, request);
+}
+
+Exit allow_remove(const Common &common, const std::string &run_folder, const std::string &id) {
+  return show_entry(common, run_folder, api::RemoveAllowed{id});
+}
+
+Exit allow_list(const Common &common, const std::string &run_folder) {
+  const auto line = ask_supervisor(run_folder, api::ListAllowed(), {});
+  if (!line) {
+    return line.error();
+  }
+  const auto entries = api::parse_protections(*line);
+  if (!entries) {
+    return refused_with(entries.error());
+  }
+  if (common.format == Format::Json) {
+    for (const auto &entry : *entries) {
+      print_line(api::protection_row(entry));
+    }
+    return Exit::Ok;
+  }
+  Table table({"ENTRY", "WHAT", "VM", "UNTIL", "BY", "WHY"});
+  for (const auto &entry : *entries) {
+    table.add(protection_cells(entry));
+  }
+  table.print();
+  return Exit::Ok;
 }
 
 Exit accept_losses(const Common &common, const std::string &run_folder) {

@@ -132,6 +132,15 @@ std::string asked_at(const ActionRecord &record) {
   return time_words(record.asked_ns);
 }
 
+std::vector<std::string> protection_cells(const Protection &entry) {
+  return {entry.id.empty() ? "-" : GuestText(entry.id).printable(),
+          GuestText(what_of(entry)).printable(),
+          entry.vm.empty() ? "every VM" : GuestText(entry.vm).printable(),
+          entry.expires_ns == 0 ? "for good" : time_words(entry.expires_ns),
+          GuestText(entry.actor).printable(),
+          GuestText(entry.why).printable()};
+}
+
 std::string what_of(const ActionWanted &wanted) {
   switch (wanted.action) {
   case ResponseAction::PauseVm:

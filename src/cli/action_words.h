@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "cli/output.h"
 #include "facts/action.h"
+#include "facts/protection.h"
 
 namespace outguard::cli {
 
@@ -34,6 +35,9 @@ namespace outguard::cli {
 /// What `action show` prints.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>>
 action_lines(const ActionRecord &record);
+
+/// Of `allow list`: its id, what, VM, until when, by whom, why.
+[[nodiscard]] std::vector<std::string> protection_cells(const Protection &entry);
 
 enum class AskedFor { Act, Undo, Show };
 struct Verdict {

@@ -128,10 +128,27 @@ Exit action_show(const Common &common, const std::string &run_folder, const std:
 Exit action_undo(const Common &common, const std::string &run_folder, const std::string &id);
 Exit action_approve(const Common &common, const std::string &run_folder, const std::string &id,
                     const std::string &plan_hash);
+/// Of all files of the journal in a folder; asks no supervisor.
+Exit action_verify(const Common &common, const std::string &folder);
 /// Would a guard refuse it? `what`: a pid, an address or a network.
 Exit allow_check(const Common &common, const std::string &run_folder, const std::string &target,
                  const std::string &what);
+struct AllowOptions {
+  std::string what, vm, time_to_live, why;
+};
+/// What no guard lets be touched from now on: a remote, a file's path in the guest, or a name.
+Exit allow_add(const Common &common, const std::string &run_folder, const AllowOptions &options);
+Exit allow_remove(const Common &common, const std::string &run_folder, const std::string &id);
+Exit allow_list(const Common &common, const std::string &run_folder);
 Exit accept_losses(const Common &common, const std::string &run_folder);
+
+struct EvidenceOptions {
+  std::string target, file;
+  std::int32_t pid = 0;
+  std::string why;
+};
+/// Collected by this command itself, of a VM or a dump, into a file.
+Exit evidence_into(const Common &common, const EvidenceOptions &options);
 
 /// Becomes `outguardd` with these arguments; returns only when that failed.
 Exit become_supervisor(const std::vector<std::string> &arguments);

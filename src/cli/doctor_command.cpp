@@ -17,6 +17,8 @@ namespace {
 using store::CheckRow;
 using Level = CheckRow::Level;
 
+constexpr const char *kActionsIn = "actions in";
+
 /// False: it is a problem.
 bool show(const Common &common, const CheckRow &check) {
   const bool good = check.level != Level::Problem;
@@ -41,7 +43,8 @@ std::vector<StateFolder> folders_of(const SupervisorsFound &found, const std::st
   if (found.running.empty()) {
     folders.insert(folders.end(), {{"single adds and removes in", "/var/lib/outguard/intel"},
                                    {"copies of feeds in", "/var/lib/outguard/feeds"},
-                                   {"alerts in", "/var/log/outguard"}});
+                                   {"alerts in", "/var/log/outguard"},
+                                   {kActionsIn, "/var/lib/outguard/actions"}});
   }
   for (const auto &status : found.running) {
     const auto eve = std::filesystem::path(status.eve_file).parent_path().string();
@@ -49,6 +52,9 @@ std::vector<StateFolder> folders_of(const SupervisorsFound &found, const std::st
                    {{"single adds and removes in", status.intelligence.changes.folder},
                     {"copies of feeds in", status.cache},
                     {"alerts in", eve.empty() ? "." : eve}});
+    if (!status.actions.folder.empty()) { // an older supervisor does not tell
+      folders.push_back({kActionsIn, status.actions.folder});
+    }
   }
   return folders;
 }
@@ -95,6 +101,9 @@ Exit doctor(const Common &common, const std::string &run_folder) {
   const auto found = look_for_supervisors(run_folder);
   for (const auto &folder : folders_of(found, run_folder)) {
     good = show(common, check_folder(folder)) && good;
+    if (folder.what == kActionsIn) {
+      good = show(common, check_actions_journal(folder.path)) && good;
+    }
   }
   good = show_supervisors(common, found) && good;
   if (common.format == Format::Table) {

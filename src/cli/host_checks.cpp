@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include "facts/guest_text.h"
 #include "hypervisor/vm_finder.h"
 #include "launch/sensor_process.h"
+#include "store/action_journal.h"
 
 namespace outguard::cli {
 
@@ -70,6 +72,20 @@ Result<void> ask_nf_tables() {
   const auto *header = reinterpret_cast<const nlmsghdr *>(answer.data());
   return good_if(header->nlmsg_type == ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWGEN),
                  "flows cannot be blocked: this kernel has no nf_tables, or not for us");
+}
+
+/// A filter is kept there beyond the supervisor's life.
+Result<void> look_at_bpffs() {
+  constexpr long kMagic = 0xcafe4a11;
+  constexpr const char *kPath = "/sys/fs/bpf";
+  struct statfs about {};
+  return ::statfs(kPath, &about) != 0 || about.f_type != kMagic
+             ? fail(ErrorCode::Unsupported, "no bpffs at /sys/fs/bpf: nftables blocks in place of "
+                                            "tc-bpf, and sees less below VLAN tags")
+         : ::access(kPath, W_OK) == 0
+             ? Result<void>()
+             : Result<void>(fail_errno("the bpffs at /sys/fs/bpf: nftables blocks in place of "
+                                       "tc-bpf"));
 }
 
 Result<void> look_at_ptrace_scope() {
@@ -154,6 +170,8 @@ std::vector<CheckRow> check_host() {
                       "taps in other namespaces cannot be heard, and sensors keep the host's"),
               "a kernel with CONFIG_NET_NS"),
       checked("nftables", ask_nf_tables(), "as root, `modprobe nf_tables`"),
+      checked("bpffs", look_at_bpffs(), "`mount -t bpf bpf /sys/fs/bpf`, as systemd does at boot",
+              Level::Note),
       checked("memory of other processes", look_at_ptrace_scope(),
               "kernel.yama.ptrace_scope 0 to 2; from 3 only a restart of the host leads back"),
       checked("KVM",
@@ -185,6 +203,19 @@ CheckRow check_folder(const StateFolder &folder) {
     return {what, Level::Problem, "its file system is nearly full", "make room: 256 MiB at least"};
   }
   return {what, Level::Ok, "", ""};
+}
+
+CheckRow check_actions_journal(const std::string &folder) {
+  const auto path = folder + "/actions.jsonl";
+  const auto what = "journal of actions " + GuestText(path).printable();
+  if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) {
+    return {what, Level::Ok, "not there yet: made with the first action", ""};
+  }
+  const auto read = store::check_journal(path);
+  return read ? CheckRow{what, Level::Ok, fmt::format("whole, {} steps", read->lines), ""}
+              : checked(what, tl::unexpected(read.error()),
+                        "nothing is done by hand until it is put right: keep a copy of the folder, "
+                        "then move the file away");
 }
 
 } // namespace outguard::cli

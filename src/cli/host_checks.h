@@ -16,5 +16,7 @@ struct StateFolder {
 /// Whether it is there, its owner's alone, and on a file system with room. One that is not there
 /// yet is no problem: it is made when it is needed.
 [[nodiscard]] store::CheckRow check_folder(const StateFolder &folder);
+/// Whether the journal of actions in this folder is whole, as far as it is read at a start.
+[[nodiscard]] store::CheckRow check_actions_journal(const std::string &folder);
 
 } // namespace outguard::cli

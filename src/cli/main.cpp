@@ -29,7 +29,9 @@ struct Arguments {
   std::vector<std::string> policies;
   unsigned learn_seconds = 0;
   ActOptions act;
+  AllowOptions allow;
   std::string action_id, plan_hash;
+  std::string actions_folder = "/var/lib/outguard/actions";
   std::vector<std::string> passed_on;
 };
 
@@ -59,6 +61,7 @@ public:
     add_alert_commands();
     add_actions();
     add_action_records();
+    add_evidence();
     add_supervisor();
   }
 
@@ -378,6 +381,23 @@ private:
     on_vm("unpause", ResponseAction::UnpauseVm, "lets a VM go on that `pause` stopped");
   }
 
+  void add_evidence() {
+    auto &a = args_;
+    auto *command = add_act(
+        "evidence", "files what can be read of a process: docs/evidence.md",
+        [&a](const Common &common, const ActOptions &options) {
+          return a.output.empty()
+                     ? act_on_process(common, options, ResponseAction::Evidence)
+                     : evidence_into(common, {options.target, a.output, options.pid, options.why});
+        });
+    command->add_option("PID", a.act.pid, "as the guest's own ps shows it")
+        ->required()
+        ->check(CLI::Range(1, 4'194'304)); // PID_MAX_LIMIT
+    command->add_option("--out", a.output,
+                        "do without a supervisor, into this file: of any TARGET, file:PATH too, "
+                        "and without the last packets, which a supervisor keeps");
+  }
+
   void add_action_records() {
     auto &a = args_;
     auto *action = group("action", "what was done to VMs, by whom, why, and what came of it");
@@ -394,15 +414,32 @@ private:
       command->add_option("ID", a.action_id, "as `action list` shows it")->required();
     }
     approve->add_option("HASH", a.plan_hash, "its plan, as `action show` shows it")->required();
+    auto *verify = add(action, "verify", "is the journal of actions whole; asks no supervisor",
+                       [&a] { return action_verify(a.common, a.actions_folder); });
+    verify->add_option("--folder", a.actions_folder, "of the journal (/var/lib/outguard/actions)");
     auto *allow = group("allow", "what guards protect from every action");
     auto *check = add(allow, "check", "would a guard refuse this process or remote, and why",
                       [&a] { return allow_check(a.common, a.run_folder, a.target, a.value); });
     add_target(check);
     check->add_option("WHAT", a.value, "a pid of the guest, an address or a network")->required();
+    auto *added = add(allow, "add", "nothing is done to it from now on, by hand or by policy",
+                      [&a] { return allow_add(a.common, a.run_folder, a.allow); });
+    added
+        ->add_option("WHAT", a.allow.what,
+                     "an address or network, a file's whole path in the guest, or a process's name")
+        ->required();
+    added->add_option("--vm", a.allow.vm, "in this VM alone (name, UUID, qmp:PATH, pid:N)");
+    added->add_option("--for", a.allow.time_to_live, "90s, 10m, 1h, 2d; else until it is removed");
+    added->add_option("--why", a.allow.why, "goes into the journal")->required();
+    auto *removed = add(allow, "remove", "takes an entry away",
+                        [&a] { return allow_remove(a.common, a.run_folder, a.action_id); });
+    removed->add_option("ID", a.action_id, "as `allow list` shows it")->required();
+    auto *entries = add(allow, "list", "what is protected, and by whom",
+                        [&a] { return allow_list(a.common, a.run_folder); });
     auto *accept = add(app_.get_subcommand("intel"), "accept",
                        "accepts that intelligence lost what a supervisor told, and compiles anew",
                        [&a] { return accept_losses(a.common, a.run_folder); });
-    for (auto *command : {list, show, undo, approve, check, accept}) {
+    for (auto *command : {list, show, undo, approve, check, added, removed, entries, accept}) {
       add_run_folder(command);
     }
   }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "api/client.h"
+#include "cli/enforcement_lines.h"
 #include "facts/guest_text.h"
 
 namespace outguard::cli {
@@ -227,6 +228,8 @@ NamedLines guard_lines(const api::SupervisorStatus &supervisor, const api::Guard
                                    dropped.empty() ? "none" : dropped, age(guard.counted, now)));
     lines.emplace_back("counters", counts(guard.counters));
   }
+  const auto blocking = enforcement_lines(guard);
+  lines.insert(lines.end(), blocking.begin(), blocking.end());
   const auto intel = intel_lines(supervisor.intelligence, now);
   lines.insert(lines.end(), intel.begin(), intel.end());
   return lines;
@@ -271,6 +274,16 @@ std::vector<CheckRow> checks_of(const api::SupervisorStatus &status, WallTime no
     checks.push_back({"guard of " + shown(guard.vm), ready ? Level::Ok : Level::Problem,
                       lines[0].second + "; sensor has " + lines[1].second,
                       ready ? "" : "`outguard vm show` says what is seen of it, and why not more"});
+    const auto blocking = enforcement_checks(guard);
+    checks.insert(checks.end(), blocking.begin(), blocking.end());
+  }
+  if (!status.policies.problem.empty()) {
+    add("policies as the files have them", false, shown(status.policies.problem),
+        "correct the file (`outguard policy check`); until then the one before it is in force");
+  }
+  if (!status.actions.problem.empty()) {
+    add("actions by hand", false, shown(status.actions.problem),
+        "put right what is in " + shown(status.actions.folder) + ", then restart the supervisor");
   }
   return checks;
 }

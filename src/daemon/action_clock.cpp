@@ -28,7 +28,7 @@ ActionClock::~ActionClock() {
 
 void ActionClock::queue(ActionWorkers &workers, ActionEntry &entry, ActionJob::Kind kind) {
   if (!entry.queued) {
-    entry.queued = workers.add(entry.record.wanted.vm, {kind, entry.record.id});
+    entry.queued = workers.add(lane_of(entry.record.wanted), {kind, entry.record.id});
   }
 }
 
@@ -77,7 +77,7 @@ void ActionClock::look_at(ActionEntry &entry) {
     if (!is_in_force(entry.record)) {
       return;
     }
-    if (ends_in_kernel(entry.record.wanted.action)) {
+    if (ends_in_kernel(entry.record.wanted.action) && !entry.by_time) {
       entry.record.status = ResponseStatus::Undone;
       board_.book.conclude(entry, {ActionState::Expired, kDeskActor, ""});
       return;

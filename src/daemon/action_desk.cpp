@@ -5,11 +5,16 @@
 #include "daemon/action_rules.h"
 #include "daemon/action_runner.h"
 #include "daemon/action_workers.h"
+#include "daemon/finding_actions.h"
+#include "respond/guard.h"
 #include "store/sha256_text.h"
 
 namespace outguard::daemon {
 
 namespace {
+
+/// What follows a block does not wait longer for it.
+constexpr std::chrono::seconds kMostContaining{2};
 
 std::int64_t in_ns(std::chrono::seconds time) {
   return (wall_now() + time).time_since_epoch().count();
@@ -17,12 +22,17 @@ std::int64_t in_ns(std::chrono::seconds time) {
 
 class Desk final : public ActionDesk {
 public:
-  Desk(ActionBook book, FindHands find_hands, ActionLimits limits)
-      : find_hands_(std::move(find_hands)), limits_(limits), board_{{}, {}, std::move(book)},
-        runner_(board_, find_hands_), workers_([this](const ActionJob &job) { runner_.run(job); }),
-        clock_(board_, workers_) {}
+  Desk(ActionBook book, FindHands find_hands, const ActionLimits &limits, OnBreaker on_breaker)
+      : find_hands_(std::move(find_hands)), on_breaker_(std::move(on_breaker)),
+        limits_(limits), board_{{},
+                                {},
+                                std::move(book),
+                                ActionBudgets(limits.budgets, limits.breaker_rest)},
+        runner_(board_, find_hands_, on_breaker_),
+        workers_([this](const ActionJob &job) { run(job); }), clock_(board_, workers_) {}
 
-  Result<ActionRecord> ask(ActionWanted wanted, ApprovalRule rule, bool dry_run) override;
+  std::vector<Result<ActionRecord>> ask_together(std::vector<ActionAsked> asked,
+                                                 const Told &told) override;
   Result<ActionRecord> approve(const std::string &id, const std::string &plan_hash,
                                const std::string &actor) override;
   Result<ActionRecord> undo(const std::string &id, const std::string &actor) override;
@@ -30,15 +40,33 @@ public:
   std::vector<ActionRecord> list() const override;
   std::optional<ActionRecord> find(const std::string &id) const override;
   void take_vm(const std::string &vm) override;
+  void close_breakers() override;
+  Result<Protection> allow(Protection entry, std::chrono::seconds ttl) override;
+  Result<Protection> disallow(const std::string &id, const std::string &actor) override;
+  std::shared_ptr<const respond::Protections> protections() const override {
+    return board_.book.protections();
+  }
 
 private:
+  /// What asking leads to: `same` is there already, or `change` is to be entered.
+  struct Intake {
+    ActionEntry *same = nullptr;
+    ActionChange change;
+  };
+  /// On a worker: the job, then whom it concerns and what waited for it.
+  void run(const ActionJob &job);
+
+  void let_allowed_through(ActionWanted &wanted) const;
   // All under the board's mutex.
+  [[nodiscard]] Intake intake(ActionAsked asked, bool guarded);
   [[nodiscard]] ActionEntry *same_under_way(const ActionRecord &asked, ApprovalRule rule);
   [[nodiscard]] ActionEntry *same_in_force(const ActionWanted &wanted);
   /// Why it is refused without asking anybody; empty: it is not.
   [[nodiscard]] std::string refusal(const ActionWanted &wanted, ApprovalRule rule, bool dry_run);
-  [[nodiscard]] Result<ActionRecord> renew(ActionEntry &entry, ActionWanted wanted);
-  [[nodiscard]] Result<ActionRecord> enter(ActionRecord record, std::span<const ActionStep> steps);
+  [[nodiscard]] std::string refusal_of_policy(const ActionWanted &wanted);
+  /// Where the journal cannot take all, blocks by policy alone; an entry or error for each.
+  [[nodiscard]] std::vector<Result<ActionEntry *>> enter(const std::vector<ActionChange> &changes);
+  void start(const std::vector<ActionEntry *> &entered);
   [[nodiscard]] Result<ActionEntry *> known(const std::string &id);
   void begin(ActionEntry &entry, ActionJob::Kind kind) {
     entry.queued = false;
@@ -49,6 +77,7 @@ private:
   }
 
   const FindHands find_hands_;
+  const OnBreaker on_breaker_;
   const ActionLimits limits_;
   mutable ActionBoard board_;
   ActionRunner runner_;
@@ -56,76 +85,197 @@ private:
   ActionClock clock_; ///< last: it uses all above
 };
 
-Result<ActionRecord> Desk::ask(ActionWanted asked, ApprovalRule rule, bool dry_run) {
-  auto wanted = tidy(std::move(asked));
-  if (!wanted) {
-    return tl::unexpected(wanted.error());
+std::vector<Result<ActionRecord>> Desk::ask_together(std::vector<ActionAsked> asked,
+                                                     const Told &told) {
+  std::vector<Result<ActionRecord>> answers;
+  std::vector<ActionChange> changes;
+  std::vector<std::size_t> places; // of the changes among the answers
+  const auto watch = [&](ActionEntry &entry) {
+    if (told && entry.record.state == ActionState::Acting) {
+      entry.told.push_back(told);
+    }
+    return entry.record;
+  };
+  std::vector<bool> guarded;
+  for (auto &one : asked) { // not under our mutex
+    let_allowed_through(one.wanted);
+    guarded.push_back(find_hands_(one.wanted.vm) != nullptr);
   }
-  const bool guarded = find_hands_(wanted->vm) != nullptr;
-  ActionRecord record;
-  record.wanted = std::move(*wanted);
-  record.plan_hash = store::plan_hash(record.wanted);
-  record.status = dry_run ? ResponseStatus::DryRun : ResponseStatus::Pending;
-  const auto actor = record.wanted.actor;
-
   const std::lock_guard lock(board_.mutex);
-  if (const auto *same = same_under_way(record, rule)) {
-    return same->record;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    auto wanted = tidy(std::move(asked[i].wanted));
+    if (!wanted) {
+      answers.emplace_back(tl::unexpected(wanted.error()));
+      continue;
+    }
+    asked[i].wanted = std::move(*wanted);
+    auto taken = intake(std::move(asked[i]), guarded[i]);
+    if (taken.same != nullptr) {
+      answers.emplace_back(watch(*taken.same));
+      continue;
+    }
+    const auto &record = taken.change.record;
+    answers.emplace_back(taken.change.entry != nullptr ? taken.change.entry->record : record);
+    const bool is_refused = taken.change.steps.back().state == ActionState::Refused;
+    if (is_refused && by_policy(record.wanted)) { // a guest could fill the journal with these
+      answers.back()->state = ActionState::Refused;
+      answers.back()->reason = taken.change.steps.back().reason;
+      continue;
+    }
+    places.push_back(answers.size() - 1);
+    changes.push_back(std::move(taken.change));
   }
-  auto why_not = refusal(record.wanted, rule, dry_run);
+  const auto entered = enter(changes);
+  std::vector<ActionEntry *> begun;
+  for (std::size_t i = 0; i < entered.size(); ++i) {
+    answers[places[i]] = entered[i].map([&](ActionEntry *entry) {
+      if (changes[i].entry != nullptr) { // renewed
+        entry->before = answers[places[i]].value();
+      }
+      begun.push_back(entry);
+      return watch(*entry);
+    });
+  }
+  start(begun);
+  return answers;
+}
+
+void Desk::let_allowed_through(ActionWanted &wanted) const {
+  auto *rule = wanted.rule ? std::get_if<IsolationRule>(&*wanted.rule) : nullptr;
+  if (rule == nullptr) {
+    return;
+  }
+  std::vector<IpNetwork> remotes;
+  for (const auto &entry : protections()->of(wanted.vm)) {
+    if (entry.remote) {
+      remotes.push_back(*entry.remote);
+    }
+  }
+  *rule = isolation_of(std::move(*rule), remotes);
+}
+
+Desk::Intake Desk::intake(ActionAsked asked, bool guarded) {
+  Intake intake;
+  auto &record = intake.change.record;
+  auto &steps = intake.change.steps;
+  record.wanted = std::move(asked.wanted);
+  record.plan_hash = store::plan_hash(record.wanted);
+  record.status = asked.dry_run ? ResponseStatus::DryRun : ResponseStatus::Pending;
+  const auto actor = record.wanted.actor;
+  if ((intake.same = same_under_way(record, asked.rule)) != nullptr) {
+    return intake;
+  }
+  auto why_not = refusal(record.wanted, asked.rule, asked.dry_run);
   if (why_not.empty() && !guarded) {
     why_not = "the VM is not guarded (now)";
   }
   if (!why_not.empty()) {
     record.status = ResponseStatus::Refused;
-    const ActionStep steps[] = {{ActionState::Asked, actor},
-                                {ActionState::Refused, kDeskActor, why_not}};
-    return enter(std::move(record), steps);
+    steps = {{ActionState::Asked, actor}, {ActionState::Refused, kDeskActor, why_not}};
+    return intake;
   }
-  if (rule == ApprovalRule::Approve && !dry_run) {
+  if (asked.rule == ApprovalRule::Approve && !asked.dry_run) {
     record.status = ResponseStatus::Waiting;
     record.expires_ns = in_ns(limits_.approval_time);
-    const ActionStep steps[] = {{ActionState::Asked, actor}, {ActionState::Waiting, kDeskActor}};
-    return enter(std::move(record), steps);
+    steps = {{ActionState::Asked, actor}, {ActionState::Waiting, kDeskActor}};
+    return intake;
   }
-  if (auto *same = dry_run ? nullptr : same_in_force(record.wanted)) {
-    return renew(*same, std::move(record.wanted));
+  if (auto *same = asked.dry_run ? nullptr : same_in_force(record.wanted)) {
+    auto renewed = same->record;
+    renewed.wanted = std::move(record.wanted);
+    renewed.status = ResponseStatus::Pending;
+    record = std::move(renewed);
+    intake.change.entry = same;
+    steps = {{ActionState::Asked, actor, "asked for again"}, {ActionState::Acting, kDeskActor}};
+  } else {
+    steps = {{ActionState::Asked, actor}, {ActionState::Acting, kDeskActor}};
   }
-  if (record.wanted.ttl.count() > 0 && !dry_run) {
-    record.expires_ns = in_ns(record.wanted.ttl);
-  }
-  // One sync for both steps: containment waits for it.
-  const ActionStep steps[] = {{ActionState::Asked, actor}, {ActionState::Acting, kDeskActor}};
-  return enter(std::move(record), steps);
+  record.expires_ns =
+      record.wanted.ttl.count() > 0 && !asked.dry_run ? in_ns(record.wanted.ttl) : 0;
+  return intake;
 }
 
-Result<ActionRecord> Desk::enter(ActionRecord record, std::span<const ActionStep> steps) {
-  auto entry = board_.book.add(std::move(record), steps);
-  if (!entry) {
-    return tl::unexpected(entry.error());
+std::vector<Result<ActionEntry *>> Desk::enter(const std::vector<ActionChange> &changes) {
+  std::vector<Result<ActionEntry *>> answers;
+  if (changes.empty()) {
+    return answers;
   }
-  if ((*entry)->record.state == ActionState::Waiting) {
-    (*entry)->due = monotonic_now() + limits_.approval_time;
-  } else if ((*entry)->record.state == ActionState::Acting) {
-    begin(**entry, ActionJob::Kind::Act);
+  const auto entered = board_.book.enter(changes);
+  if (entered) {
+    answers.assign(entered->begin(), entered->end());
+    return answers;
   }
-  return (*entry)->record;
+  answers.assign(changes.size(), tl::unexpected(entered.error()));
+  if (entered.error().code == ErrorCode::LimitReached) {
+    return answers;
+  }
+  log::error("the journal of actions takes nothing; blocks by policy go on, all else is refused: " +
+             entered.error().message);
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const auto &record = changes[i].record;
+    if (by_policy(record.wanted) && contains(record.wanted.action) &&
+        changes[i].steps.back().state == ActionState::Acting) {
+      answers[i] = board_.book.enter({changes[i]}, Unjournaled::Begin).map([](const auto &added) {
+        return added.front();
+      });
+    }
+  }
+  return answers;
 }
 
-Result<ActionRecord> Desk::renew(ActionEntry &entry, ActionWanted wanted) {
-  auto record = entry.record;
-  const ActionStep steps[] = {{ActionState::Asked, wanted.actor, "asked for again"},
-                              {ActionState::Acting, kDeskActor}};
-  record.wanted = std::move(wanted);
-  record.status = ResponseStatus::Pending;
-  record.expires_ns = record.wanted.ttl.count() > 0 ? in_ns(record.wanted.ttl) : 0;
-  auto before = entry.record;
-  if (const auto taken = board_.book.take(entry, std::move(record), steps); !taken) {
-    return tl::unexpected(taken.error());
+/// Blocks first; what else there is at once, but for the VM's memory, which follows the last block.
+void Desk::start(const std::vector<ActionEntry *> &entered) {
+  ActionEntry *contained = nullptr;
+  for (auto *entry : entered) {
+    if (entry->record.state == ActionState::Acting && contains(entry->record.wanted.action)) {
+      contained = entry;
+      begin(*entry, ActionJob::Kind::Act);
+    }
   }
-  entry.before = std::move(before);
-  begin(entry, ActionJob::Kind::Act);
-  return entry.record;
+  for (auto *entry : entered) {
+    const auto &record = entry->record;
+    if (record.state == ActionState::Waiting) {
+      entry->due = monotonic_now() + limits_.approval_time;
+    } else if (record.state != ActionState::Acting || contains(record.wanted.action)) {
+      continue;
+    } else if (contained == nullptr ||
+               lane_of(record.wanted) == lane_of(contained->record.wanted)) {
+      begin(*entry, ActionJob::Kind::Act);
+    } else {
+      contained->next.push_back(record.id);
+      entry->due = monotonic_now() + kMostContaining;
+    }
+  }
+}
+
+void Desk::run(const ActionJob &job) {
+  runner_.run(job);
+  std::vector<Told> told;
+  ActionRecord record;
+  {
+    const std::lock_guard lock(board_.mutex);
+    auto *entry = board_.book.find(job.id);
+    if (entry == nullptr) {
+      return;
+    }
+    entry->queued = false;
+    record = entry->record;
+    told = entry->told;
+    if (!is_moving(record.state)) {
+      entry->told.clear();
+    }
+    for (const auto &id : std::exchange(entry->next, {})) {
+      auto *follower = board_.book.find(id);
+      if (follower != nullptr && follower->record.state == ActionState::Acting &&
+          !follower->begun && !follower->queued) {
+        begin(*follower, ActionJob::Kind::Act);
+      }
+    }
+  }
+  board_.changed.notify_all();
+  for (const auto &tell : told) {
+    tell(record);
+  }
 }
 
 std::string Desk::refusal(const ActionWanted &wanted, ApprovalRule rule, bool dry_run) {
@@ -133,20 +283,52 @@ std::string Desk::refusal(const ActionWanted &wanted, ApprovalRule rule, bool dr
     return "not allowed: the approval rule of " + std::string(to_string(wanted.action)) +
            " is never";
   }
-  if (!workers_.has_room(wanted.vm)) {
+  if (!workers_.has_room(lane_of(wanted))) {
     return "too many actions of this VM wait already";
   }
-  if (!by_policy(wanted) || dry_run) {
+  if (!by_policy(wanted)) {
     return {};
   }
+  if (wanted.match &&
+      (wanted.action == ResponseAction::Kill || wanted.action == ResponseAction::Suspend)) {
+    if (const auto certain = respond::check_match(*wanted.match); !certain) {
+      return certain.error().message;
+    }
+  }
+  if (auto why = board_.budgets.refusal(wanted); !why.empty()) {
+    return why;
+  }
+  return dry_run ? std::string() : refusal_of_policy(wanted);
+}
+
+/// After an undo the same is not done again at once; and one guest's flows do not use up all
+/// records.
+std::string Desk::refusal_of_policy(const ActionWanted &wanted) {
+  // A clock that was set back makes none of it longer than twice that.
   const auto earliest = in_ns(-limits_.cool_down);
-  const auto undone = board_.book.where([&](const ActionEntry &entry) {
+  const auto latest = in_ns(limits_.cool_down);
+  std::string why;
+  std::size_t open = 0;
+  bool renews = false;
+  static_cast<void>(board_.book.where([&](const ActionEntry &entry) {
     const auto state = entry.record.state;
-    return (state == ActionState::Undoing ||
-            (state == ActionState::Undone && entry.record.changed_ns > earliest)) &&
-           same_target(entry.record.wanted, wanted);
-  });
-  return undone.empty() ? "" : "cool-down: " + undone.back()->record.id + " was undone";
+    if (entry.record.wanted.vm != wanted.vm) {
+      return false;
+    }
+    open += by_policy(entry.record.wanted) && is_open(entry.record) ? 1U : 0U;
+    const bool same = same_target(entry.record.wanted, wanted);
+    renews = renews || (same && is_in_force(entry.record));
+    if (same && (state == ActionState::Undoing ||
+                 (state == ActionState::Undone && entry.record.changed_ns > earliest &&
+                  entry.record.changed_ns < latest))) {
+      why = "cool-down: " + entry.record.id + " was undone";
+    }
+    return false;
+  }));
+  if (why.empty() && !renews && open >= limits_.most_of_policies) {
+    why = "policies have " + std::to_string(open) + " actions in force in this VM already";
+  }
+  return why;
 }
 
 ActionEntry *Desk::same_under_way(const ActionRecord &asked, ApprovalRule rule) {
@@ -193,16 +375,18 @@ Result<ActionRecord> Desk::approve(const std::string &id, const std::string &pla
   if (record.expires_ns <= in_ns({})) {
     return fail(ErrorCode::Refused, "nobody approved " + id + " in time: ask again");
   }
-  if (!workers_.has_room(record.wanted.vm)) {
+  if (!workers_.has_room(lane_of(record.wanted))) {
     return fail(ErrorCode::LimitReached, "too many actions of this VM wait already");
   }
   record.status = ResponseStatus::Pending;
   record.expires_ns = record.wanted.ttl.count() > 0 ? in_ns(record.wanted.ttl) : 0;
-  const ActionStep steps[] = {{ActionState::Approved, actor, "by " + actor},
-                              {ActionState::Acting, kDeskActor, "approved by " + actor}};
-  if (const auto taken = board_.book.take(entry, std::move(record), steps); !taken) {
+  const auto taken = board_.book.take(entry, std::move(record),
+                                      {{ActionState::Approved, actor, "by " + actor},
+                                       {ActionState::Acting, kDeskActor, "approved by " + actor}});
+  if (!taken) {
     return tl::unexpected(taken.error());
   }
+  entry.approved = true;
   begin(entry, ActionJob::Kind::Act);
   return entry.record;
 }
@@ -219,8 +403,8 @@ Result<ActionRecord> Desk::undo(const std::string &id, const std::string &actor)
     auto withdrawn = record;
     withdrawn.status = ResponseStatus::Refused;
     withdrawn.expires_ns = 0;
-    const ActionStep step{ActionState::Refused, actor, "withdrawn by " + actor};
-    const auto taken = board_.book.take(entry, std::move(withdrawn), std::span(&step, 1));
+    const auto taken = board_.book.take(entry, std::move(withdrawn),
+                                        {{ActionState::Refused, actor, "withdrawn by " + actor}});
     if (!taken) {
       return tl::unexpected(taken.error());
     }
@@ -238,8 +422,9 @@ Result<ActionRecord> Desk::undo(const std::string &id, const std::string &actor)
     return fail(ErrorCode::Unsupported,
                 std::string(to_string(record.wanted.action)) + " cannot be undone");
   }
-  const ActionStep step{ActionState::Undoing, actor, "undone by " + actor};
-  if (const auto taken = board_.book.take(entry, record, std::span(&step, 1)); !taken) {
+  const auto taken =
+      board_.book.take(entry, record, {{ActionState::Undoing, actor, "undone by " + actor}});
+  if (!taken) {
     return tl::unexpected(taken.error());
   }
   entry.by_time = false;
@@ -289,11 +474,52 @@ void Desk::take_vm(const std::string &vm) {
   }
 }
 
+void Desk::close_breakers() {
+  const std::lock_guard lock(board_.mutex);
+  board_.budgets.close_breakers();
+}
+
+Result<Protection> Desk::allow(Protection entry, std::chrono::seconds ttl) {
+  auto tidied = tidy(std::move(entry), ttl);
+  if (!tidied) {
+    return tidied;
+  }
+  const std::lock_guard lock(board_.mutex);
+  tidied->added_ns = in_ns({});
+  tidied->expires_ns =
+      ttl.count() == 0 ? 0 : tidied->added_ns + std::chrono::nanoseconds(ttl).count();
+  return board_.book.allow(std::move(*tidied));
+}
+
+Result<Protection> Desk::disallow(const std::string &id, const std::string &actor) {
+  const std::lock_guard lock(board_.mutex);
+  return board_.book.disallow(id, actor);
+}
+
 } // namespace
+
+const char *to_string(ApprovalRule rule) {
+  switch (rule) {
+  case ApprovalRule::Auto:
+    return "auto";
+  case ApprovalRule::Approve:
+    return "approve";
+  case ApprovalRule::Never:
+    return "never";
+  }
+  return "unknown";
+}
+
+Result<ActionRecord> ActionDesk::ask(ActionWanted wanted, ApprovalRule rule, bool dry_run) {
+  std::vector<ActionAsked> one;
+  one.push_back({std::move(wanted), rule, dry_run});
+  return std::move(ask_together(std::move(one), {}).front());
+}
 
 Result<std::unique_ptr<ActionDesk>> ActionDesk::open(const std::string &folder,
                                                      FindHands find_hands, ActionLimits limits,
-                                                     std::shared_ptr<store::FileCalls> calls) {
+                                                     std::shared_ptr<store::FileCalls> calls,
+                                                     OnBreaker on_breaker) {
   auto book = ActionBook::open(folder, limits, {}, std::move(calls));
   if (!book) {
     return tl::unexpected(book.error());
@@ -301,7 +527,8 @@ Result<std::unique_ptr<ActionDesk>> ActionDesk::open(const std::string &folder,
   if (!book->told().empty()) {
     log::warning(book->told());
   }
-  return std::make_unique<Desk>(std::move(*book), std::move(find_hands), limits);
+  return std::make_unique<Desk>(std::move(*book), std::move(find_hands), limits,
+                                std::move(on_breaker));
 }
 
 } // namespace outguard::daemon

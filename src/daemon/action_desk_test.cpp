@@ -10,6 +10,7 @@
 #include "daemon/action_desk.h"
 #include "daemon/action_rules.h"
 #include "daemon/action_workers.h"
+#include "respond/protections.h"
 #include "store/action_journal.h"
 #include "store/faulty_file_calls.h"
 
@@ -35,7 +36,7 @@ public:
     calls.emplace_back(dry ? "dry" : "act");
     last_ttl = wanted.ttl;
     changed_.notify_all();
-    changed_.wait(lock, [this] { return !held; });
+    changed_.wait(lock, [&] { return !held || to_string(wanted.action) == unheld; });
     return {wanted.action, dry ? ResponseStatus::DryRun : status, "as told"};
   }
   Result<void> undo(const ActionWanted & /*wanted*/) override {
@@ -56,7 +57,8 @@ public:
   }
   void wait_for_act() {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, kLong, [this] { return !calls.empty() && calls.back() == "act"; });
+    changed_.wait_for(lock, kLong,
+                      [this] { return std::count(calls.begin(), calls.end(), "act") > 0; });
   }
   /// What it was asked since the last time.
   std::vector<std::string> asked() {
@@ -74,6 +76,7 @@ public:
   ResponseStatus status = ResponseStatus::Done;
   std::chrono::seconds last_ttl{0};
   bool held = false;
+  std::string unheld; ///< an action that is done all the same
 
 private:
   std::mutex mutex_;
@@ -356,6 +359,34 @@ TEST_F(ActionDeskTest, UndoneByHandAPolicyMayNotDoItAgainAtOnce) {
   EXPECT_EQ(settled(ask(block_of("7.7.7.7", 600s, "policy 7"))).state, Done);
 }
 
+TEST_F(ActionDeskTest, AClockThatWasSetBackMakesNoCoolDownEndless) {
+  const auto record = done(block_of("9.9.9.9", 600s, "policy 7"));
+  ASSERT_TRUE(desk_->undo(record.id, "uid 0 (root)"));
+  const auto later = [&](std::chrono::nanoseconds by) {
+    auto moved = settled(record);
+    desk_.reset();
+    moved.changed_ns = wall_now().time_since_epoch().count() + by.count();
+    const store::JournalStep step{moved, "desk"};
+    ASSERT_TRUE(store::ActionJournal::open(folder_)->journal->append(std::span(&step, 1)));
+    start();
+  };
+  later(limits_.cool_down / 2);
+  EXPECT_EQ(ask(block_of("9.9.9.9", 600s, "policy 7")).state, Refused);
+  later(24h * 365);
+  EXPECT_EQ(settled(ask(block_of("9.9.9.9", 600s, "policy 7"))).state, Done);
+}
+
+TEST_F(ActionDeskTest, WhatEndedWhileNobodyLookedIsTakenAway) {
+  auto record = done(block_of("9.9.9.9"));
+  desk_.reset();
+  record.expires_ns = wall_now().time_since_epoch().count() - 1;
+  const store::JournalStep step{record, "desk"};
+  ASSERT_TRUE(store::ActionJournal::open(folder_)->journal->append(std::span(&step, 1)));
+  start();
+  EXPECT_EQ(until(record, Expired).state, Expired);
+  EXPECT_EQ(hands_->asked(), Calls{"undo"});
+}
+
 TEST_F(ActionDeskTest, WhatCannotBeUndoneStaysAsItIs) {
   const auto killed = done(kill_of(42));
   EXPECT_EQ(desk_->undo(killed.id, "x").error().code, ErrorCode::Unsupported);
@@ -486,6 +517,18 @@ TEST_F(ActionDeskTest, TooManyAreRefusedAndTold) {
   EXPECT_NE(refused.reason.find("too many"), std::string::npos);
 }
 
+TEST_F(ActionDeskTest, NothingIsApprovedThatWouldWaitBehindTooMany) {
+  const auto waits = ask(kill_of(9'999), ApprovalRule::Approve);
+  hands_->hold(true);
+  static_cast<void>(ask(kill_of(1)));
+  hands_->wait_for_act();
+  for (std::size_t i = 0; i < ActionWorkers::kMostWaiting; ++i) {
+    ASSERT_EQ(ask(kill_of(static_cast<std::int32_t>(i + 2))).state, Acting);
+  }
+  EXPECT_EQ(desk_->approve(waits.id, waits.plan_hash, "x").error().code, ErrorCode::LimitReached);
+  EXPECT_EQ(desk_->find(waits.id)->state, Waiting);
+}
+
 TEST_F(ActionDeskTest, ForgetsTheOldestThatAreOverAndNoneThatIsInForce) {
   limits_.most_records = 20;
   start();
@@ -571,7 +614,7 @@ TEST_F(ActionDeskTest, AfterACrashItWaitsForItsVm) {
 TEST_F(ActionDeskTest, AfterACrashAnUndoIsBroughtToItsEnd) {
   const auto record = done(block_of("9.9.9.9"));
   hands_->hold(true);
-  static_cast<void>(ask(kill_of(42))); // keeps the worker
+  static_cast<void>(ask(block_of("8.8.8.8"))); // keeps the worker
   hands_->wait_for_act();
   ASSERT_TRUE(desk_->undo(record.id, "x"));
   crash();
@@ -619,6 +662,37 @@ TEST_F(ActionDeskTest, WhenAVmComesBackTheDifferenceIsPutRight) {
   EXPECT_NEAR(static_cast<double>(put_back.expires_ns), static_cast<double>(blocked.expires_ns),
               2e9);
   EXPECT_LE(hands_->last_ttl, 600s);
+}
+
+TEST_F(ActionDeskTest, AKillThatTakesItsTimeHoldsUpNoBlock) {
+  hands_->hold(true);
+  const auto kill = ask(kill_of(42));
+  hands_->wait_for_act();
+  hands_->set<std::string>(&FakeHands::unheld, "block_remote");
+  EXPECT_EQ(settled(ask(block_of("9.9.9.9"))).state, Done);
+  EXPECT_EQ(desk_->find(kill.id)->state, Acting);
+}
+
+TEST_F(ActionDeskTest, PoliciesDoNotUseUpAllRecords) {
+  limits_.most_of_policies = 2;
+  start();
+  done(block_of("9.9.9.1", 600s, "policy 7"));
+  done(block_of("9.9.9.2", 600s, "policy 7"));
+  const auto refused = ask(block_of("9.9.9.3", 600s, "policy 7"));
+  EXPECT_EQ(refused.state, Refused);
+  EXPECT_TRUE(refused.id.empty()) << "what a policy is refused fills no journal";
+  EXPECT_EQ(settled(ask(block_of("9.9.9.3"))).state, Done);
+  done(block_of("9.9.9.1", 900s, "policy 7"));
+}
+
+TEST_F(ActionDeskTest, AnApprovalAfterTheProcessEndedSaysSo) {
+  const auto asked = ask(kill_of(42, "policy 7"), ApprovalRule::Approve);
+  hands_->set<Result<void>>(&FakeHands::allowed, fail(ErrorCode::NotFound, "it has ended"));
+  ASSERT_TRUE(desk_->approve(asked.id, asked.plan_hash, "uid 0 (root)"));
+  const auto record = settled(asked);
+  EXPECT_EQ(record.state, Failed);
+  EXPECT_EQ(record.status, ResponseStatus::NotPossible);
+  EXPECT_EQ(record.reason, "it has ended");
 }
 
 TEST_F(ActionDeskTest, AJournalThatIsUsedOrDamagedIsAnError) {
@@ -669,6 +743,32 @@ TEST(ActionWorkers, UndoComesFirstAndChecksLast) {
     }
   }
   EXPECT_EQ(order, "01234");
+}
+
+// ---- What people protect
+
+TEST_F(ActionDeskTest, WhatIsProtectedIsLetThroughByTheNextIsolation) {
+  auto mirror = *parse_protection("198.51.100.0/24");
+  mirror.actor = "uid 0 (root)";
+  EXPECT_EQ(desk_->allow(mirror, {}).error().code, ErrorCode::InvalidInput) << "nobody says why";
+  mirror.why = "our mirror";
+  EXPECT_EQ(desk_->allow(mirror, std::chrono::hours(24 * 400)).error().code,
+            ErrorCode::InvalidInput);
+  const auto added = desk_->allow(mirror, 1h);
+  ASSERT_TRUE(added);
+  EXPECT_EQ(added->expires_ns - added->added_ns, std::chrono::nanoseconds(1h).count());
+  mirror = *parse_protection("198.51.101.1");
+  mirror.vm = "another VM";
+  mirror.actor = mirror.why = "x";
+  ASSERT_TRUE(desk_->allow(mirror, {}));
+  auto wanted = of_vm(ResponseAction::Isolate, 1h);
+  wanted.rule = IsolationRule{{*IpNetwork::parse("10.0.0.1")}};
+  const auto asked = desk_->ask(wanted, ApprovalRule::Auto, true);
+  ASSERT_TRUE(asked) << asked.error().message;
+  EXPECT_EQ(std::get<IsolationRule>(*asked->wanted.rule).allowed,
+            (std::vector{*IpNetwork::parse("10.0.0.1"), *IpNetwork::parse("198.51.100.0/24")}));
+  ASSERT_TRUE(desk_->disallow(added->id, "uid 0 (root)"));
+  EXPECT_EQ(desk_->protections()->of(kVm).size(), 0U);
 }
 
 } // namespace

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kLongestText =
     1024; ///< four times that once it is escaped is still read back
+constexpr std::string_view kPolicy = "policy ";
 constexpr std::chrono::seconds kLongestTtl = std::chrono::hours(24 * 366);
 
 void tidy_text(std::string &text) {
@@ -101,6 +102,19 @@ Result<ActionWanted> tidy(ActionWanted wanted) {
   return wanted;
 }
 
+Result<Protection> tidy(Protection entry, std::chrono::seconds ttl) {
+  for (std::string *text : {&entry.vm, &entry.actor, &entry.why}) {
+    tidy_text(*text);
+  }
+  if (entry.why.empty() || entry.actor.empty()) {
+    return fail(ErrorCode::InvalidInput, "what is protected says who wants it and why");
+  }
+  if (ttl.count() < 0 || ttl > kLongestTtl) {
+    return fail(ErrorCode::InvalidInput, "a time to live is at most a year");
+  }
+  return entry;
+}
+
 bool ends_in_kernel(ResponseAction action) {
   return is_block(action);
 }
@@ -131,8 +145,26 @@ bool ends(const ActionWanted &later, const ActionWanted &earlier) {
   }
 }
 
+std::string policy_actor(const std::string &rule) {
+  return std::string(kPolicy) + rule;
+}
+
 bool by_policy(const ActionWanted &wanted) {
-  return wanted.actor.starts_with("policy ");
+  return wanted.actor.starts_with(kPolicy);
+}
+
+std::string rule_of_policy(const ActionWanted &wanted) {
+  return by_policy(wanted) ? wanted.actor.substr(kPolicy.size()) : std::string();
+}
+
+bool contains(ResponseAction action) {
+  return is_block(action);
+}
+
+std::string lane_of(const ActionWanted &wanted) {
+  const bool of_traffic = is_block(wanted.action) || wanted.action == ResponseAction::Release ||
+                          wanted.action == ResponseAction::Reset;
+  return wanted.vm + (of_traffic ? " traffic" : " memory");
 }
 
 bool is_moving(ActionState state) {

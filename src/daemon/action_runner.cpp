@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "daemon/action_rules.h"
+#include "facts/guest_text.h"
 
 namespace outguard::daemon {
 
@@ -11,7 +12,7 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr seconds kWatch{1};      ///< between looks at what is pending
+constexpr std::chrono::milliseconds kWatch{250}; ///< between looks at what is pending
 constexpr minutes kWatchMost{10}; ///< an uninterruptible sleep that lasts longer is told as failed
 constexpr seconds kAgain{5};      ///< between tries to look or to undo
 constexpr minutes kLookMost{1};
@@ -32,6 +33,13 @@ seconds left_of(const ActionRecord &record) {
   return std::min(std::max(seconds(1), std::chrono::ceil<seconds>(left)), record.wanted.ttl);
 }
 
+/// For whoever carries it out, and names what comes of it.
+ActionWanted with_id(const ActionRecord &record) {
+  auto wanted = record.wanted;
+  wanted.id = record.id;
+  return wanted;
+}
+
 } // namespace
 
 void ActionRunner::run(const ActionJob &job) {
@@ -48,20 +56,32 @@ void ActionRunner::run(const ActionJob &job) {
   if (!hands) {
     unguarded(record);
   } else if (job.kind == ActionJob::Kind::Act && record.state == ActionState::Acting) {
-    act(*hands, record, record.wanted.ttl);
+    act(*hands, record, record.wanted.ttl, Budget::Take);
   } else if (record.state == ActionState::Undoing) {
     undo(*hands, record);
   } else if (job.kind != ActionJob::Kind::Undo) {
     look(*hands, record);
   }
-  const std::lock_guard lock(board_.mutex);
-  if (auto *entry = board_.book.find(job.id)) {
-    entry->queued = false;
-  }
-  board_.changed.notify_all();
 }
 
-void ActionRunner::act(ActionHands &hands, const ActionRecord &record, seconds ttl) {
+namespace {
+
+/// What it says of an action that it cannot be begun.
+ResponseStatus status_of(ErrorCode code) {
+  switch (code) {
+  case ErrorCode::Refused:
+    return ResponseStatus::Refused;
+  case ErrorCode::NotFound:
+  case ErrorCode::Unsupported:
+    return ResponseStatus::NotPossible;
+  default:
+    return ResponseStatus::Failed;
+  }
+}
+
+} // namespace
+
+void ActionRunner::act(ActionHands &hands, const ActionRecord &record, seconds ttl, Budget budget) {
   const bool dry = record.status == ResponseStatus::DryRun;
   {
     const std::lock_guard lock(board_.mutex);
@@ -69,14 +89,41 @@ void ActionRunner::act(ActionHands &hands, const ActionRecord &record, seconds t
       entry->begun = true;
     }
   }
-  auto wanted = record.wanted;
+  auto wanted = with_id(record);
   wanted.ttl = ttl;
-  if (const auto allowed = hands.allow(wanted); !allowed) {
-    const auto status = allowed.error().code == ErrorCode::Refused ? ResponseStatus::Refused
-                                                                   : ResponseStatus::Failed;
-    return finish(record, {wanted.action, status, allowed.error().message}, ttl);
+  auto allowed = hands.allow(wanted);
+  if (allowed && budget == Budget::Take) { // what is refused anyway costs nothing
+    allowed = take_budget(record);
+  }
+  if (!allowed) {
+    return finish(record, {wanted.action, status_of(allowed.error().code), allowed.error().message},
+                  ttl);
   }
   finish(record, hands.act(wanted, dry), ttl);
+}
+
+Result<void> ActionRunner::take_budget(const ActionRecord &record) {
+  std::optional<BreakerOpened> opened;
+  {
+    const std::lock_guard lock(board_.mutex);
+    const auto *entry = board_.book.find(record.id);
+    if (!by_policy(record.wanted) || (entry != nullptr && entry->approved)) {
+      return {};
+    }
+    if (auto why = board_.budgets.refusal(record.wanted); !why.empty()) {
+      return fail(ErrorCode::Refused, std::move(why));
+    }
+    opened = board_.budgets.take(record.wanted);
+  }
+  if (!opened) {
+    return {};
+  }
+  const auto why = "breaker opens: " + to_string(*opened);
+  log::error("VM " + GuestText(record.wanted.vm).printable() + ": " + why);
+  if (on_breaker_) {
+    on_breaker_(*opened);
+  }
+  return fail(ErrorCode::Refused, why);
 }
 
 void ActionRunner::finish(const ActionRecord &record, const ResponseDone &done, seconds ttl) {
@@ -86,6 +133,11 @@ void ActionRunner::finish(const ActionRecord &record, const ResponseDone &done, 
     return;
   }
   const auto state = state_after(done.status);
+  entry->record.stopped_us = done.stopped_us;
+  entry->record.paused_us = done.paused_us;
+  if (state != ActionState::Acting) {
+    entry->record.wanted.match.reset(); // what is over needs no flow
+  }
   if (state == ActionState::Done) {
     if (ttl.count() > 0 && record.status != ResponseStatus::DryRun) {
       entry->record.expires_ns = now_ns() + std::chrono::nanoseconds(ttl).count();
@@ -207,7 +259,7 @@ void ActionRunner::look_at_acting(ActionHands &hands, const ActionRecord &record
     const auto *entry = board_.book.find(record.id);
     return entry != nullptr && entry->begun;
   }();
-  const auto holds = hands.holds(record.wanted);
+  const auto holds = hands.holds(with_id(record));
   if (!holds) {
     if (later(record.id, kAgain, begun ? kWatchMost : kLookMost)) {
       return;
@@ -228,7 +280,7 @@ void ActionRunner::look_at_acting(ActionHands &hands, const ActionRecord &record
     return;
   }
   if (!begun) {
-    return act(hands, record, record.wanted.ttl);
+    return act(hands, record, record.wanted.ttl, Budget::Take);
   }
   if (!later(record.id, kWatch, kWatchMost)) {
     conclude(record.id, ActionState::Failed, "it did not take effect in ten minutes",
@@ -237,7 +289,7 @@ void ActionRunner::look_at_acting(ActionHands &hands, const ActionRecord &record
 }
 
 void ActionRunner::look_at_done(ActionHands &hands, const ActionRecord &record) {
-  const auto holds = hands.holds(record.wanted);
+  const auto holds = hands.holds(with_id(record));
   if (!holds || *holds) {
     return;
   }
@@ -248,12 +300,13 @@ void ActionRunner::look_at_done(ActionHands &hands, const ActionRecord &record) 
   {
     const std::lock_guard lock(board_.mutex);
     auto *entry = board_.book.find(record.id);
-    const ActionStep step{ActionState::Acting, kDeskActor, "was no longer in force: put back"};
-    if (entry == nullptr || !board_.book.take(*entry, entry->record, std::span(&step, 1))) {
+    if (entry == nullptr || !board_.book.take(*entry, entry->record,
+                                              {{ActionState::Acting, kDeskActor,
+                                                "was no longer in force: put back"}})) {
       return;
     }
   }
-  act(hands, record, left_of(record));
+  act(hands, record, left_of(record), Budget::Free);
 }
 
 } // namespace outguard::daemon

@@ -1,5 +1,5 @@
 #pragma once
-// What is done about an action on its VM's thread: act, undo, look. Asks the VM's hands without
+// What is done about an action on a thread of its VM: act, undo, look. Asks the VM's hands without
 // holding the desk's mutex, and concludes in the book. Owned by the desk.
 
 #include <condition_variable>
@@ -16,18 +16,23 @@ struct ActionBoard {
   std::mutex mutex;                ///< guards the book
   std::condition_variable changed; ///< a record, or a due time
   ActionBook book;
+  ActionBudgets budgets; ///< under the mutex too
 };
 
 class ActionRunner {
 public:
-  /// Both outlive it.
-  ActionRunner(ActionBoard &board, const ActionDesk::FindHands &find_hands)
-      : board_(board), find_hands_(find_hands) {}
+  /// All outlive it.
+  ActionRunner(ActionBoard &board, const ActionDesk::FindHands &find_hands,
+               const ActionDesk::OnBreaker &on_breaker)
+      : board_(board), find_hands_(find_hands), on_breaker_(on_breaker) {}
 
   void run(const ActionJob &job);
 
 private:
-  void act(ActionHands &hands, const ActionRecord &record, std::chrono::seconds ttl);
+  enum class Budget { Take, Free };
+  void act(ActionHands &hands, const ActionRecord &record, std::chrono::seconds ttl, Budget budget);
+  /// Refused: a policy did too much of this.
+  [[nodiscard]] Result<void> take_budget(const ActionRecord &record);
   void undo(ActionHands &hands, const ActionRecord &record);
   void look(ActionHands &hands, const ActionRecord &record);
   void look_at_acting(ActionHands &hands, const ActionRecord &record);
@@ -45,6 +50,7 @@ private:
 
   ActionBoard &board_;
   const ActionDesk::FindHands &find_hands_;
+  const ActionDesk::OnBreaker &on_breaker_;
 };
 
 } // namespace outguard::daemon

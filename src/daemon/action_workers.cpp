@@ -43,25 +43,25 @@ ActionWorkers::~ActionWorkers() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
-    for (const auto &[vm, worker] : workers_) {
+    for (const auto &[lane, worker] : workers_) {
       worker->changed.notify_all();
     }
   }
-  for (const auto &[vm, worker] : workers_) { // nobody adds any more
+  for (const auto &[lane, worker] : workers_) { // nobody adds any more
     worker->thread.join();
   }
 }
 
-bool ActionWorkers::has_room(const std::string &vm) const {
+bool ActionWorkers::has_room(const std::string &lane) const {
   const std::lock_guard lock(mutex_);
-  const auto found = workers_.find(vm);
+  const auto found = workers_.find(lane);
   return found == workers_.end() || found->second->jobs[kActs].size() < kMostWaiting;
 }
 
-bool ActionWorkers::add(const std::string &vm, ActionJob job) {
+bool ActionWorkers::add(const std::string &lane, ActionJob job) {
   tidy();
   const std::lock_guard lock(mutex_);
-  auto &worker = workers_[vm];
+  auto &worker = workers_[lane];
   if (!worker || worker->over) {
     if (worker) {
       worker->thread.join(); // it is past its last look at the jobs
@@ -70,7 +70,7 @@ bool ActionWorkers::add(const std::string &vm, ActionJob job) {
     try {
       worker->thread = std::thread([this, raw = worker.get()] { work(*raw); });
     } catch (const std::system_error &) {
-      workers_.erase(vm);
+      workers_.erase(lane);
       return false;
     }
   }

@@ -1,7 +1,7 @@
 #pragma once
-// The threads that act: one a VM, so that a guest that is slow holds up nobody else's; begun when
-// there is something to do, ended when there has not been for a while. Owned by the desk; members
-// are for any thread.
+// The threads that act: one a lane (action_rules.h), so that a guest that is slow holds up nobody
+// else's; begun when there is something to do, ended when there has not been for a while. Owned by
+// the desk; members are for any thread.
 
 #include <array>
 #include <chrono>
@@ -30,7 +30,7 @@ struct ActionJob {
 
 class ActionWorkers {
 public:
-  static constexpr std::size_t kMostWaiting = 256; ///< of Act and Look, a VM
+  static constexpr std::size_t kMostWaiting = 256; ///< of Act and Look, a lane
 
   using Run = std::function<void(const ActionJob &job)>;
   explicit ActionWorkers(Run run, std::chrono::milliseconds idle = std::chrono::seconds(10));
@@ -39,9 +39,9 @@ public:
   ActionWorkers(const ActionWorkers &) = delete;
   ActionWorkers &operator=(const ActionWorkers &) = delete;
 
-  [[nodiscard]] bool has_room(const std::string &vm) const;
+  [[nodiscard]] bool has_room(const std::string &lane) const;
   /// False: no thread could be had.
-  [[nodiscard]] bool add(const std::string &vm, ActionJob job);
+  [[nodiscard]] bool add(const std::string &lane, ActionJob job);
   /// Forgets the threads that have ended.
   void tidy();
   [[nodiscard]] std::size_t threads() const;

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "daemon/intel_section.h"
+#include "daemon/response_section.h"
 #include "yaml/strict_reader.h"
 
 namespace outguard::daemon {
@@ -14,7 +15,9 @@ namespace {
 constexpr std::chrono::seconds kDefaultBlock{3600};
 
 ResponseAction read_action(const YAML::Node &node) {
-  return read_word(node, {ResponseAction::Reset, ResponseAction::BlockFlow, ResponseAction::Kill});
+  return read_word(node,
+                   {ResponseAction::Reset, ResponseAction::BlockFlow, ResponseAction::BlockRemote,
+                    ResponseAction::Isolate, ResponseAction::Suspend, ResponseAction::Kill});
 }
 
 /// `kill`, or `{action: block_flow, ttl: 1h}`.
@@ -27,10 +30,10 @@ ResponseWanted read_response(const YAML::Node &node) {
     read_mapping(node, {{"action", [&](const auto &value) { wanted.action = read_action(value); }},
                         {"ttl", [&](const auto &value) { ttl = read_duration(value); }}});
   }
-  if (wanted.action == ResponseAction::BlockFlow) {
+  if (is_lasting(wanted.action)) {
     wanted.ttl = ttl.value_or(kDefaultBlock);
   } else if (ttl) {
-    reject(node, "only block_flow has a ttl");
+    reject(node, std::string(to_string(wanted.action)) + " has no ttl");
   }
   return wanted;
 }
@@ -103,12 +106,16 @@ public:
         root,
         {{"mode",
           [&](const auto &value) {
-            mode_ = read_word(value, {ResponseMode::Monitor, ResponseMode::Enforce});
+            mode_ = read_word(
+                value, {ResponseMode::Monitor, ResponseMode::Enforce, ResponseMode::Prevent});
           }},
+         {"hold", [&](const auto &value) { config_.hold = read_hold(value); }},
          {"intel", [&](const auto &value) { config_.intel = read_intel(value, folder_); }},
+         {"policies", [&](const auto &value) { read_policies(value); }},
          {"eve_file", [&](const auto &value) { config_.eve_file = path_of(value); }},
          {"run_folder", [&](const auto &value) { config_.run_folder = path_of(value); }},
          {"actions_folder", [&](const auto &value) { config_.actions_folder = path_of(value); }},
+         {"evidence", [&](const auto &value) { read_evidence(value); }},
          {"symbols",
           [&](const auto &value) {
             config_.symbols = path_of(value);
@@ -125,8 +132,10 @@ public:
               config_.protected_networks.push_back(read_network(item));
             });
           }},
-         {"kills_per_minute",
-          [&](const auto &value) { config_.kills_per_minute = read_number(value, 0U, 10'000U); }},
+         {"response",
+          [&](const auto &value) {
+            read_response_section(value, config_.approvals, config_.actions);
+          }},
          {"rules", [&](const auto &value) {
             rules_.emplace();
             read_list(value, [&](const auto &item) { rules_->push_back(read_rule(item)); });
@@ -135,16 +144,44 @@ public:
   }
 
 private:
+  void read_evidence(const YAML::Node &node) {
+    constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
+    auto &evidence = config_.evidence;
+    read_mapping(node, {{"folder", [&](const auto &value) { evidence.folder = path_of(value); }},
+                        {"most_bytes",
+                         [&](const auto &value) {
+                           evidence.most_bytes = read_size(value, kMebibyte, 8192 * kMebibyte);
+                         }},
+                        {"most_archives",
+                         [&](const auto &value) {
+                           evidence.most_archives = read_number<std::size_t>(value, 1, 1'000'000);
+                         }},
+                        {"packets", [&](const auto &value) {
+                           evidence.packets = read_size(value, 0, 256 * kMebibyte);
+                         }}});
+  }
+
   [[nodiscard]] std::string path_of(const YAML::Node &node) const {
     return (folder_ / read_text(node)).lexically_normal().string();
   }
 
+  /// A list of places, or `{files: [...], block_ttl: 1h}`.
+  void read_policies(const YAML::Node &node) {
+    const auto files = [&](const YAML::Node &value) {
+      read_list(value, [&](const auto &item) { config_.policies.push_back(path_of(item)); });
+    };
+    if (!node.IsMap()) {
+      return files(node);
+    }
+    read_mapping(node, {{"files", files},
+                        {"block_ttl", [&](const auto &value) { ttl_ = read_duration(value); }}});
+  }
+
   Config finish(const YAML::Node &root) {
     if (!rules_) {
-      config_.policy = default_policy(mode_);
-      return std::move(config_);
+      rules_ = default_policy(mode_).rules();
     }
-    auto policy = detect::Policy::make(mode_, std::move(*rules_));
+    auto policy = detect::Policy::make(mode_, std::move(*rules_), ttl_);
     if (!policy) {
       reject(root, policy.error().message);
     }
@@ -155,6 +192,7 @@ private:
   std::filesystem::path folder_;
   Config config_;
   ResponseMode mode_ = ResponseMode::Monitor;
+  std::chrono::seconds ttl_ = detect::kDefaultBlockTtl;
   std::optional<std::vector<detect::Rule>> rules_;
 };
 

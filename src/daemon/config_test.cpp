@@ -60,6 +60,45 @@ TEST(Config, WhereItCanBeAsked) {
   EXPECT_EQ(file.load()->run_folder, file.beside("mine"));
 }
 
+TEST(Config, AllOfResponse) {
+  const auto at = [](const auto &table, ResponseAction action) {
+    return table[static_cast<std::size_t>(action)];
+  };
+  const auto plain = ConfigFile("").load();
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(at(plain->approvals, ResponseAction::Kill), ApprovalRule::Auto);
+  EXPECT_EQ(at(plain->actions.budgets, ResponseAction::Kill).vm, 5U);
+  EXPECT_FALSE(at(plain->actions.budgets, ResponseAction::BlockFlow).vm);
+  const auto config = ConfigFile(R"(
+response:
+  approvals: {kill: never, default: approve, reset: auto}
+  approval_time: 10m
+  budgets:
+    kill: {vm: 1, host: none}
+    block_remote: {rule: 100}
+  breaker_rest: 1h
+  cool_down: 2h
+)")
+                          .load();
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(at(config->approvals, ResponseAction::Kill), ApprovalRule::Never);
+  EXPECT_EQ(at(config->approvals, ResponseAction::Reset), ApprovalRule::Auto);
+  EXPECT_EQ(at(config->approvals, ResponseAction::Isolate), ApprovalRule::Approve);
+  const auto kills = at(config->actions.budgets, ResponseAction::Kill);
+  EXPECT_EQ(kills.vm, 1U);
+  EXPECT_EQ(kills.rule, 20U);
+  EXPECT_FALSE(kills.host);
+  EXPECT_EQ(at(config->actions.budgets, ResponseAction::BlockRemote).rule, 100U);
+  EXPECT_EQ(config->actions.approval_time, std::chrono::minutes(10));
+  EXPECT_EQ(config->actions.breaker_rest, std::chrono::hours(1));
+  EXPECT_EQ(config->actions.cool_down, std::chrono::hours(2));
+  EXPECT_EQ(complaint("response: {approvals: {kill: aproove}}\n"),
+            "1:30: expected one of auto, approve, never; did you mean 'approve'?");
+  EXPECT_EQ(complaint("response: {approvals: {release: auto}}\n").find("1:24: unknown key"), 0U);
+  EXPECT_EQ(complaint("response: {budgets: {kill: {vm: many}}}\n"),
+            "1:33: expected a number from 0 to 10000");
+}
+
 TEST(Config, AllOfIntel) {
   const ConfigFile file(R"(
 intel:

@@ -31,9 +31,16 @@ void Guards::end() {
 
 std::vector<api::GuardStatus> Guards::status() const {
   std::vector<api::GuardStatus> all;
-  const std::lock_guard lock(mutex_);
-  for (const auto &[pid, one] : guards_) {
-    all.push_back(one->status());
+  std::vector<std::shared_ptr<VmHands>> hands; // outlive the guards, which nobody must wait for
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto &[pid, one] : guards_) {
+      all.push_back(one->status());
+      hands.push_back(one->hands());
+    }
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i].enforcement = enforcement_.of(hands[i]->vm());
   }
   return all;
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/enforcement_status.h"
 #include "daemon/vm_guard.h"
 
 namespace outguard::daemon {
@@ -20,6 +21,7 @@ public:
   /// Ends all, together. Nothing that guards share may end before this has returned.
   void end();
 
+  /// With how its taps are filtered, which the kernel is asked for here.
   [[nodiscard]] std::vector<api::GuardStatus> status() const;
   /// `target` as users write it: a name, a UUID, qmp:PATH or pid:N. NotFound: no VM that is
   /// guarded; InvalidInput: several have this name.
@@ -28,6 +30,7 @@ public:
 private:
   mutable std::mutex mutex_; ///< guards the map
   std::map<pid_t, std::unique_ptr<VmGuard>> guards_;
+  mutable EnforcementStatus enforcement_; ///< has a lock of its own
 };
 
 } // namespace outguard::daemon

@@ -29,6 +29,7 @@ int run(int argc, char **argv) {
   std::vector<std::string> feeds;
   std::vector<std::string> vms;
   bool enforce = false;
+  bool prevent = false;
   bool allow_reserved = false;
   bool check_only = false;
   bool debug = false;
@@ -44,6 +45,11 @@ int run(int argc, char **argv) {
                  "folder of the journal of actions (/var/lib/outguard/actions)");
   app.add_option("--vm", vms, "guard only these (name or UUID)");
   app.add_flag("--enforce", enforce, "carry out responses; without it they are only planned");
+  app.add_flag(
+         "--prevent", prevent,
+         "as --enforce, and new flows are held until they were judged, so that not even their "
+         "first packet leaves")
+      ->excludes("--enforce");
   app.add_option("-o,--output", output, "alerts on stdout as table (lines) or json")
       ->check(CLI::IsMember({"table", "json"}));
   app.add_flag("--check-config", check_only, "read the configuration and end");
@@ -85,8 +91,9 @@ int run(int argc, char **argv) {
     config.actions_folder = actions_folder;
   }
   config.file = config_file;
-  if (enforce) {
-    auto enforced = detect::Policy::make(ResponseMode::Enforce, config.policy.rules());
+  if (enforce || prevent) {
+    auto enforced = detect::Policy::make(prevent ? ResponseMode::Prevent : ResponseMode::Enforce,
+                                         config.policy.rules(), config.policy.firewall_ttl());
     if (!enforced) {
       return complain(enforced.error(), kBadConfig);
     }

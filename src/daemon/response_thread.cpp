@@ -2,85 +2,60 @@
 
 #include <algorithm>
 
-#include "base/log.h"
-#include "daemon/sensor_link.h"
-#include "daemon/vm_guard.h"
-#include "hypervisor/network_namespace.h"
-#include "hypervisor/vm_control.h"
-#include "launch/attach.h"
-#include "store/json_lines.h"
+#include "base/clock.h"
+#include "daemon/action_rules.h"
+#include "daemon/finding_actions.h"
 
 namespace outguard::daemon {
 
 namespace {
 
-constexpr std::size_t kMostWaiting = 256; ///< findings, for their responses; and for hashes
+constexpr std::size_t kMostWaiting = 256; ///< findings, for the desk; and for what became of them
 constexpr std::size_t kMostHashes = 256;  ///< of executables, the latest
 constexpr const char *kEnding = "the guard of this VM is ending";
 constexpr std::chrono::milliseconds kHashWait{500}; ///< for a hash, after the responses are done
+constexpr std::chrono::seconds kProofWait{12};      ///< what is pending then is told as that
+constexpr std::chrono::seconds kEndWait{2};
+constexpr const char *kPrevented = "held at the tap and refused: the packet never left";
 
 } // namespace
 
-ResponseThread::ResponseThread(const hypervisor::VmFound &vm, const std::string &name,
-                               const Shared &shared)
-    : vm_(vm), name_(name), shared_(shared), responder_(shared.guard, shared.guard_lock),
-      thread_([this] { respond_to_findings(); }) {}
+ResponseThread::ResponseThread(std::string vm, const ResponseParts &parts)
+    : vm_(std::move(vm)), parts_(parts), thread_([this] { respond_to_findings(); }) {}
 
 ResponseThread::~ResponseThread() {
   end();
   thread_.join();
-  for (const auto &finding : findings_) { // judged while the thread was ending
-    record(finding, unanswered(finding, kEnding));
-  }
 }
 
 void ResponseThread::end() {
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(inbox_->mutex);
     ending_ = true;
   }
-  changed_.notify_all();
+  inbox_->changed.notify_all();
 }
 
-void ResponseThread::take_sensor(std::shared_ptr<launch::SensorProcess> sensor) {
-  const std::lock_guard lock(mutex_);
-  sensor_ = std::move(sensor);
-  if (sensor_) {
-    hashes_.clear(); // flows are numbered anew
-  }
-}
-
-void ResponseThread::take_memory(MemoryLayout writable) {
-  const std::lock_guard lock(mutex_);
-  writable_ = std::move(writable);
+void ResponseThread::forget_hashes() {
+  const std::lock_guard lock(inbox_->mutex);
+  hashes_.clear();
 }
 
 void ResponseThread::take_hash(const ExecutableHashed &hashed) {
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(inbox_->mutex);
     if (hashes_.size() == kMostHashes) {
       hashes_.pop_front();
     }
     hashes_.push_back(hashed);
   }
-  changed_.notify_all();
+  inbox_->changed.notify_all();
 }
 
-void ResponseThread::answer(Finding finding) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (findings_.size() < kMostWaiting) {
-      findings_.push_back(std::move(finding));
-      changed_.notify_all();
-      return;
-    }
-  }
-  // The alert is never lost, only its responses.
-  record(finding, unanswered(finding, "too many alerts of this VM wait for their responses"));
-}
+namespace {
 
-std::vector<ResponseDone> ResponseThread::unanswered(const Finding &finding,
-                                                     const std::string &why) {
+/// Of a finding that nobody acted on.
+std::vector<ResponseDone> unanswered(const Finding &finding, const std::string &why) {
   std::vector<ResponseDone> responses;
   for (const auto &wanted : finding.wanted) {
     const bool skipped = !wanted.withheld.empty();
@@ -90,32 +65,136 @@ std::vector<ResponseDone> ResponseThread::unanswered(const Finding &finding,
   return responses;
 }
 
+} // namespace
+
+void ResponseThread::answer(Finding finding) {
+  const char *why = kEnding;
+  {
+    const std::lock_guard lock(inbox_->mutex);
+    if (!ending_ && findings_.size() < kMostWaiting) {
+      findings_.push_back(std::move(finding));
+      inbox_->changed.notify_all();
+      return;
+    }
+    why = ending_ ? kEnding : "too many alerts of this VM wait for their responses";
+  }
+  // The alert is never lost, only its responses.
+  parts_.record(finding, unanswered(finding, why));
+}
+
 void ResponseThread::respond_to_findings() {
   while (true) {
-    record_answered(answered_.size() >= kMostWaiting);
-    std::unique_lock lock(mutex_);
-    const auto wakes = [this] {
-      return ending_ || !findings_.empty() ||
-             (!answered_.empty() && hash_for(answered_.front().finding) != nullptr);
-    };
-    if (answered_.empty()) {
-      changed_.wait(lock, wakes);
-    } else {
-      changed_.wait_for(lock, answered_.front().due - monotonic_now(), wakes);
+    record_answered(false);
+    std::unique_lock lock(inbox_->mutex);
+    auto next = monotonic_now() + kProofWait;
+    for (const auto &answer : answers_) {
+      next = std::min(next, answer.due);
     }
+    inbox_->changed.wait_until(lock, next, [this] {
+      return ending_ || !findings_.empty() || !inbox_->told.empty() ||
+             std::any_of(answers_.begin(), answers_.end(),
+                         [this](const Answer &answer) { return is_ready(answer); });
+    });
+    const auto told = std::exchange(inbox_->told, {});
+    auto findings = std::exchange(findings_, {});
     const bool late = ending_;
-    if (findings_.empty()) {
-      if (!late) {
+    lock.unlock();
+    take(told);
+    for (auto &finding : findings) {
+      if (late) {
+        parts_.record(finding, unanswered(finding, kEnding));
+      } else {
+        answers_.push_back(respond(std::move(finding)));
+        record_answered(false);
+      }
+    }
+    if (late) {
+      return await_the_rest();
+    }
+  }
+}
+
+/// The sensor is gone by now: what could be proved is, in a moment.
+void ResponseThread::await_the_rest() {
+  const auto end = monotonic_now() + kEndWait;
+  const auto is_open = [](const Answer &answer) { return !answer.open.empty(); };
+  while (std::any_of(answers_.begin(), answers_.end(), is_open) && monotonic_now() < end) {
+    std::unique_lock lock(inbox_->mutex);
+    inbox_->changed.wait_until(lock, end, [this] { return !inbox_->told.empty(); });
+    const auto told = std::exchange(inbox_->told, {});
+    lock.unlock();
+    take(told);
+  }
+  record_answered(true);
+}
+
+// ---- Answers
+// ------------------------------------------------------------------------------------------
+
+ResponseThread::Answer ResponseThread::respond(Finding finding) {
+  Answer answer;
+  answer.finding = std::make_shared<Finding>(std::move(finding));
+  const auto &match = answer.finding->match;
+  const bool dry = answer.finding->mode == ResponseMode::Monitor;
+  std::vector<ActionAsked> asked;
+  for (const auto &wanted : in_order(answer.finding->wanted)) {
+    const auto say = [&](ResponseStatus status, const std::string &why) {
+      answer.done.push_back({wanted.action, status, why, 0});
+    };
+    if (match.prevented && wanted.action == ResponseAction::BlockFlow) {
+      say(ResponseStatus::Blocked, kPrevented); // also of a flow that is not accused
+    } else if (!wanted.withheld.empty()) {
+      say(ResponseStatus::Skipped, wanted.withheld);
+    } else if (parts_.desk == nullptr) {
+      say(ResponseStatus::Failed, parts_.no_desk);
+    } else {
+      auto actions = actions_of(answer.finding, wanted, vm_, parts_.always_allowed);
+      if (actions.empty()) {
+        say(ResponseStatus::NotPossible, "no process is known to hold the socket");
+      }
+      const auto rule = parts_.approvals[static_cast<std::size_t>(wanted.action)];
+      for (auto &action : actions) {
+        asked.push_back({std::move(action), rule, dry});
+      }
+    }
+  }
+  std::vector<ResponseAction> kinds;
+  std::transform(asked.begin(), asked.end(), std::back_inserter(kinds),
+                 [](const auto &one) { return one.wanted.action; });
+  if (!asked.empty()) {
+    const auto told = [inbox = inbox_](const ActionRecord &record) {
+      const std::lock_guard lock(inbox->mutex);
+      inbox->told.push_back(record);
+      inbox->changed.notify_all();
+    };
+    const auto answers = parts_.desk->ask_together(std::move(asked), told);
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      answer.done.push_back(answers[i] ? done_of(*answers[i], *answer.finding)
+                                       : ResponseDone{kinds[i], ResponseStatus::Failed,
+                                                      answers[i].error().message, 0});
+      if (answers[i] && is_moving(answers[i]->state)) {
+        answer.open.insert(answers[i]->id);
+      }
+    }
+  }
+  answer.due = monotonic_now() + (!answer.open.empty() ? kProofWait : kHashWait);
+  return answer;
+}
+
+void ResponseThread::take(const std::vector<ActionRecord> &told) {
+  for (const auto &record : told) {
+    for (auto &answer : answers_) {
+      if (!answer.open.contains(record.id)) {
         continue;
       }
-      lock.unlock();
-      return record_answered(true);
+      const auto done =
+          std::find_if(answer.done.begin(), answer.done.end(),
+                       [&](const ResponseDone &one) { return one.action_id == record.id; });
+      *done = done_of(record, *answer.finding);
+      if (!is_moving(record.state) && answer.open.erase(record.id) > 0 && answer.open.empty()) {
+        answer.due = monotonic_now() + kHashWait;
+      }
     }
-    auto finding = std::move(findings_.front());
-    findings_.pop_front();
-    lock.unlock();
-    auto done = late ? unanswered(finding, kEnding) : respond(finding);
-    answered_.push_back({std::move(finding), std::move(done), monotonic_now() + kHashWait});
   }
 }
 
@@ -131,66 +210,30 @@ const FileHash *ResponseThread::hash_for(const Finding &finding) const {
   return found == hashes_.end() ? nullptr : &found->hash;
 }
 
+bool ResponseThread::is_ready(const Answer &answer) const {
+  const auto &named = answer.finding->match.attribution.processes;
+  const bool has_hash = named.empty() || named.front().kernel_thread || hash_for(*answer.finding);
+  return answer.open.empty() && has_hash;
+}
+
 void ResponseThread::record_answered(bool all) {
-  while (!answered_.empty()) {
-    auto &[finding, done, due] = answered_.front();
-    const auto &named = finding.match.attribution.processes;
-    if (!named.empty() && !named.front().kernel_thread) {
-      const std::lock_guard lock(mutex_);
-      if (const FileHash *hash = hash_for(finding)) {
+  for (auto at = answers_.begin(); at != answers_.end();) {
+    Finding &finding = *at->finding;
+    {
+      const std::lock_guard lock(inbox_->mutex);
+      const bool late = all || answers_.size() > kMostWaiting || monotonic_now() >= at->due;
+      if (!late && !is_ready(*at)) {
+        ++at;
+        continue;
+      }
+      const FileHash *hash = hash_for(finding);
+      if (hash != nullptr && !finding.match.attribution.processes.front().kernel_thread) {
         finding.executable = *hash;
-      } else if (!all && monotonic_now() < due) {
-        return;
       }
     }
-    record(finding, done);
-    answered_.pop_front();
+    parts_.record(finding, at->done);
+    at = answers_.erase(at);
   }
-}
-
-respond::NetworkActions *ResponseThread::network_for(const std::string &tap) {
-  if (const auto known = taps_.find(tap); known != taps_.end()) {
-    return known->second.get();
-  }
-  const auto found = std::find_if(vm_.taps.begin(), vm_.taps.end(),
-                                  [&](const auto &candidate) { return candidate.name == tap; });
-  if (found == vm_.taps.end()) {
-    return nullptr;
-  }
-  auto netns = hypervisor::open_tap_namespace(vm_, *found);
-  if (!netns) {
-    log::warning(name_ + ": tap " + tap + " cannot be acted on: " + netns.error().message);
-    return nullptr;
-  }
-  auto actions = respond::TapActions::open(*netns, tap);
-  if (!actions) {
-    log::warning(name_ + ": tap " + tap + " cannot be acted on: " + actions.error().message);
-    return nullptr;
-  }
-  return taps_.emplace(tap, std::move(*actions)).first->second.get();
-}
-
-std::vector<ResponseDone> ResponseThread::respond(const Finding &finding) {
-  std::shared_ptr<launch::SensorProcess> sensor;
-  MemoryLayout writable;
-  {
-    const std::lock_guard lock(mutex_);
-    sensor = sensor_;
-    writable = writable_;
-  }
-  SensorLink link(std::move(sensor));
-  respond::VmHands hands{link, network_for(finding.match.flow.interface),
-                         [&]() -> Result<std::unique_ptr<hypervisor::VmControl>> {
-                           return hypervisor::QemuControl::open(vm_, writable);
-                         }};
-  return responder_.respond(finding, hands);
-}
-
-void ResponseThread::record(const Finding &finding, const std::vector<ResponseDone> &done) {
-  if (const auto written = shared_.eve.write(store::eve_alert(finding, done)); !written) {
-    log::error(name_ + ": alert not written: " + written.error().message);
-  }
-  shared_.show(finding, done);
 }
 
 } // namespace outguard::daemon

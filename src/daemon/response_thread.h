@@ -1,33 +1,40 @@
 #pragma once
-// Responds to the findings of one VM, one after the other, and records each: an alert with what was
-// done about it. On a thread of its own, so that waiting for a process to end holds up nothing
-// else. Owned by the VM's guard, which tells it of each sensor. Members are for any thread.
+// Responds to the findings of one VM and records each: an alert with what was done about it. Asks
+// the action desk for all of a finding's actions together and waits for none: while a process is
+// looked at until it has ended, the next finding's block is asked for. Owned by the VM's guard,
+// which tells it of each sensor. Members are for any thread.
 
+#include <array>
 #include <condition_variable>
 #include <deque>
-#include <map>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "daemon/action_desk.h"
 #include "facts/finding.h"
-#include "facts/memory_layout.h"
 #include "facts/messages.h"
-#include "hypervisor/vm_found.h"
-#include "launch/sensor_process.h"
-#include "respond/network_actions.h"
-#include "respond/responder.h"
 
 namespace outguard::daemon {
 
-struct Shared;
+/// What responses need of the supervisor. Plain values, but for the desk.
+struct ResponseParts {
+  ActionDesk *desk = nullptr; ///< null: there is none, as `no_desk` says; alerts go on
+  std::string no_desk = {};
+  std::array<ApprovalRule, kResponseActions> approvals = {}; ///< by ResponseAction
+  std::vector<IpNetwork> always_allowed = {};                ///< let through by every isolation
+  /// The EVE file and the terminal.
+  std::function<void(const Finding &, const std::vector<ResponseDone> &)> record;
+};
 
 class ResponseThread {
 public:
-  /// All outlive it.
-  ResponseThread(const hypervisor::VmFound &vm, const std::string &name, const Shared &shared);
+  /// `vm`: what the desk knows it by. `parts` outlives this.
+  ResponseThread(std::string vm, const ResponseParts &parts);
   /// What waits for a response is recorded without one.
   ~ResponseThread();
   ResponseThread(const ResponseThread &) = delete;
@@ -36,47 +43,44 @@ public:
   /// Tells the thread to end and returns at once.
   void end();
 
-  /// Who is asked from now on; null: there is none at the moment.
-  void take_sensor(std::shared_ptr<launch::SensorProcess> sensor);
-  /// Where the guest's memory is now, for writing.
-  void take_memory(MemoryLayout writable);
+  /// Another sensor, which numbers flows anew, or none.
+  void forget_hashes();
   /// An alert waits a moment for the hash of what its process runs.
   void take_hash(const ExecutableHashed &hashed);
   /// Where too many wait already the alert is recorded at once, without a response.
   void answer(Finding finding);
 
 private:
-  void respond_to_findings();
-  [[nodiscard]] std::vector<ResponseDone> respond(const Finding &finding);
-  /// Records what was answered and has its executable's hash, or has waited long enough for it.
-  void record_answered(bool all);
-  /// Under mutex_: of the process that the finding names.
-  [[nodiscard]] const FileHash *hash_for(const Finding &finding) const;
-  void record(const Finding &finding, const std::vector<ResponseDone> &done);
-  [[nodiscard]] static std::vector<ResponseDone> unanswered(const Finding &finding,
-                                                            const std::string &why);
-  [[nodiscard]] respond::NetworkActions *network_for(const std::string &tap);
-
-  /// A finding whose responses are done, waiting to be recorded.
-  struct Answered {
-    Finding finding;
+  /// A finding that was asked about.
+  struct Answer {
+    std::shared_ptr<Finding> finding;
     std::vector<ResponseDone> done;
-    MonotonicTime due;
+    std::set<std::string> open; ///< actions that may still change
+    MonotonicTime due; ///< recorded then at the latest; brought forward once nothing is open
+  };
+  /// What the desk tells into, also when this is gone.
+  struct Inbox {
+    std::mutex mutex; ///< guards all that is below, here and in the thread
+    std::condition_variable changed;
+    std::vector<ActionRecord> told;
   };
 
-  const hypervisor::VmFound &vm_;
-  const std::string &name_;
-  const Shared &shared_;
+  void respond_to_findings();
+  [[nodiscard]] Answer respond(Finding finding);
+  /// Puts what the desk told into the answers.
+  void take(const std::vector<ActionRecord> &told);
+  /// Records what has all its answers and its executable's hash, or has waited long enough.
+  void record_answered(bool all);
+  /// Under the mutex: of the process that the finding names.
+  [[nodiscard]] const FileHash *hash_for(const Finding &finding) const;
+  [[nodiscard]] bool is_ready(const Answer &answer) const;
+  void await_the_rest();
 
-  // Of the thread alone.
-  respond::Responder responder_;
-  std::deque<Answered> answered_;
-  std::map<std::string, std::unique_ptr<respond::TapActions>> taps_;
+  const std::string vm_;
+  const ResponseParts &parts_;
+  const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
+  std::deque<Answer> answers_; ///< the thread's
 
-  std::mutex mutex_; ///< guards all below
-  std::condition_variable changed_;
-  std::shared_ptr<launch::SensorProcess> sensor_;
-  MemoryLayout writable_;
   std::deque<Finding> findings_;
   std::deque<ExecutableHashed> hashes_;
   bool ending_ = false;

@@ -18,10 +18,13 @@
 #include "daemon/action_desk.h"
 #include "daemon/guards.h"
 #include "daemon/intel_keeper.h"
+#include "daemon/leftovers.h"
+#include "daemon/policy_keeper.h"
 #include "daemon/verbs.h"
 #include "facts/guest_text.h"
 #include "hypervisor/vm_finder.h"
 #include "hypervisor/vm_watch.h"
+#include "store/eve_breaker.h"
 #include "store/json_lines.h"
 #include "store/line_output.h"
 #include "store/terminal_line.h"
@@ -75,16 +78,43 @@ void reopen(store::EveWriter &eve) {
   }
 }
 
-respond::GuardPolicy guard_policy(const Config &config) {
+respond::GuardPolicy guard_policy(const Config &config, const ActionDesk *desk) {
   respond::GuardPolicy policy;
+  policy.added = desk != nullptr ? desk->protections() : nullptr;
   for (const auto &entry : config.protected_processes) {
     (entry.starts_with('/') ? policy.protected_paths : policy.protected_names).push_back(entry);
   }
   policy.protected_networks = config.protected_networks;
-  if (config.kills_per_minute) {
-    policy.most_kills_per_minute = *config.kills_per_minute;
-  }
   return policy;
+}
+
+/// What `allow list` shows beside what people added.
+std::vector<Protection> configured_protections(const Config &config) {
+  std::vector<Protection> all;
+  const auto add = [&](const std::string &what, const char *by) {
+    if (auto one = parse_protection(what)) {
+      one->actor = by;
+      all.push_back(std::move(*one));
+    }
+  };
+  for (const auto &network : config.protected_networks) {
+    add(network.name, "configuration");
+  }
+  for (const auto &process : config.protected_processes) {
+    add(process, "configuration");
+  }
+  for (const auto &name : respond::GuardPolicy::default_protected_names()) {
+    add(name, "built in");
+  }
+  return all;
+}
+
+std::vector<IpNetwork> always_allowed(const Config &config) {
+  std::vector<IpNetwork> networks;
+  for (const auto &network : config.protected_networks) {
+    networks.push_back({network.address, network.prefix_length});
+  }
+  return networks;
 }
 
 bool is_wanted(const Config &config, const hypervisor::VmFound &vm) {
@@ -107,13 +137,19 @@ void tell_unknown(const Config &config) {
   }
 }
 
-/// Without a journal nothing is done by hand; it guards all the same.
+/// Without a journal nothing is done; it guards and alerts all the same.
 std::unique_ptr<ActionDesk> open_desk(const Config &config, const Guards &guards,
-                                      std::string &why_not) {
-  auto desk = ActionDesk::open(config.actions_folder,
-                               [&guards](const std::string &vm) -> std::shared_ptr<ActionHands> {
-                                 return guards.find(vm).value_or(nullptr);
-                               });
+                                      store::EveWriter &eve, std::string &why_not) {
+  const auto find_hands = [&guards](const std::string &vm) -> std::shared_ptr<ActionHands> {
+    return guards.find(vm).value_or(nullptr);
+  };
+  const auto on_breaker = [&eve](const BreakerOpened &opened) {
+    if (const auto written = eve.write(store::eve_breaker(opened)); !written) {
+      log::error("an open breaker is not written: " + written.error().message);
+    }
+  };
+  auto desk =
+      ActionDesk::open(config.actions_folder, find_hands, config.actions, nullptr, on_breaker);
   if (!desk) {
     why_not = "no action can be journaled, so none is taken: " + desk.error().message;
     log::error(why_not);
@@ -136,18 +172,18 @@ Verbs make_verbs(const Config &config, IntelKeeper &keeper, const Guards &guards
                    [hands = *hands](std::int32_t pid) { return hands->look_at(pid); }};
   };
   parts.accept_losses = [&keeper] { keeper.reload(); };
-  for (const auto &network : config.protected_networks) {
-    parts.always_allowed.push_back({network.address, network.prefix_length});
-  }
+  parts.always_allowed = always_allowed(config);
+  parts.configured = configured_protections(config);
   return Verbs(std::move(parts));
 }
 
 /// Where it cannot be asked, it guards all the same.
 std::unique_ptr<api::Server> answer_requests(const Config &config, const IntelKeeper &keeper,
-                                             const Guards &guards, const Verbs &verbs,
+                                             const PolicyKeeper &policies, const Guards &guards,
+                                             const Verbs &verbs, const std::string &no_desk,
                                              const std::string &version) {
   const auto started = wall_now();
-  const auto status = [&config, &keeper, &guards, version, started] {
+  const auto status = [&config, &keeper, &policies, &guards, &no_desk, version, started] {
     api::SupervisorStatus now;
     now.pid = ::getpid();
     now.version = version;
@@ -157,7 +193,9 @@ std::unique_ptr<api::Server> answer_requests(const Config &config, const IntelKe
     now.cache = config.intel.cache;
     now.started = started;
     now.intelligence = keeper.status();
+    now.policies = policies.status();
     now.guards = guards.status();
+    now.actions = {config.actions_folder, no_desk};
     return api::answer_line(now);
   };
   auto server = api::Server::start(
@@ -207,18 +245,6 @@ Result<void> supervise(const Config &config, Show show, const std::string &versi
   if (!signals) {
     return tl::unexpected(signals.error());
   }
-  IntelBoard intel;
-  IntelKeeper keeper(config.intel, intel);
-  Guards guards;
-  std::string no_desk;
-  const auto desk = open_desk(config, guards, no_desk);
-  const auto verbs = make_verbs(config, keeper, guards, desk.get(), no_desk);
-  // Before intelligence is compiled: that it is can be asked.
-  const auto api = answer_requests(config, keeper, guards, verbs, version);
-  const auto heard = start(keeper, *signals);
-  if (!heard || *heard == Asked::End) {
-    return heard ? Result<void>() : tl::unexpected(heard.error());
-  }
   std::error_code ignored; // what is wrong with the folder shows when the file is opened
   std::filesystem::create_directories(std::filesystem::path(config.eve_file).parent_path(),
                                       ignored);
@@ -226,16 +252,37 @@ Result<void> supervise(const Config &config, Show show, const std::string &versi
   if (!eve) {
     return tl::unexpected(eve.error());
   }
-  respond::Guard guard(guard_policy(config));
-  std::mutex guard_lock;
+  PolicyKeeper policies(config.policies);
+  if (auto started = policies.start(); !started) {
+    return tl::unexpected(started.error());
+  }
+  IntelBoard intel;
+  IntelKeeper keeper(config.intel, intel);
+  Guards guards;
+  std::string no_desk;
+  const auto desk = open_desk(config, guards, **eve, no_desk);
+  const auto verbs = make_verbs(config, keeper, guards, desk.get(), no_desk);
+  // Before intelligence is compiled: that it is can be asked.
+  const auto api = answer_requests(config, keeper, policies, guards, verbs, no_desk, version);
+  const auto heard = start(keeper, *signals);
+  if (!heard || *heard == Asked::End) {
+    return heard ? Result<void>() : tl::unexpected(heard.error());
+  }
   store::LineOutput out(STDOUT_FILENO);
   std::atomic<std::uint64_t> unshown = 0;
   const auto colour = ::isatty(STDOUT_FILENO) != 0 && ::getenv("NO_COLOR") == nullptr
                           ? store::Colour::On
                           : store::Colour::Off;
-  const auto print = [&](const Finding &finding, const std::vector<ResponseDone> &responses) {
-    auto line = show == Show::Json ? store::eve_alert(finding, responses)
-                                   : store::alert_line(finding, responses, colour);
+  const auto record = [&](const Finding &finding, const std::vector<ResponseDone> &responses) {
+    if (finding.match.policy && finding.match.policy->repeat) {
+      return; // told before; what was done about this flow is in the journal
+    }
+    auto eve_line = store::eve_alert(finding, responses);
+    if (const auto written = (*eve)->write(eve_line); !written) {
+      log::error("alert not written: " + written.error().message);
+    }
+    auto line =
+        show == Show::Json ? std::move(eve_line) : store::alert_line(finding, responses, colour);
     // What nobody takes is not waited for: the EVE file has it.
     if (!out.write(std::move(line))) {
       ++unshown;
@@ -248,17 +295,28 @@ Result<void> supervise(const Config &config, Show show, const std::string &versi
       desk->take_vm(vm);
     }
   };
-  const Shared shared{config,  intel, **eve, print, guard, guard_lock, guard_policy(config),
+  const Shared shared{config,
+                      intel,
+                      policies,
+                      **eve,
+                      {desk.get(), no_desk, config.approvals, always_allowed(config), record},
+                      guard_policy(config, desk.get()),
                       found_vm};
 
   log::info(fmt::format("guarding this host's VMs, mode {}", to_string(config.policy.mode())));
   tell_unknown(config);
   hypervisor::VmWatch watch;
+  Leftovers leftovers;
   for (auto asked = *heard; asked != Asked::End; asked = what_is_asked(*signals)) {
     if (asked == Asked::Reload) {
-      log::info("SIGHUP: intelligence is compiled anew, the EVE file opened anew");
+      log::info("SIGHUP: intelligence is compiled anew, policies are read and the EVE file opened "
+                "anew, breakers closed");
       keeper.reload();
+      policies.reload();
       reopen(**eve);
+      if (desk) {
+        desk->close_breakers();
+      }
     }
     const auto changes = watch.next(kLook, signals->get());
     if (!changes) { // the guards go on; the next look may work
@@ -274,9 +332,11 @@ Result<void> supervise(const Config &config, Show show, const std::string &versi
       } else if (is_wanted(config, change.vm)) {
         log::info(fmt::format("{}: guarded (pid {})", name, change.vm.pid));
         guards.add(change.vm, shared);
+        leftovers.take(change.vm);
         found_vm(change.vm.key()); // its blocks wait for no sensor
       }
     }
+    leftovers.sweep();
   }
   log::info("ending; blocks stay until they expire");
   keeper.end();

@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "daemon/finding_actions.h"
 #include "facts/guest_text.h"
+#include "respond/protections.h"
 
 namespace outguard::daemon {
 
@@ -27,9 +29,9 @@ Result<void> check_shape(const api::Act &act) {
   const auto invalid = [&](const char *why) {
     return fail(ErrorCode::InvalidInput, std::string(to_string(act.action)) + ": " + why);
   };
-  const bool by_process = act.action == ResponseAction::Kill ||
-                          act.action == ResponseAction::Suspend ||
-                          act.action == ResponseAction::Resume;
+  const bool by_process =
+      act.action == ResponseAction::Kill || act.action == ResponseAction::Suspend ||
+      act.action == ResponseAction::Resume || act.action == ResponseAction::Evidence;
   if (by_process != (act.pid != 0)) {
     return invalid(by_process ? "of which process? `pid`" : "takes no pid");
   }
@@ -54,7 +56,6 @@ Result<void> check_shape(const api::Act &act) {
     good = fits(IsolationRule()) && act.ttl.count() > 0;
     break;
   case ResponseAction::Reset:
-  case ResponseAction::Evidence:
     return fail(ErrorCode::Unsupported,
                 std::string(to_string(act.action)) + ": not by hand in this version");
   default:
@@ -113,11 +114,9 @@ Result<ActionRecord> Verbs::act(const api::Act &act, const std::string &actor,
     }
   }
   if (wanted.rule && std::holds_alternative<IsolationRule>(*wanted.rule)) {
-    auto &allowed = std::get<IsolationRule>(*wanted.rule).allowed;
-    allowed.insert(allowed.end(), parts_.always_allowed.begin(), parts_.always_allowed.end());
-    std::sort(allowed.begin(), allowed.end());
-    allowed.erase(std::unique(allowed.begin(), allowed.end()), allowed.end());
-    if (allowed.size() > kMostAllowed) {
+    auto &rule = std::get<IsolationRule>(*wanted.rule);
+    rule = isolation_of(std::move(rule), parts_.always_allowed);
+    if (rule.allowed.size() > kMostAllowed) {
       return fail(ErrorCode::InvalidInput,
                   fmt::format("an isolation has at most {} exceptions, those of "
                               "protected_networks among them",
@@ -183,6 +182,29 @@ Result<api::AllowAnswer> Verbs::check(const api::CheckAllowed &check) const {
   return answer;
 }
 
+Result<Protection> Verbs::allow(const api::AddAllowed &add, const std::string &actor) const {
+  auto entry = parse_protection(add.what);
+  if (!entry) {
+    return entry;
+  }
+  if (!add.vm.empty()) {
+    const auto vm = parts_.find_vm(add.vm);
+    if (!vm) {
+      return tl::unexpected(vm.error());
+    }
+    entry->vm = vm->key;
+  }
+  entry->actor = actor;
+  entry->why = add.why;
+  return parts_.desk->allow(std::move(*entry), add.ttl);
+}
+
+std::vector<Protection> Verbs::allowed() const {
+  auto entries = parts_.desk->protections()->all();
+  entries.insert(entries.end(), parts_.configured.begin(), parts_.configured.end());
+  return entries;
+}
+
 std::string Verbs::answer(const api::Request &request, const api::Peer &peer,
                           const std::stop_token &gone) const {
   const auto say = [](const auto &result) {
@@ -201,6 +223,15 @@ std::string Verbs::answer(const api::Request &request, const api::Peer &peer,
   const auto actor = actor_of(peer);
   if (const auto *asked = std::get_if<api::Act>(&request)) {
     return say(act(*asked, actor, gone));
+  }
+  if (const auto *asked = std::get_if<api::AddAllowed>(&request)) {
+    return say(allow(*asked, actor));
+  }
+  if (const auto *asked = std::get_if<api::RemoveAllowed>(&request)) {
+    return say(parts_.desk->disallow(asked->id, actor));
+  }
+  if (std::holds_alternative<api::ListAllowed>(request)) {
+    return api::answer_line(allowed());
   }
   if (const auto *asked = std::get_if<api::ListActions>(&request)) {
     api::ActionList list{parts_.desk->list(), 0};

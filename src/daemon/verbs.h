@@ -33,6 +33,7 @@ public:
     std::function<Result<VmAsked>(const std::string &target)> find_vm;
     std::function<void()> accept_losses;
     std::vector<IpNetwork> always_allowed = {}; ///< let through by every isolation
+    std::vector<Protection> configured = {}; ///< without an id: protected beside what people added
   };
   explicit Verbs(Parts parts) : parts_(std::move(parts)) {}
 
@@ -47,6 +48,9 @@ private:
   [[nodiscard]] Result<ActionRecord> end_earlier(const ActionWanted &wanted, const api::Act &act,
                                                  const std::stop_token &gone) const;
   [[nodiscard]] Result<api::AllowAnswer> check(const api::CheckAllowed &check) const;
+  [[nodiscard]] Result<Protection> allow(const api::AddAllowed &add,
+                                         const std::string &actor) const;
+  [[nodiscard]] std::vector<Protection> allowed() const;
   /// Waits until it goes no further by itself, or time is up.
   [[nodiscard]] Result<ActionRecord> settled(Result<ActionRecord> record,
                                              std::chrono::milliseconds time,

@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include "daemon/verbs.h"
+#include "respond/protections.h"
 
 namespace outguard::daemon {
 namespace {
 
+using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
 /// Keeps records in memory; what is asked is done at once, or stays Acting.
@@ -18,15 +20,20 @@ public:
   std::vector<ActionRecord> records; ///< newest first
   std::atomic<int> waits = 0;
 
-  Result<ActionRecord> ask(ActionWanted wanted, ApprovalRule rule, bool dry_run) override {
-    EXPECT_EQ(rule, ApprovalRule::Auto);
-    ActionRecord record;
-    record.id = "a-" + std::to_string(records.size());
-    record.wanted = std::move(wanted);
-    record.state = next;
-    record.status = dry_run ? ResponseStatus::DryRun : ResponseStatus::Done;
-    records.insert(records.begin(), record);
-    return record;
+  std::vector<Result<ActionRecord>> ask_together(std::vector<ActionAsked> asked,
+                                                 const Told &) override {
+    std::vector<Result<ActionRecord>> answers;
+    for (auto &one : asked) {
+      EXPECT_EQ(one.rule, ApprovalRule::Auto);
+      ActionRecord record;
+      record.id = "a-" + std::to_string(records.size());
+      record.wanted = std::move(one.wanted);
+      record.state = next;
+      record.status = one.dry_run ? ResponseStatus::DryRun : ResponseStatus::Done;
+      records.insert(records.begin(), record);
+      answers.emplace_back(record);
+    }
+    return answers;
   }
   Result<ActionRecord> approve(const std::string &id, const std::string &plan_hash,
                                const std::string &actor) override {
@@ -51,8 +58,33 @@ public:
     return std::nullopt;
   }
   void take_vm(const std::string &) override {}
+  void close_breakers() override {}
+  Result<Protection> allow(Protection entry, std::chrono::seconds ttl) override {
+    entry.id = "p-" + std::to_string(allowed_->all().size());
+    entry.added_ns = wall_now().time_since_epoch().count();
+    entry.expires_ns =
+        ttl.count() == 0 ? 0 : entry.added_ns + std::chrono::nanoseconds(ttl).count();
+    allowed_->add(entry);
+    return entry;
+  }
+  Result<Protection> disallow(const std::string &id, const std::string &actor) override {
+    for (auto entry : allowed_->all()) {
+      if (entry.id == id) {
+        allowed_->remove(id);
+        entry.removed = true;
+        entry.actor = actor;
+        return entry;
+      }
+    }
+    return fail(ErrorCode::NotFound, "no such entry");
+  }
+  [[nodiscard]] std::shared_ptr<const respond::Protections> protections() const override {
+    return allowed_;
+  }
 
 private:
+  std::shared_ptr<respond::Protections> allowed_ = std::make_shared<respond::Protections>();
+
   Result<ActionRecord> step(const std::string &id, ActionState state, const std::string &actor) {
     for (auto &record : records) {
       if (record.id == id) {
@@ -98,6 +130,8 @@ protected:
     };
     parts.accept_losses = [this] { ++accepted_; };
     parts.always_allowed = {*IpNetwork::parse("10.0.0.53")};
+    parts.configured = {*parse_protection("sshd")};
+    parts.configured.front().actor = "built in";
     return Verbs(std::move(parts));
   }
   std::string say(const api::Request &request) {
@@ -120,6 +154,29 @@ protected:
   std::stop_source gone_;
   int accepted_ = 0;
 };
+
+TEST_F(VerbsTest, WhatIsProtectedIsAddedListedAndTakenAway) {
+  const auto listed = [&] { return *api::parse_protections(say(api::ListAllowed())); };
+  ASSERT_EQ(listed().size(), 1U) << "what the configuration protects";
+  EXPECT_EQ(listed().front().actor, "built in");
+  const auto added = api::parse_protection_answer(
+      say(api::AddAllowed{"198.51.100.0/24", "our mirror", "web1", std::chrono::hours(1)}));
+  ASSERT_TRUE(added) << added.error().message;
+  EXPECT_EQ(added->remote, IpNetwork::parse("198.51.100.0/24"));
+  EXPECT_EQ(added->vm, "uuid-1") << "found here and not by the client";
+  EXPECT_EQ(added->actor, "uid 0 (root)");
+  EXPECT_EQ(added->why, "our mirror");
+  EXPECT_EQ(added->expires_ns - added->added_ns, std::chrono::nanoseconds(3600s).count());
+  ASSERT_EQ(listed().size(), 2U);
+  EXPECT_EQ(listed().front(), *added);
+  const auto removed = api::parse_protection_answer(say(api::RemoveAllowed{added->id}));
+  ASSERT_TRUE(removed);
+  EXPECT_TRUE(removed->removed);
+  EXPECT_EQ(listed().size(), 1U);
+  EXPECT_EQ(refusal_of(api::RemoveAllowed{added->id}), ErrorCode::NotFound);
+  EXPECT_EQ(refusal_of(api::AddAllowed{"10.0.0.1", "x", "web9", {}}), ErrorCode::NotFound);
+  EXPECT_EQ(refusal_of(api::AddAllowed{"0.0.0.0/0", "x", "", {}}), ErrorCode::InvalidInput);
+}
 
 TEST_F(VerbsTest, WhoAndWhatIsFoundHereAndNotByTheClient) {
   auto kill = act(ResponseAction::Kill, 42);

@@ -1,8 +1,10 @@
 #include "daemon/vm_guard.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/log.h"
+#include "detect/hold_rules.h"
 #include "facts/guest_text.h"
 #include "hypervisor/vm_control.h"
 #include "store/eve_flow.h"
@@ -21,12 +23,30 @@ constexpr std::chrono::seconds kCountInterval{10}; ///< how often losses are loo
 constexpr std::chrono::seconds kFirstCount{1};
 constexpr std::chrono::seconds kGoodLife{30}; ///< a sensor that lived this long starts anew at once
 
+/// A VM whose packets are not held is one of mode enforce.
+detect::Policy policy_of(const Config &config, bool prevents) {
+  return config.policy.mode() == ResponseMode::Prevent && !prevents
+             ? detect::Policy::make(ResponseMode::Enforce, config.policy.rules(),
+                                    config.policy.firewall_ttl())
+                   .value()
+             : config.policy;
+}
+
+std::uint64_t value_of(const std::vector<NamedCount> &counts, std::string_view name) {
+  const auto found = std::find_if(counts.begin(), counts.end(),
+                                  [&](const NamedCount &one) { return one.name == name; });
+  return found == counts.end() ? 0 : found->value;
+}
+
 } // namespace
 
 VmGuard::VmGuard(hypervisor::VmFound vm, const Shared &shared)
     : vm_(std::move(vm)), name_(GuestText(vm_.name.empty() ? vm_.key() : vm_.name).printable()),
-      shared_(shared), detector_(shared.config.policy), responses_(vm_, name_, shared),
-      hands_(std::make_shared<VmHands>(vm_, shared.guard_policy)), intel_(shared.intel, name_),
+      shared_(shared), prevents_(shared.config.policy.mode() == ResponseMode::Prevent &&
+                                 shared.config.hold.holds(vm_.name, vm_.key())),
+      detector_(policy_of(shared.config, prevents_)), responses_(vm_.key(), shared.responses),
+      hands_(std::make_shared<VmHands>(vm_, shared.guard_policy, shared.config.evidence)),
+      policy_(shared.policies, vm_.name, vm_.uuid), intel_(shared.intel, name_),
       identity_(vm_.identity()) {
   watching_ = std::thread([this] { watch(); });
 }
@@ -59,10 +79,12 @@ api::GuardStatus VmGuard::status() const {
     status.taps.push_back(tap.name);
   }
   status.intel_version = intel_.version();
+  status.policy = policy_.in_force();
   const std::lock_guard lock(mutex_);
   status.state = to_string(state_);
   status.reason = state_ == GuestState::Ready ? "" : reason_;
   status.since = state_since_;
+  status.prevention = prevention_;
   status.kernel = identity_.kernel.raw();
   status.sensor = sensor_ != nullptr;
   status.counted = counted_;
@@ -115,11 +137,13 @@ void VmGuard::watch() {
       const std::lock_guard lock(mutex_);
       sensor_.reset();
     }
-    responses_.take_sensor(nullptr);
     hands_->take_sensor(nullptr);
     const bool lived = monotonic_now() - started > kGoodLife;
     pause = lived ? kFirstPause : std::min(pause * 2, kLongestPause);
     if (!sleep_for(pause)) {
+      if (gates_) {
+        gates_->remove();
+      }
       return;
     }
     set_state(GuestState::Starting, "the sensor is started again");
@@ -127,7 +151,7 @@ void VmGuard::watch() {
 }
 
 bool VmGuard::start_sensor() {
-  auto started = launch::SensorProcess::start(launch::SensorRole::Guard);
+  auto started = start_process();
   if (!started) {
     log::error(name_ + ": no sensor: " + started.error().message);
     return false;
@@ -143,21 +167,81 @@ bool VmGuard::start_sensor() {
     counters_ = {};
     counted_.reset();
   }
-  responses_.take_sensor(sensor);
+  responses_.forget_hashes();
   hands_->take_sensor(sensor);
   if (const auto given = intel_.begin(sensor); !given) {
     log::error(name_ + ": the sensor has no intelligence: " + given.error().message);
     return false; // a guard that matches nothing would look like one
   }
+  if (const auto given = policy_.begin(*sensor); !given) {
+    log::error(name_ + ": the sensor has no policy: " + given.error().message);
+    return false; // likewise
+  }
   // Memory before packets: the first packet seen can then be attributed.
   attach_memory();
+  const auto kept = shared_.config.evidence.packets / std::max<std::size_t>(vm_.taps.size(), 1);
   for (const auto &tap : vm_.taps) {
-    if (const auto opened = launch::open_tap(*sensor, vm_, tap); !opened) {
+    if (const auto opened = launch::open_tap(*sensor, vm_, tap, kept); !opened) {
       log::error(name_ + ": tap " + tap.name + " is not heard: " + opened.error().message);
       return false;
     }
   }
   return true;
+}
+
+Result<launch::SensorProcess> VmGuard::start_process() {
+  if (!prevents_) {
+    TapGates::remove_left(vm_);
+    return launch::SensorProcess::start(launch::SensorRole::Guard);
+  }
+  auto holding = start_holding();
+  if (holding) {
+    detector_.replace_policy(shared_.config.policy);
+    set_prevention(to_string(shared_.config.hold.settings));
+    return holding;
+  }
+  if (gates_) { // or nobody would ever judge what it holds
+    gates_->remove();
+    gates_.reset();
+  }
+  detector_.replace_policy(policy_of(shared_.config, false));
+  set_prevention("packets cannot be held, so what is listed is blocked once it was seen: " +
+                 holding.error().message);
+  return launch::SensorProcess::start(launch::SensorRole::Guard);
+}
+
+Result<launch::SensorProcess> VmGuard::start_holding() {
+  if (!gates_ || !gates_->are_attached()) {
+    gates_.reset();
+    auto gates = TapGates::open(vm_, shared_.config.hold.settings);
+    if (!gates) {
+      return tl::unexpected(gates.error());
+    }
+    gates_ = std::move(*gates);
+  }
+  return gates_
+      ->for_judge(detect::hold_rules(shared_.config.policy, shared_.responses.always_allowed))
+      .and_then([](TapGates::ForJudge judge) {
+        return launch::start_holding(std::move(judge.request), judge.descriptors);
+      });
+}
+
+void VmGuard::set_prevention(std::string words) {
+  const std::lock_guard lock(mutex_);
+  if (prevention_ != words) {
+    prevention_ = std::move(words);
+    tell("mode prevent: " + prevention_, gates_.has_value());
+  }
+}
+
+void VmGuard::tell_unjudged(const std::vector<NamedCount> &gates) {
+  const auto passed = value_of(gates, "gate_dead_open") + value_of(gates, "gate_full_open");
+  const auto dropped = value_of(gates, "gate_dead_closed") + value_of(gates, "gate_full_closed");
+  if (passed + dropped > unjudged_) {
+    log::warning(name_ + ": packets of new flows that nobody judged: " + std::to_string(passed) +
+                 " passed, " + std::to_string(dropped) + " were dropped");
+  }
+  unjudged_ = passed + dropped;
 }
 
 void VmGuard::attach_memory() {
@@ -168,7 +252,6 @@ void VmGuard::attach_memory() {
   }
   const auto &seen = attached->state;
   writable_ = std::move(attached->writable);
-  responses_.take_memory(writable_);
   hands_->take_memory(writable_);
   {
     const std::lock_guard lock(mutex_);
@@ -195,6 +278,7 @@ void VmGuard::take_events() {
     if (*event) {
       take(std::move(**event));
     }
+    policy_.follow(*sensor_);
     const auto now = monotonic_now();
     if (const auto doubt = doubt_.take(now)) {
       settle(*doubt);
@@ -260,9 +344,14 @@ void VmGuard::settle(Doubt doubt) {
 }
 
 void VmGuard::tell_losses() {
-  const auto counters = launch::get_counters(*sensor_);
+  auto counters = launch::get_counters(*sensor_);
   if (!counters) {
     return; // the next event tells what became of the sensor
+  }
+  if (gates_) {
+    auto gates = gates_->counts();
+    tell_unjudged(gates);
+    std::move(gates.begin(), gates.end(), std::back_inserter(counters->other));
   }
   {
     const std::lock_guard lock(mutex_);

@@ -19,8 +19,11 @@
 #include "daemon/config.h"
 #include "daemon/intel_board.h"
 #include "daemon/log_pace.h"
+#include "daemon/policy_keeper.h"
 #include "daemon/response_thread.h"
 #include "daemon/sensor_intel.h"
+#include "daemon/sensor_policy.h"
+#include "daemon/tap_gates.h"
 #include "daemon/vm_hands.h"
 #include "detect/detector.h"
 #include "hypervisor/vm_found.h"
@@ -35,10 +38,9 @@ namespace outguard::daemon {
 struct Shared {
   const Config &config;
   IntelBoard &intel;
+  const PolicyKeeper &policies;
   store::EveWriter &eve;
-  std::function<void(const Finding &, const std::vector<ResponseDone> &)> show; ///< the terminal
-  respond::Guard &guard; ///< under guard_lock
-  std::mutex &guard_lock;
+  ResponseParts responses;
   respond::GuardPolicy guard_policy;
   std::function<void(const std::string &vm)> found_vm; ///< guarded, or readable (again); its key
 };
@@ -65,6 +67,12 @@ private:
   void watch();
   /// Starts a sensor and hands it memory, taps and intelligence; false: try again later.
   [[nodiscard]] bool start_sensor();
+  /// In prevent mode one that holds packets; where that cannot be had, one that does not.
+  [[nodiscard]] Result<launch::SensorProcess> start_process();
+  [[nodiscard]] Result<launch::SensorProcess> start_holding();
+  void set_prevention(std::string words);
+  /// What passed or was dropped since nobody judged, or too much waited.
+  void tell_unjudged(const std::vector<NamedCount> &gates);
   void attach_memory();
   void take_events();
   void take(Report event);
@@ -83,20 +91,25 @@ private:
   const hypervisor::VmFound vm_;
   const std::string name_; ///< printable
   const Shared &shared_;
+  const bool prevents_;
   detect::Detector detector_;
   ResponseThread responses_;
   const std::shared_ptr<VmHands> hands_;
-  std::uint64_t lost_ = 0; ///< told already; watching thread only
-  MemoryLayout writable_;  ///< the same
-  PendingDoubt doubt_;     ///< watching thread only
-  SensorIntel intel_;      ///< has a thread of its own
+  std::uint64_t lost_ = 0;        ///< told already; watching thread only
+  MemoryLayout writable_;         ///< the same
+  PendingDoubt doubt_;            ///< watching thread only
+  std::optional<TapGates> gates_; ///< watching thread only, as the next
+  std::uint64_t unjudged_ = 0;    ///< told already
+  SensorPolicy policy_;
+  SensorIntel intel_; ///< has a thread of its own
 
   mutable std::mutex mutex_; ///< guards all below
   std::condition_variable changed_;
   std::shared_ptr<launch::SensorProcess> sensor_; ///< null while there is none
   VmIdentity identity_;
   GuestState state_ = GuestState::Starting;
-  std::string reason_; ///< for the state
+  std::string reason_;     ///< for the state
+  std::string prevention_; ///< what is held, or why nothing is; empty: nobody wants that
   WallTime state_since_ = wall_now();
   CountersSeen counters_; ///< at `counted_`
   api::Time counted_;

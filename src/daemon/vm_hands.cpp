@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "daemon/sensor_link.h"
-#include "hypervisor/network_namespace.h"
 #include "launch/describe_process.h"
 #include "respond/process_signal.h"
 
@@ -41,15 +41,36 @@ ResponseStatus wanted_status(GuestSignal signal, bool dry) {
                                        : ResponseStatus::Done;
 }
 
-tl::unexpected<Error> not_by_hand(ResponseAction action) {
+tl::unexpected<Error> no_such_way(ResponseAction action) {
   return fail(ErrorCode::Unsupported,
-              fmt::format("{} cannot be asked for by hand", to_string(action)));
+              fmt::format("there is no {} in this version", to_string(action)));
+}
+
+/// Of what matched: until now.
+std::optional<std::uint64_t> microseconds_since(const MatchSeen *match) {
+  if (match == nullptr) {
+    return std::nullopt;
+  }
+  const auto since =
+      wall_now().time_since_epoch() - std::chrono::nanoseconds(match->flow.last_packet_ns);
+  const auto latency = std::chrono::duration_cast<std::chrono::microseconds>(since).count();
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, latency));
+}
+
+/// One process's proof is not waited for long: the desk looks again, and the next is signalled.
+respond::ProcessSignalLimits limits_for(const ActionWanted &wanted) {
+  respond::ProcessSignalLimits limits;
+  if (!wanted.tree) {
+    limits.proof_time = std::chrono::milliseconds(500);
+  }
+  return limits;
 }
 
 } // namespace
 
-VmHands::VmHands(hypervisor::VmFound vm, respond::GuardPolicy policy)
-    : vm_(std::move(vm)), guard_(std::move(policy)) {}
+VmHands::VmHands(hypervisor::VmFound vm, respond::GuardPolicy policy, EvidenceConfig evidence)
+    : vm_(std::move(vm)), evidence_(std::move(evidence)), guard_(std::move(policy), vm_.key()),
+      taps_(vm_) {}
 
 void VmHands::take_sensor(std::shared_ptr<launch::SensorProcess> sensor) {
   const std::lock_guard lock(mutex_);
@@ -140,7 +161,6 @@ Result<std::vector<ProcessSeen>> VmHands::family(const ActionWanted &wanted) {
 }
 
 Result<void> VmHands::check(const ProcessSeen &process) {
-  const std::lock_guard lock(mutex_);
   auto allowed = guard_.check_process(process);
   if (!allowed) {
     allowed.error().message = fmt::format("pid {} {}: {}", process.identity.pid,
@@ -158,7 +178,12 @@ ResponseDone VmHands::signal(const ActionWanted &wanted, GuestSignal signal, boo
   auto asked = sensor();
   SensorLink link(asked ? std::move(*asked) : nullptr);
   respond::VmHands hands{link, nullptr, [this] { return open_control(); }};
-  const respond::ProcessSignalLimits limits;
+  const auto limits = limits_for(wanted);
+  const auto wake = [&] {
+    if (wanted.match) {
+      taps_.wake(wanted.match->flow, link);
+    }
+  };
   std::vector<respond::ProcessSignal> signals;
   std::vector<std::optional<respond::SignalResult>> results;
   for (const auto &target : *targets) {
@@ -166,10 +191,20 @@ ResponseDone VmHands::signal(const ActionWanted &wanted, GuestSignal signal, boo
     results.push_back(dry ? one.check() : one.deliver());
   }
   ResponseDone all{wanted.action, {}, {}, 0};
+  if (!dry && !results.back()) {
+    all.stopped_us = microseconds_since(wanted.match.get());
+  }
+  if (std::any_of(signals.begin(), signals.end(),
+                  [](const auto &one) { return one.is_only_marked(); })) {
+    wake();
+  }
   std::size_t good = 0;
   std::chrono::nanoseconds paused{};
   for (std::size_t i = 0; i < signals.size(); ++i) {
-    const auto result = results[i] ? *results[i] : signals[i].prove();
+    const bool sleeps = !results[i] && signals[i].is_only_marked();
+    const auto result = results[i] ? *results[i]
+                        : sleeps   ? signals[i].prove(wake)
+                                   : signals[i].prove();
     paused += signals[i].paused();
     const bool is_good = result.status == wanted_status(signal, dry);
     good += is_good ? 1 : 0;
@@ -191,6 +226,12 @@ Result<ProcessFate> VmHands::fate(const ActionWanted &wanted) {
   const auto asked = sensor();
   return asked ? launch::check_fate(**asked, wanted.process.value_or(ProcessIdentity()))
                : tl::unexpected(asked.error());
+}
+
+ResponseDone VmHands::collect(const ActionWanted &wanted, bool dry) {
+  const auto asked = sensor();
+  return asked ? act_evidence(**asked, vm_, wanted, evidence_, dry)
+               : done(wanted.action, tl::unexpected(asked.error()), ResponseStatus::Done);
 }
 
 // ---- The VM
@@ -245,52 +286,33 @@ Result<void> VmHands::unpause() {
 
 // ---- Its traffic
 
-Result<respond::TapFilter *> VmHands::filter_of(const hypervisor::TapFound &tap) {
-  if (const auto known = filters_.find(tap.name); known != filters_.end()) {
-    return known->second.get();
-  }
-  const auto netns = hypervisor::open_tap_namespace(vm_, tap);
-  if (!netns) {
-    return tl::unexpected(netns.error());
-  }
-  auto opened = respond::open_tap_filter(*netns, tap.name);
-  if (!opened) {
-    return tl::unexpected(opened.error());
-  }
-  return filters_.emplace(tap.name, std::move(opened->filter)).first->second.get();
-}
-
-Result<void> VmHands::at_taps(const std::function<Result<void>(respond::TapFilter &)> &what) {
-  if (vm_.taps.empty()) {
-    return fail(ErrorCode::Unsupported, "the VM has no tap that could filter");
-  }
-  for (const auto &tap : vm_.taps) {
-    const auto filter = filter_of(tap);
-    const auto outcome = filter ? what(**filter) : tl::unexpected(filter.error());
-    if (!outcome) {
-      return fail(outcome.error().code, "tap " + tap.name + ": " + outcome.error().message);
+ResponseDone VmHands::change_traffic(const ActionWanted &wanted, bool dry) {
+  auto asked = sensor();
+  SensorLink link(asked ? std::move(*asked) : nullptr);
+  const bool is_reset = wanted.action == ResponseAction::Reset;
+  const auto good = dry        ? ResponseStatus::DryRun
+                    : is_reset ? ResponseStatus::Reset
+                               : ResponseStatus::Blocked;
+  if (is_reset) {
+    if (!wanted.match) {
+      return done(wanted.action,
+                  fail(ErrorCode::Unsupported, "only a flow that was just seen can be reset"),
+                  good);
     }
+    return done(wanted.action, taps_.reset(wanted.match->flow, link, dry), good);
   }
-  return {};
-}
-
-ResponseDone VmHands::block(const ActionWanted &wanted, bool dry) {
-  if (auto sound = respond::check_rule(*wanted.rule, wanted.ttl); !sound) {
-    return done(wanted.action, sound, ResponseStatus::Blocked);
-  }
-  const auto outcome = at_taps([&](respond::TapFilter &filter) {
-    return dry ? Result<void>() : filter.add(*wanted.rule, wanted.ttl);
-  });
-  if (!outcome && !dry) { // at all taps or at none
-    static_cast<void>(undo(wanted));
-  }
-  return done(wanted.action, outcome, dry ? ResponseStatus::DryRun : ResponseStatus::Blocked);
+  const auto sound = respond::check_rule(*wanted.rule, wanted.ttl);
+  return done(wanted.action,
+              sound ? taps_.block(*wanted.rule, wanted.ttl, wanted.match.get(), link, dry) : sound,
+              good);
 }
 
 // ---- What the desk asks
 
 Result<void> VmHands::allow(const ActionWanted &wanted) {
-  if (wanted.process && wanted.action != ResponseAction::Resume) {
+  const bool harms =
+      wanted.action != ResponseAction::Resume && wanted.action != ResponseAction::Evidence;
+  if (wanted.process && harms) {
     const auto targets = family(wanted);
     if (!targets) {
       return tl::unexpected(targets.error());
@@ -313,7 +335,6 @@ Result<void> VmHands::allow(const ActionWanted &wanted) {
   } else {
     return {}; // a port's and an isolation's exceptions are in the rule
   }
-  const std::lock_guard lock(mutex_);
   return guard_.check_remote(remote);
 }
 
@@ -325,23 +346,26 @@ ResponseDone VmHands::act(const ActionWanted &wanted, bool dry) {
     return signal(wanted, GuestSignal::Stop, dry);
   case ResponseAction::Resume:
     return signal(wanted, GuestSignal::Continue, dry);
+  case ResponseAction::Evidence:
+    return collect(wanted, dry);
   case ResponseAction::PauseVm:
     return pause(dry);
   case ResponseAction::UnpauseVm:
     return done(wanted.action, dry ? Result<void>() : unpause(),
                 dry ? ResponseStatus::DryRun : ResponseStatus::Done);
+  case ResponseAction::Reset:
   case ResponseAction::BlockFlow:
   case ResponseAction::BlockRemote:
   case ResponseAction::BlockPort:
   case ResponseAction::Isolate:
     if (wanted.rule) {
-      return block(wanted, dry);
+      return change_traffic(wanted, dry);
     }
     break;
   default:
     break;
   }
-  return done(wanted.action, not_by_hand(wanted.action), ResponseStatus::Done);
+  return done(wanted.action, no_such_way(wanted.action), ResponseStatus::Done);
 }
 
 Result<void> VmHands::undo(const ActionWanted &wanted) {
@@ -360,14 +384,7 @@ Result<void> VmHands::undo(const ActionWanted &wanted) {
   case ResponseAction::BlockRemote:
   case ResponseAction::BlockPort:
   case ResponseAction::Isolate:
-    return at_taps([&](respond::TapFilter &filter) -> Result<void> {
-      const auto removed = filter.remove(*wanted.rule);
-      const auto left = removed ? filter.remaining(*wanted.rule) : tl::unexpected(removed.error());
-      if (!left) {
-        return tl::unexpected(left.error());
-      }
-      return *left ? fail(ErrorCode::SystemFailed, "it is still in force") : Result<void>();
-    });
+    return taps_.unblock(*wanted.rule);
   default:
     return fail(ErrorCode::Unsupported,
                 fmt::format("{} cannot be undone", to_string(wanted.action)));
@@ -376,9 +393,18 @@ Result<void> VmHands::undo(const ActionWanted &wanted) {
 
 Result<bool> VmHands::holds(const ActionWanted &wanted) {
   switch (wanted.action) {
-  case ResponseAction::Kill:
-    return fate(wanted).map(
-        [](ProcessFate seen) { return seen == ProcessFate::Gone || seen == ProcessFate::Exited; });
+  case ResponseAction::Kill: {
+    const auto seen = fate(wanted);
+    const bool is_over = seen && (*seen == ProcessFate::Gone || *seen == ProcessFate::Exited);
+    if (seen && !is_over && wanted.match) { // it may sleep, and ends when it runs
+      const auto asked = sensor();
+      SensorLink link(asked.value_or(nullptr));
+      taps_.wake(wanted.match->flow, link);
+    }
+    return seen.map([&](ProcessFate) { return is_over; });
+  }
+  case ResponseAction::Evidence:
+    return has_evidence(vm_, wanted, evidence_);
   case ResponseAction::Suspend:
     return fate(wanted).map([](ProcessFate seen) { return seen == ProcessFate::Stopped; });
   case ResponseAction::Resume:
@@ -395,17 +421,10 @@ Result<bool> VmHands::holds(const ActionWanted &wanted) {
   case ResponseAction::BlockFlow:
   case ResponseAction::BlockRemote:
   case ResponseAction::BlockPort:
-  case ResponseAction::Isolate: {
-    bool all = true;
-    const auto looked = at_taps([&](respond::TapFilter &filter) -> Result<void> {
-      const auto left = filter.remaining(*wanted.rule);
-      all = all && left && *left;
-      return left ? Result<void>() : tl::unexpected(left.error());
-    });
-    return looked ? Result<bool>(all) : tl::unexpected(looked.error());
-  }
+  case ResponseAction::Isolate:
+    return taps_.is_blocked(*wanted.rule);
   default:
-    return not_by_hand(wanted.action);
+    return no_such_way(wanted.action);
   }
 }
 

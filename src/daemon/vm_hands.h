@@ -1,29 +1,27 @@
 #pragma once
 // What the action desk acts on one VM by: its sensor, QEMU and taps. Owned by the VM's guard, which
 // tells it of each sensor, and by the desk while it acts; outlives the guard harmlessly. The desk
-// acts on one thread a VM; look_at() and take_*() are for any.
+// acts on the VM's traffic on one thread and on its memory on another; the rest is for any.
 
-#include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 
 #include "daemon/action_desk.h"
+#include "daemon/evidence_action.h"
+#include "daemon/tap_hands.h"
 #include "facts/memory_layout.h"
 #include "facts/signal_plan.h"
 #include "hypervisor/vm_control.h"
 #include "hypervisor/vm_found.h"
 #include "launch/sensor_process.h"
 #include "respond/guard.h"
-#include "respond/tap_filter.h"
 
 namespace outguard::daemon {
 
 class VmHands : public ActionHands {
 public:
-  /// `policy`: protections. Its budgets are of what acts by itself, not of what is asked for here.
-  VmHands(hypervisor::VmFound vm, respond::GuardPolicy policy);
+  VmHands(hypervisor::VmFound vm, respond::GuardPolicy policy, EvidenceConfig evidence = {});
 
   /// Who is asked from now on; null: there is none at the moment.
   void take_sensor(std::shared_ptr<launch::SensorProcess> sensor);
@@ -49,18 +47,17 @@ private:
   [[nodiscard]] Result<void> check(const ProcessSeen &process);
 
   [[nodiscard]] ResponseDone signal(const ActionWanted &wanted, GuestSignal signal, bool dry);
+  [[nodiscard]] ResponseDone collect(const ActionWanted &wanted, bool dry);
   [[nodiscard]] ResponseDone pause(bool dry);
   [[nodiscard]] Result<void> unpause();
-  /// Of every tap: a VM's traffic takes whichever it likes.
-  [[nodiscard]] Result<void> at_taps(const std::function<Result<void>(respond::TapFilter &)> &what);
-  [[nodiscard]] Result<respond::TapFilter *> filter_of(const hypervisor::TapFound &tap);
-  [[nodiscard]] ResponseDone block(const ActionWanted &wanted, bool dry);
+  [[nodiscard]] ResponseDone change_traffic(const ActionWanted &wanted, bool dry);
 
   const hypervisor::VmFound vm_;
-  std::map<std::string, std::unique_ptr<respond::TapFilter>> filters_; ///< the acting thread's
+  const EvidenceConfig evidence_;
+  const respond::Guard guard_;
+  TapHands taps_;
 
   std::mutex mutex_; ///< guards all below
-  respond::Guard guard_;
   std::shared_ptr<launch::SensorProcess> sensor_;
   MemoryLayout writable_;
 };

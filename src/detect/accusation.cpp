@@ -46,23 +46,6 @@ Meaning meaning_of(ObservableKind kind) {
   return Meaning::Hearsay;
 }
 
-Accused by_kind(ObservableKind kind) {
-  constexpr std::string_view kServer = "the flow leads to the name server that was asked";
-  switch (meaning_of(kind)) {
-  case Meaning::Contact:
-    return {};
-  case Meaning::Question:
-    return {kServer, {}};
-  case Meaning::Answer:
-    return {kServer, "the name was only answered: whoever goes there raises an alert of its own"};
-  case Meaning::Hearsay:
-    break;
-  }
-  constexpr std::string_view kHearsay =
-      "mail, certificates of many sites and file names also name who has no part in the flow";
-  return {kHearsay, kHearsay};
-}
-
 /// RFC 6762, RFC 4795: everybody on the link is asked, by a responder that serves the machine.
 bool is_asked_of_all(const FlowTuple &tuple) {
   constexpr std::uint16_t kMdns = 5353, kLlmnr = 5355;
@@ -71,7 +54,7 @@ bool is_asked_of_all(const FlowTuple &tuple) {
 }
 
 std::string_view why_no_process(const MatchSeen &match) {
-  if (match.knocks) {
+  if (match.knocks || (match.policy && !match.policy->answered)) {
     return "the guest let nobody in: nobody in it has done anything";
   }
   if (match.indicator.observed == ObservableKind::ExecutableHash) {
@@ -91,8 +74,25 @@ std::string_view why_no_process(const MatchSeen &match) {
 
 } // namespace
 
+Accused accused_by(ObservableKind observed) {
+  constexpr std::string_view kServer = "the flow leads to the name server that was asked";
+  switch (meaning_of(observed)) {
+  case Meaning::Contact:
+    return {};
+  case Meaning::Question:
+    return {kServer, {}};
+  case Meaning::Answer:
+    return {kServer, "the name was only answered: whoever goes there raises an alert of its own"};
+  case Meaning::Hearsay:
+    break;
+  }
+  constexpr std::string_view kHearsay =
+      "mail, certificates of many sites and file names also name who has no part in the flow";
+  return {kHearsay, kHearsay};
+}
+
 Accused accused_by(const MatchSeen &match) {
-  auto accused = by_kind(match.indicator.observed);
+  auto accused = accused_by(match.indicator.observed);
   if (accused.why_not_process.empty()) {
     accused.why_not_process = why_no_process(match);
   }

@@ -15,5 +15,7 @@ struct Accused {
 };
 
 [[nodiscard]] Accused accused_by(const MatchSeen &match);
+/// By what was observed alone.
+[[nodiscard]] Accused accused_by(ObservableKind observed);
 
 } // namespace outguard::detect

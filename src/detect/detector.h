@@ -1,7 +1,7 @@
 #pragma once
-// Turns a match into a Finding by policy, once per (VM, flow, indicator), and a beacon once per
-// flow. Owned by the supervisor; one thread. Memory is bounded: the oldest remembered matches are
-// forgotten first.
+// Turns a match into a Finding by policy, once per (VM, flow, indicator), a beacon once per flow,
+// and what the VM's own policy refuses once per flow and rule of it. Owned by the supervisor; one
+// thread. Memory is bounded: the oldest remembered matches are forgotten first.
 
 #include <cstdint>
 #include <deque>
@@ -27,7 +27,8 @@ public:
 
   explicit Detector(Policy policy, std::size_t most_remembered = kMostRemembered);
 
-  /// nullopt: this flow and indicator already gave a finding.
+  /// nullopt: this flow and indicator already gave a finding; or a policy's refusal that was told
+  /// before, and nothing is to be done about it.
   [[nodiscard]] std::optional<Finding> judge(MatchSeen match, const VmIdentity &vm);
   /// A reload: later matches are judged by the new policy; what was seen stays remembered.
   void replace_policy(Policy policy) { policy_ = std::move(policy); }

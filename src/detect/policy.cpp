@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "facts/action.h"
+
 namespace outguard::detect {
 
 namespace {
@@ -18,8 +20,9 @@ std::string complaint(const Rule &rule) {
       return "rule " + rule.name + ": " + to_string(wanted.action) + " is listed twice";
     }
     const bool sane_ttl = wanted.ttl >= kLeastBlockTtl && wanted.ttl <= kMostBlockTtl;
-    if (wanted.action == ResponseAction::BlockFlow && !sane_ttl) {
-      return "rule " + rule.name + ": block_flow needs a time to live from 1 second to 30 days";
+    if (is_lasting(wanted.action) && !sane_ttl) {
+      return "rule " + rule.name + ": " + to_string(wanted.action) +
+             " needs a time to live from 1 second to 30 days";
     }
   }
   return {};
@@ -33,7 +36,11 @@ bool Rule::fits(const IndicatorHit &indicator) const {
   return type_fits && indicator.confidence >= least_confidence;
 }
 
-Result<Policy> Policy::make(ResponseMode mode, std::vector<Rule> rules) {
+Result<Policy> Policy::make(ResponseMode mode, std::vector<Rule> rules,
+                            std::chrono::seconds firewall_ttl) {
+  if (firewall_ttl < kLeastBlockTtl || firewall_ttl > kMostBlockTtl) {
+    return fail(ErrorCode::InvalidInput, "a block needs a time to live from 1 second to 30 days");
+  }
   std::set<std::string> names;
   for (const auto &rule : rules) {
     if (auto wrong = complaint(rule); !wrong.empty()) {
@@ -46,6 +53,7 @@ Result<Policy> Policy::make(ResponseMode mode, std::vector<Rule> rules) {
   Policy policy;
   policy.mode_ = mode;
   policy.rules_ = std::move(rules);
+  policy.firewall_ttl_ = firewall_ttl;
   return policy;
 }
 

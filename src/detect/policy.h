@@ -28,6 +28,7 @@ struct Rule {
 /// Blocks without an end become permanent by mistake, so a block needs a time to live within these.
 inline constexpr std::chrono::seconds kLeastBlockTtl{1};
 inline constexpr std::chrono::seconds kMostBlockTtl{std::chrono::hours(24) * 30};
+inline constexpr std::chrono::seconds kDefaultBlockTtl{3600};
 
 class Policy {
 public:
@@ -35,16 +36,20 @@ public:
   Policy() = default;
   /// Refuses (InvalidInput, naming the rule) a rule without a name, a name used twice, a block
   /// without a sane time to live, and an action listed twice.
-  [[nodiscard]] static Result<Policy> make(ResponseMode mode, std::vector<Rule> rules);
+  /// `firewall_ttl`: of what a VM's own policy (src/policy) blocks or isolates.
+  [[nodiscard]] static Result<Policy> make(ResponseMode mode, std::vector<Rule> rules,
+                                           std::chrono::seconds firewall_ttl = kDefaultBlockTtl);
 
   [[nodiscard]] ResponseMode mode() const { return mode_; }
   [[nodiscard]] const std::vector<Rule> &rules() const { return rules_; }
+  [[nodiscard]] std::chrono::seconds firewall_ttl() const { return firewall_ttl_; }
   /// The first rule that fits, or the built-in "default" rule (alert only).
   [[nodiscard]] const Rule &rule_for(const IndicatorHit &indicator) const;
 
 private:
   ResponseMode mode_ = ResponseMode::Monitor;
   std::vector<Rule> rules_;
+  std::chrono::seconds firewall_ttl_ = kDefaultBlockTtl;
 };
 
 } // namespace outguard::detect

@@ -77,10 +77,19 @@ int step_of_source(std::uint8_t severity) {
   return severity == 1 ? -1 : severity == 3 ? 1 : 0;
 }
 
+Severity by_policy(const PolicyMatch &match) {
+  if (match.actions.has(PolicyAction::Kill) || match.actions.has(PolicyAction::Isolate)) {
+    return Severity::High;
+  }
+  const bool acts =
+      match.actions.has(PolicyAction::Block) || match.actions.has(PolicyAction::Suspend);
+  return acts && match.by != PolicyBy::Unknown ? Severity::Medium : Severity::Low;
+}
+
 } // namespace
 
 Reach reach_of(const MatchSeen &match) {
-  if (match.knocks) {
+  if (match.knocks || (match.policy && !match.policy->answered)) {
     return Reach::Unanswered;
   }
   return match.flow.initiator == FlowDirection::ToRemote ? Reach::GuestBegan : Reach::GuestAnswered;
@@ -90,6 +99,9 @@ Severity severity_of(const MatchSeen &match) {
   const Reach reach = reach_of(match);
   if (match.basis == MatchBasis::Beacon || reach == Reach::Unanswered || is_noise_inside(match)) {
     return Severity::Low;
+  }
+  if (match.policy) {
+    return by_policy(*match.policy);
   }
   const int level = by_table(match.indicator) + step_of_source(match.indicator.severity) +
                     (reach == Reach::GuestAnswered ? 1 : 0);

@@ -14,7 +14,7 @@ enum class Reach : std::uint8_t {
 [[nodiscard]] Reach reach_of(const MatchSeen &match);
 
 /// By what is listed, how sure the source is, what it says of the severity, and who began. A beacon
-/// that nobody lists is Low.
+/// that nobody lists is Low. Of what the VM's policy refuses, by what it wants done.
 [[nodiscard]] Severity severity_of(const MatchSeen &match);
 
 } // namespace outguard::detect

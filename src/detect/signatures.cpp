@@ -48,8 +48,20 @@ const Signature &signature_for(const MatchSeen &match) {
                                     "Threat Intelligence Match"};
   static constexpr Signature kBeacon{9100020, "Outguard: one destination contacted like a clock",
                                      "Regular Contact"};
+  static constexpr std::string_view kPolicy = "Policy Violation";
+  static constexpr Signature kRefused{9100030, "Outguard: flow that the VM's policy refuses",
+                                      kPolicy};
+  static constexpr Signature kUndecided{
+      9100031, "Outguard: flow that the VM's policy cannot decide", kPolicy};
+  static constexpr Signature kKept{
+      9100032, "Outguard: knock that the VM's policy refuses, unanswered", kPolicy};
   if (match.basis == MatchBasis::Beacon) {
     return kBeacon;
+  }
+  if (match.policy) {
+    return !match.policy->answered                 ? kKept
+           : match.policy->by == PolicyBy::Unknown ? kUndecided
+                                                   : kRefused;
   }
   return match.knocks ? kKnock : signature_for(match.indicator.type);
 }

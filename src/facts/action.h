@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,9 @@ struct ActionWanted {
   std::chrono::seconds ttl{0};            ///< of what ends by itself; else 0
   std::string actor;                      ///< "uid 0 (name)", "policy RULE"
   std::string why;                        ///< the actor's words, or the alert's flow and indicator
+  /// What a policy answers, in memory only: a reset and what wakes a process are made of its flow.
+  std::shared_ptr<const MatchSeen> match = {};
+  std::string id = {}; ///< of its record, in memory only: set for whoever carries it out
 };
 
 /// Order: Asked -> (Waiting -> Approved) -> Acting -> Done | Failed | Refused; Done -> Undoing ->
@@ -56,6 +60,17 @@ struct ActionRecord {
   std::int64_t asked_ns = 0;                       ///< wall clock
   std::int64_t changed_ns = 0;                     ///< of the latest step
   std::int64_t expires_ns = 0;                     ///< of what ends by itself or waits; 0: does not
+  /// As of ResponseDone; in memory only.
+  std::optional<std::uint64_t> stopped_us = {}, paused_us = {};
+};
+
+/// Policies did more of one action within a minute than they may: the rest is refused for a while.
+struct BreakerOpened {
+  ResponseAction action = ResponseAction::Kill;
+  std::string scope; ///< "vm", "rule", "host"
+  std::string name;  ///< of the VM or rule; of the host empty
+  unsigned most = 0; ///< a minute
+  std::chrono::seconds rest{0};
 };
 
 /// It goes on until it is undone or its time ends: blocks, isolation, suspension, pause.

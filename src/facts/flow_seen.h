@@ -10,6 +10,7 @@
 #include "base/ip_address.h"
 #include "facts/beacon_score.h"
 #include "facts/guest_text.h"
+#include "facts/policy_match.h"
 #include "facts/process_seen.h"
 #include "facts/tunnel_kind.h"
 
@@ -198,6 +199,7 @@ struct Attribution {
 enum class MatchBasis : std::uint8_t {
   Indicator, ///< something observed is listed
   Beacon,    ///< nothing need be listed: the contacts are too regular; no `indicator`
+  Policy,    ///< nothing need be listed: the VM's policy does not allow the flow; no `indicator`
 };
 
 /// A listed remote end that nobody answered: its flows together, so far.
@@ -227,11 +229,13 @@ struct MatchSeen {
   std::optional<BeaconScore> beacon; ///< of the flow's destination, where something is known
   std::optional<Knocks> knocks;      ///< began outside, and the guest let nobody in
   std::uint64_t match_latency_ns =
-      0; ///< time stamp of the packet that completed the observable -> match
+      0;                  ///< time stamp of the packet that completed the observable -> match
+  bool prevented = false; ///< the packet was held at the tap and refused: it never left
+  std::optional<PolicyMatch> policy; ///< of MatchBasis::Policy
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
     wire(self.basis, self.flow, self.indicator, self.sources, self.source_count, self.attribution,
-         self.beacon, self.knocks, self.match_latency_ns);
+         self.beacon, self.knocks, self.match_latency_ns, self.prevented, self.policy);
   }
 };
 

@@ -27,12 +27,16 @@ struct PacketRing {
   /// late the sensor may be: 128 ms. Who opened a connection does not wait for it (openings).
   /// Kernels before 6.18 round it up to a jiffy (4 ms at HZ=250).
   std::uint64_t retire_timeout_ns = 4'000'000;
+  /// For the last packets, to be asked for again: as many bytes of copies of blocks that held
+  /// little when they were given back. What full ones held stays in the ring until their turn
+  /// comes; 0: none of both.
+  std::uint32_t kept_bytes = 0;
 
   [[nodiscard]] std::uint64_t bytes() const { return std::uint64_t{block_size} * block_count; }
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.interface, self.block_size, self.block_count, self.frame_size,
-         self.retire_timeout_ns);
+    wire(self.interface, self.block_size, self.block_count, self.frame_size, self.retire_timeout_ns,
+         self.kept_bytes);
   }
 };
 

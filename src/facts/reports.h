@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "facts/evidence.h"
 #include "facts/flow_seen.h"
 #include "facts/indicator_explained.h"
 #include "facts/intel_report.h"
@@ -236,11 +237,71 @@ struct ReplayDone {
   }
 };
 
+struct OpenFileRows {
+  std::vector<OpenFileSeen> rows;
+  Completeness completeness;
+  bool last = false;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.rows, self.completeness, self.last);
+  }
+};
+
+struct EnvironmentRead {
+  std::vector<GuestText> words; ///< "NAME=VALUE", as the program got them or wrote over them
+  bool cut = false;             ///< longer than is read
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.words, self.cut);
+  }
+};
+
+struct LibraryRows {
+  std::vector<LibrarySeen> rows;
+  Completeness completeness;
+  bool last = false;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.rows, self.completeness, self.last);
+  }
+};
+
+/// hash.status says how good the copy is; the descriptor has hash.file_bytes, or nothing where
+/// that is TooLarge or Unreadable.
+struct ExecutableCopied {
+  FileHash hash;
+  std::vector<MissingRange> missing; ///< by offset
+  bool missing_cut = false;          ///< there are more of them than are listed
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.hash, self.missing, self.missing_cut);
+  }
+};
+
+/// What a CopyPackets wrote; times are wall clock, 0 where there is no packet.
+struct PacketsCopied {
+  std::uint64_t bytes = 0; ///< of the file
+  std::uint64_t packets = 0;
+  std::uint64_t truncated = 0;   ///< of those, cut when they were captured
+  std::uint64_t left_out = 0;    ///< kept, and no room for them in the file: the oldest
+  std::uint64_t passed_over = 0; ///< seen between the first and the last, and not kept: too many
+  std::int64_t first_ns = 0, last_ns = 0;
+  std::uint32_t taps = 0;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.bytes, self.packets, self.truncated, self.left_out, self.passed_over, self.first_ns,
+         self.last_ns, self.taps);
+  }
+};
+
+struct PartPacked {
+  std::string sha256; ///< 64 hexadecimal digits
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.sha256);
+  }
+};
+
 using Report =
     std::variant<Failed, Done, GuestStateSeen, ProcessRows, ProcessDetailed, MapRows, SocketRows,
                  OtherSocketRows, OwnerFound, PlanMade, FateSeen, FlowLocated, LookedUp,
                  CountersSeen, ReplayDone, FeedReports, IntelReport, SandboxSeen, MatchSeen,
                  KernelChecked, DoubtRaised, ScanProgress, ExecutableHashed, MatchedFlowEnded,
-                 ValueJudged, IntelStats, ReplayProgress, SignalPlanMade>;
+                 ValueJudged, IntelStats, ReplayProgress, SignalPlanMade, OpenFileRows,
+                 EnvironmentRead, LibraryRows, ExecutableCopied, PacketsCopied, PartPacked>;
 
 } // namespace outguard

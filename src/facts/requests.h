@@ -5,10 +5,14 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "facts/flow_seen.h"
+#include "facts/hold.h"
+#include "facts/hold_rules.h"
 #include "facts/memory_layout.h"
 #include "facts/packet_ring.h"
+#include "facts/policy_match.h"
 #include "facts/process_seen.h"
 #include "facts/signal_plan.h"
 
@@ -178,9 +182,98 @@ struct GetCounters {
   template <class Self, class Wire> static void fields(Self &, Wire &) {}
 };
 
+/// Descriptors a process has open. Answered by OpenFileRows.
+struct ListOpenFiles {
+  ProcessIdentity process;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.process);
+  }
+};
+
+/// Answered by EnvironmentRead.
+struct ReadEnvironment {
+  ProcessIdentity process;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.process);
+  }
+};
+
+/// The files that a process runs code of, each hashed: in slices between the packets, so that the
+/// answer may take seconds. Answered by LibraryRows.
+struct HashLibraries {
+  ProcessIdentity process;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.process);
+  }
+};
+
+/// Descriptor: a memfd, sealed at the most bytes wanted, that takes the executable as the page
+/// cache has it: likewise in slices. Answered by ExecutableCopied.
+struct CopyExecutable {
+  ProcessIdentity process;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.process);
+  }
+};
+
+/// Descriptor: as above; takes the packets that the rings still hold, as pcapng. Answered by
+/// PacketsCopied.
+struct CopyPackets {
+  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+};
+
+/// Answered by GuestStateSeen, as it is now.
+struct DescribeGuest {
+  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+};
+
+/// To a packer. Descriptor: a file, open for writing, that takes a tar archive packed by zstd of at
+/// most so many bytes. Answered by Done, as is CloseArchive.
+struct OpenArchive {
+  std::string folder; ///< of all members; letters, digits, "-"
+  std::uint64_t most_bytes = 0;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.folder, self.most_bytes);
+  }
+};
+
+/// Descriptor: what becomes the archive's next member, its first `bytes`. Answered by PartPacked.
+struct PackPart {
+  std::string name;         ///< letters, digits, ".", "_", "-": nothing that a guest chose
+  std::uint64_t bytes = 0;  ///< zeros beyond the descriptor's end
+  std::int64_t read_ns = 0; ///< wall clock: the member's time
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.name, self.bytes, self.read_ns);
+  }
+};
+
+struct CloseArchive {
+  template <class Self, class Wire> static void fields(Self &, Wire &) {}
+};
+
+/// Descriptors, of each tap in turn: as facts/hold.h lists them. The first request of a sensor that
+/// was started to hold, before it gives up its rights; at most kMostHeldTaps. Answered by Done.
+struct HoldTaps {
+  struct Tap {
+    std::string interface;
+    HoldSettings settings;
+    template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+      wire(self.interface, self.settings);
+    }
+  };
+  std::vector<Tap> taps;
+  HoldRules rules;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
+    wire(self.taps, self.rules);
+  }
+};
+inline constexpr std::size_t kMostHeldTaps = 6; ///< in one message's descriptors
+
 using Request = std::variant<AttachMemory, OpenTap, ReplayCapture, UseIntel, AddFeed, CompileIntel,
                              ListProcesses, ListSockets, DescribeProcess, FindOwner, PlanKill,
                              CheckFate, LocateFlow, LookUp, CheckKernel, GetCounters, JudgeValue,
-                             DescribeIntel, PlanSignal>;
+                             DescribeIntel, PlanSignal, UsePolicy, ListOpenFiles, ReadEnvironment,
+                             HashLibraries, CopyExecutable, CopyPackets, OpenArchive, PackPart,
+                             CloseArchive, HoldTaps, DescribeGuest>;
 
 } // namespace outguard

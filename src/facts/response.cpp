@@ -70,6 +70,8 @@ const char *to_string(ResponseMode mode) {
     return "monitor";
   case ResponseMode::Enforce:
     return "enforce";
+  case ResponseMode::Prevent:
+    return "prevent";
   }
   return "unknown";
 }

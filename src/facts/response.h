@@ -49,8 +49,12 @@ enum class ResponseStatus : std::uint8_t {
 /// "skipped", "waiting", "suspended", "done", "undone".
 [[nodiscard]] const char *to_string(ResponseStatus status);
 
-enum class ResponseMode : std::uint8_t { Monitor, Enforce };
-/// "monitor", "enforce".
+enum class ResponseMode : std::uint8_t {
+  Monitor,
+  Enforce,
+  Prevent, ///< Enforce, and first packets are held until they were judged
+};
+/// "monitor", "enforce", "prevent".
 [[nodiscard]] const char *to_string(ResponseMode mode);
 
 struct ResponseWanted {
@@ -70,9 +74,11 @@ struct ResponseDone {
   /// VM stood still for that.
   std::optional<std::uint64_t> stopped_us = {};
   std::optional<std::uint64_t> paused_us = {};
+  std::string action_id = {}; ///< in the journal of actions; empty: it was not even asked for
 
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) {
-    wire(self.action, self.status, self.reason, self.latency_us, self.stopped_us, self.paused_us);
+    wire(self.action, self.status, self.reason, self.latency_us, self.stopped_us, self.paused_us,
+         self.action_id);
   }
 };
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -29,7 +30,7 @@ public:
     None,
     Silent,      ///< acknowledges nothing, answers nothing
     Endless,     ///< an answer that never ends
-    BadChecksum, ///< once, of the first answer
+    BadChecksum, ///< of the first answer
     Garbage,     ///< registers that are none
     NeverHit,    ///< a breakpoint that nobody comes by; `^C` works
     LateHit,     ///< hit in the moment of the `^C`
@@ -63,9 +64,10 @@ public:
 
   static constexpr std::uint64_t kStop = 0xffff'ffff'8110'0000, kStack = 0xffff'c900'0000'8f48;
 
-  /// The client's end; the VM "stands" from now on.
-  Fd connect() {
+  /// The client's end; the VM "stands" from now on, and the stub finds `first_words`.
+  Fd connect(std::string_view first_words = {}) {
     running = false;
+    (void)!::send(client_.get(), first_words.data(), first_words.size(), MSG_NOSIGNAL);
     thread_ = std::thread([this] { serve(); });
     return std::move(client_);
   }

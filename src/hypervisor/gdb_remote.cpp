@@ -16,9 +16,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int kMostTries = 3;         ///< of a packet that arrives damaged
 constexpr int kMostStrayPackets = 64; ///< between a command and its answer
-constexpr milliseconds kAskAgain{300};
 constexpr std::size_t kMostShownBytes = 64;
 constexpr std::size_t kMostThreadBytes = 24;
 
@@ -82,9 +80,9 @@ bool is_chatter(std::string_view payload) {
   return payload.size() > 1 && (payload[0] == 'O' || payload[0] == 'F') && payload != "OK";
 }
 
-tl::unexpected<Error> odd(std::string_view asked, std::string_view answer) {
-  return fail(ErrorCode::InvalidInput, "the debugger stub answers \"" + shown(answer) + "\" to " +
-                                           shown(asked.substr(0, asked.find(':'))));
+tl::unexpected<Error> odd(const char *to, std::string_view answer) {
+  return fail(ErrorCode::InvalidInput,
+              "the debugger stub answers \"" + shown(answer) + "\" to " + to);
 }
 
 } // namespace
@@ -145,122 +143,80 @@ Result<char> GdbRemote::next_byte(MonotonicTime deadline) {
 }
 
 Result<std::string> GdbRemote::next_packet(MonotonicTime deadline) {
-  for (int tries = 0; tries < kMostTries; ++tries) {
-    auto byte = next_byte(deadline);
-    while (byte && *byte != '$') { // acknowledgements of what was sent before
-      byte = next_byte(deadline);
-    }
-    std::string payload;
-    for (byte = byte ? next_byte(deadline) : byte; byte && *byte != '#';
-         byte = next_byte(deadline)) {
-      if (payload.size() == kMostPacketBytes) {
-        return fail(ErrorCode::LimitReached, "the debugger stub's answer does not end");
-      }
-      payload += *byte;
-    }
-    const auto high = byte ? next_byte(deadline) : byte;
-    const auto low = high ? next_byte(deadline) : high;
-    if (!low) {
-      return tl::unexpected(low.error());
-    }
-    const bool right = digit_of(*high) * 16 + digit_of(*low) == static_cast<int>(sum_of(payload));
-    // Exactly one acknowledgement a packet: a byte too many stops a VM that runs.
-    if (auto sent = send_bytes(right ? "+" : "-"); !sent) {
-      return tl::unexpected(sent.error());
-    }
-    if (right) {
-      return payload;
-    }
+  auto byte = next_byte(deadline);
+  while (byte && *byte != '$') { // acknowledgements
+    byte = next_byte(deadline);
   }
-  return fail(ErrorCode::InvalidInput, "the debugger stub's answers arrive damaged");
+  std::string payload;
+  for (byte = byte ? next_byte(deadline) : byte; byte && *byte != '#'; byte = next_byte(deadline)) {
+    if (payload.size() == kMostPacketBytes) {
+      return fail(ErrorCode::LimitReached, "the debugger stub's answer does not end");
+    }
+    payload += *byte;
+  }
+  const auto high = byte ? next_byte(deadline) : byte;
+  const auto low = high ? next_byte(deadline) : high;
+  if (!low) {
+    return tl::unexpected(low.error());
+  }
+  return digit_of(*high) * 16 + digit_of(*low) == static_cast<int>(sum_of(payload))
+             ? Result<std::string>(std::move(payload))
+             : fail(ErrorCode::InvalidInput, "the debugger stub's answer is damaged");
 }
 
-Result<void> GdbRemote::send_packet(std::string_view payload, MonotonicTime deadline) {
-  const std::string packet = fmt::format("${}#{:02x}", payload, sum_of(payload));
-  for (int tries = 0; tries < kMostTries; ++tries) {
-    if (auto sent = send_bytes(packet); !sent) {
-      return sent;
-    }
-    for (int stray = 0;; ++stray) {
-      const auto byte = next_byte(deadline);
-      if (!byte) {
-        return tl::unexpected(byte.error());
-      }
-      if (*byte == '+') {
-        return {};
-      }
-      if (*byte == '-') {
-        break;
-      }
-      if (*byte == '$') { // said before it heard us
-        --at_;
-        if (const auto said = next_packet(deadline); !said) {
-          return tl::unexpected(said.error());
-        }
-      }
-      if (stray > kMostStrayPackets) {
-        return fail(ErrorCode::InvalidInput, "the debugger stub does not acknowledge");
-      }
-    }
-  }
-  return fail(ErrorCode::InvalidInput, "the debugger stub takes no packet");
+Result<void> GdbRemote::send(std::initializer_list<std::string_view> commands) {
+  return send_bytes(gdb::packets(commands));
 }
 
-Result<std::string> GdbRemote::ask(std::string_view payload, MonotonicTime deadline) {
-  if (auto sent = send_packet(payload, deadline); !sent) {
-    return tl::unexpected(sent.error());
-  }
+// ---- Answers
+// ---------------------------------------------------------------------------------------
+
+Result<std::string> GdbRemote::answer(MonotonicTime deadline) {
   for (int stray = 0; stray < kMostStrayPackets; ++stray) {
-    auto answer = next_packet(deadline);
-    if (!answer || (!is_stop_reply(*answer) && !is_chatter(*answer))) {
-      return answer;
+    auto packet = next_packet(deadline);
+    if (!packet || (!is_stop_reply(*packet) && !is_chatter(*packet))) {
+      return packet;
     }
   }
   return fail(ErrorCode::InvalidInput, "the debugger stub talks of other things");
 }
 
-Result<void> GdbRemote::order(std::string_view payload, MonotonicTime deadline) {
-  const auto answer = ask(payload, deadline);
-  if (!answer) {
-    return tl::unexpected(answer.error());
+Result<void> GdbRemote::expect_ok(const char *to, MonotonicTime deadline) {
+  const auto said = answer(deadline);
+  if (!said) {
+    return tl::unexpected(said.error());
   }
-  if (answer->empty()) {
-    return fail(ErrorCode::Unsupported,
-                "the debugger stub does not know " + shown(payload.substr(0, payload.find(':'))));
+  if (said->empty()) {
+    return fail(ErrorCode::Unsupported, std::string("the debugger stub does not know ") + to);
   }
-  return *answer == "OK" ? Result<void>() : odd(payload, *answer);
+  return *said == "OK" ? Result<void>() : odd(to, *said);
 }
 
-// ---- Commands
-// --------------------------------------------------------------------------------------
-
-Result<void> GdbRemote::settle(MonotonicTime deadline) {
-  // A VM that still ran would lose the first packet and stop by it.
-  while (monotonic_now() < deadline) {
-    const auto soon = std::min(deadline, monotonic_now() + kAskAgain);
-    auto sent = send_packet("?", soon);
-    if (!sent && sent.error().code != ErrorCode::Timeout) {
-      return sent;
-    }
-    if (const auto stop = sent ? wait_for_stop(soon) : tl::unexpected(sent.error())) {
-      return {};
-    } else if (stop.error().code != ErrorCode::Timeout) {
-      return tl::unexpected(stop.error());
-    }
+Result<StoppedRegisters> GdbRemote::registers(MonotonicTime deadline) {
+  const auto said = answer(deadline);
+  if (!said) {
+    return tl::unexpected(said.error());
   }
-  return fail(ErrorCode::Timeout, "the debugger stub does not say why the VM stands");
+  std::array<std::uint8_t, kLeastRegisterBytes> bytes{};
+  if (!from_hex(*said, bytes)) {
+    return odd("a look at the registers", *said);
+  }
+  StoppedRegisters registers;
+  std::memcpy(registers.general.data(), bytes.data(), kRip);
+  std::memcpy(&registers.rip, &bytes[kRip], sizeof registers.rip);
+  std::memcpy(&registers.eflags, &bytes[kEflags], sizeof registers.eflags);
+  std::memcpy(&registers.cs, &bytes[kCs], sizeof registers.cs);
+  std::memcpy(&registers.ss, &bytes[kSs], sizeof registers.ss);
+  return registers;
 }
 
-Result<void> GdbRemote::insert_breakpoint(std::uint64_t address, MonotonicTime deadline) {
-  return order(fmt::format("Z1,{:x},1", address), deadline);
-}
-
-Result<void> GdbRemote::remove_breakpoint(std::uint64_t address, MonotonicTime deadline) {
-  return order(fmt::format("z1,{:x},1", address), deadline);
-}
-
-Result<void> GdbRemote::run(MonotonicTime deadline) {
-  return send_packet("vCont;c", deadline);
+Result<void> GdbRemote::memory(std::span<std::uint8_t> out, MonotonicTime deadline) {
+  const auto said = answer(deadline);
+  if (!said) {
+    return tl::unexpected(said.error());
+  }
+  return said->size() == out.size() * 2 && from_hex(*said, out) ? Result<void>()
+                                                                : odd("a look at memory", *said);
 }
 
 Result<StopReply> GdbRemote::wait_for_stop(MonotonicTime deadline) {
@@ -283,58 +239,47 @@ Result<StopReply> GdbRemote::interrupt(MonotonicTime deadline) {
   return wait_for_stop(deadline);
 }
 
-Result<void> GdbRemote::choose(const StopReply &stop, MonotonicTime deadline) {
-  return stop.thread.empty() ? Result<void>() : order("Hg" + stop.thread, deadline);
+// ---- Commands
+// --------------------------------------------------------------------------------------
+
+namespace gdb {
+
+std::string break_at(std::uint64_t address) {
+  return fmt::format("Z1,{:x},1", address);
 }
 
-Result<StoppedRegisters> GdbRemote::read_registers(MonotonicTime deadline) {
-  const auto answer = ask("g", deadline);
-  if (!answer) {
-    return tl::unexpected(answer.error());
-  }
-  std::array<std::uint8_t, kLeastRegisterBytes> bytes{};
-  if (!from_hex(*answer, bytes)) {
-    return odd("g", *answer);
-  }
-  StoppedRegisters registers;
-  std::memcpy(registers.general.data(), bytes.data(), kRip);
-  std::memcpy(&registers.rip, &bytes[kRip], sizeof registers.rip);
-  std::memcpy(&registers.eflags, &bytes[kEflags], sizeof registers.eflags);
-  std::memcpy(&registers.cs, &bytes[kCs], sizeof registers.cs);
-  std::memcpy(&registers.ss, &bytes[kSs], sizeof registers.ss);
-  return registers;
+std::string choose(const StopReply &stop) {
+  return "Hg" + (stop.thread.empty() ? "0" : stop.thread); // 0: as it is
 }
 
-Result<void> GdbRemote::write_registers(const StoppedRegisters &registers, MonotonicTime deadline) {
+std::string read_memory(std::uint64_t address, std::size_t length) {
+  return fmt::format("m{:x},{:x}", address, length);
+}
+
+std::string write_memory(std::uint64_t address, std::span<const std::uint8_t> bytes) {
+  std::string command = fmt::format("M{:x},{:x}:", address, bytes.size());
+  append_hex(command, bytes);
+  return command;
+}
+
+std::string write_registers(const StoppedRegisters &registers) {
   std::array<std::uint8_t, kWritten> bytes{};
   std::memcpy(bytes.data(), registers.general.data(), kRip);
   std::memcpy(&bytes[kRip], &registers.rip, sizeof registers.rip);
   std::memcpy(&bytes[kEflags], &registers.eflags, sizeof registers.eflags);
-  std::string packet = "G";
-  append_hex(packet, bytes);
-  return order(packet, deadline);
-}
-
-Result<void> GdbRemote::read_memory(std::uint64_t address, std::span<std::uint8_t> out,
-                                    MonotonicTime deadline) {
-  const std::string command = fmt::format("m{:x},{:x}", address, out.size());
-  const auto answer = ask(command, deadline);
-  if (!answer) {
-    return tl::unexpected(answer.error());
-  }
-  return answer->size() == out.size() * 2 && from_hex(*answer, out) ? Result<void>()
-                                                                    : odd(command, *answer);
-}
-
-Result<void> GdbRemote::write_memory(std::uint64_t address, std::span<const std::uint8_t> bytes,
-                                     MonotonicTime deadline) {
-  std::string command = fmt::format("M{:x},{:x}:", address, bytes.size());
+  std::string command = "G";
   append_hex(command, bytes);
-  return order(command, deadline);
+  return command;
 }
 
-Result<void> GdbRemote::detach(MonotonicTime deadline) {
-  return order("D;1", deadline);
+std::string packets(std::initializer_list<std::string_view> commands) {
+  std::string bytes;
+  for (const std::string_view command : commands) {
+    bytes += fmt::format("${}#{:02x}", command, sum_of(command));
+  }
+  return bytes;
 }
+
+} // namespace gdb
 
 } // namespace outguard::hypervisor

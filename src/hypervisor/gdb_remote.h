@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,46 +48,50 @@ struct StopReply {
   std::string thread;  ///< as `Hg` wants it; empty: not said
 };
 
+/// What a stub is told, as GdbRemote::send() takes it.
+namespace gdb {
+constexpr const char *kWhy = "?"; ///< why does it stand? Takes every breakpoint away
+constexpr const char *kRun = "vCont;c";
+constexpr const char *kRegisters = "g";
+constexpr const char *kDetach = "D;1"; ///< no breakpoint stays, and also a paused VM runs
+/// At most four at once: a processor has no more.
+[[nodiscard]] std::string break_at(std::uint64_t address);
+/// Registers and memory are those of this processor from now on.
+[[nodiscard]] std::string choose(const StopReply &stop);
+[[nodiscard]] std::string read_memory(std::uint64_t address, std::size_t length);
+[[nodiscard]] std::string write_memory(std::uint64_t address, std::span<const std::uint8_t> bytes);
+/// rax to r15, rip and eflags. Segments stay.
+[[nodiscard]] std::string write_registers(const StoppedRegisters &registers);
+/// As they travel. The stub carries them out one after the other, so that nothing need be waited
+/// for in between; what follows a `kRun` would stop the VM again.
+[[nodiscard]] std::string packets(std::initializer_list<std::string_view> commands);
+} // namespace gdb
+
+/// Acknowledges nothing: over a socket pair nothing is damaged, a new command makes the stub forget
+/// its last answer, and a byte too many stops a VM that runs.
 class GdbRemote {
 public:
   static constexpr std::size_t kMostPacketBytes = 16384; ///< QEMU's own limit is 4096
 
   explicit GdbRemote(Fd connection) : connection_(std::move(connection)) {}
 
-  /// Asks why the VM stands, until it is answered: takes every breakpoint away and what was said
-  /// unasked at the beginning out of the stream.
-  [[nodiscard]] Result<void> settle(MonotonicTime deadline);
-  /// At most four at once: a processor has no more.
-  [[nodiscard]] Result<void> insert_breakpoint(std::uint64_t address, MonotonicTime deadline);
-  [[nodiscard]] Result<void> remove_breakpoint(std::uint64_t address, MonotonicTime deadline);
-  /// Lets all processors run.
-  [[nodiscard]] Result<void> run(MonotonicTime deadline);
+  [[nodiscard]] Result<void> send(std::initializer_list<std::string_view> commands);
+
+  // The answers, in the order of the commands. Stop replies and chatter in between are no answer.
+  [[nodiscard]] Result<void> expect_ok(const char *to, MonotonicTime deadline);
+  [[nodiscard]] Result<StoppedRegisters> registers(MonotonicTime deadline);
+  [[nodiscard]] Result<void> memory(std::span<std::uint8_t> out, MonotonicTime deadline);
+
   /// Timeout: still running.
   [[nodiscard]] Result<StopReply> wait_for_stop(MonotonicTime deadline);
   /// Tells the running VM to stop. A breakpoint that is hit meanwhile wins: then that is the reply.
   [[nodiscard]] Result<StopReply> interrupt(MonotonicTime deadline);
-  /// Registers and memory are those of this processor from now on.
-  [[nodiscard]] Result<void> choose(const StopReply &stop, MonotonicTime deadline);
-  [[nodiscard]] Result<StoppedRegisters> read_registers(MonotonicTime deadline);
-  /// rax to r15, rip and eflags, in one packet: all or none. Segments stay.
-  [[nodiscard]] Result<void> write_registers(const StoppedRegisters &registers,
-                                             MonotonicTime deadline);
-  [[nodiscard]] Result<void> read_memory(std::uint64_t address, std::span<std::uint8_t> out,
-                                         MonotonicTime deadline);
-  [[nodiscard]] Result<void>
-  write_memory(std::uint64_t address, std::span<const std::uint8_t> bytes, MonotonicTime deadline);
-  /// All breakpoints go, and the VM runs, also one that was paused before.
-  [[nodiscard]] Result<void> detach(MonotonicTime deadline);
 
 private:
   [[nodiscard]] Result<void> send_bytes(std::string_view bytes);
   [[nodiscard]] Result<char> next_byte(MonotonicTime deadline);
-  /// A whole packet's payload, acknowledged.
-  [[nodiscard]] Result<std::string> next_packet(MonotonicTime deadline);
-  [[nodiscard]] Result<void> send_packet(std::string_view payload, MonotonicTime deadline);
-  /// The answer to `payload`; stop replies in between are no answer.
-  [[nodiscard]] Result<std::string> ask(std::string_view payload, MonotonicTime deadline);
-  [[nodiscard]] Result<void> order(std::string_view payload, MonotonicTime deadline);
+  [[nodiscard]] Result<std::string> next_packet(MonotonicTime deadline); ///< its payload
+  [[nodiscard]] Result<std::string> answer(MonotonicTime deadline);
 
   Fd connection_;
   std::string received_; ///< not looked at yet

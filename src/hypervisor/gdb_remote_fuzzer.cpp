@@ -24,16 +24,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   ::shutdown(stub.get(), SHUT_WR); // the end of all that it says: nothing waits for more
   GdbRemote remote{Fd(ends[0])};
   const auto deadline = monotonic_now() + std::chrono::seconds(1);
-  (void)remote.settle(deadline);
-  (void)remote.insert_breakpoint(1, deadline);
-  (void)remote.run(deadline);
+  (void)remote.expect_ok("a breakpoint", deadline);
   if (const auto stop = remote.wait_for_stop(deadline)) {
-    (void)remote.choose(*stop, deadline);
+    (void)remote.send({gdb::choose(*stop), gdb::kRegisters});
   }
-  (void)remote.read_registers(deadline);
+  (void)remote.registers(deadline);
   std::array<std::uint8_t, 23> code{};
-  (void)remote.read_memory(1, code, deadline);
-  (void)remote.detach(deadline);
+  (void)remote.memory(code, deadline);
+  (void)remote.expect_ok("detaching", deadline);
   return 0;
 }
 

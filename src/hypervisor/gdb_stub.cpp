@@ -1,6 +1,7 @@
 #include "hypervisor/gdb_stub.h"
 
 #include <array>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
@@ -16,13 +17,22 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kWait{1000};
 constexpr milliseconds kMendWait{3000}; ///< for a stub that is asked to let go
-constexpr const char *kOurs = "outguard-gdb";
+/// Two, so that one stub can take another's place in one command: in no moment are breakpoints left
+/// without a stub that is known for ours.
+constexpr std::array kOurs{"outguard-gdb", "outguard-gdb-again"};
+/// A character device that does nothing: while it is there, we may be why the VM stands.
+constexpr const char *kMark = "outguard-holds";
 constexpr const char *kQemusOwn = "gdb"; ///< of -gdb, -s and HMP gdbserver, unless named otherwise
 
-enum class Found { None, Ours, OursUnused, Others };
+struct Found {
+  bool others = false;             ///< a stub that is not ours
+  std::array<bool, 2> there{};     ///< the devices of kOurs
+  std::optional<std::size_t> ours; ///< that of them which a stub uses
+  bool marked = false;
+};
 
-/// Which stub the list of character devices tells of. One that an administrator opened on a
-/// character device with a name of its own cannot be told from other uses.
+/// What the list of character devices tells of. A stub that an administrator opened on a character
+/// device with a name of its own cannot be told from other uses.
 Result<Found> find_stub(QmpClient &qmp) {
   const auto reply = qmp.execute("query-chardev", "{}", kWait);
   if (!reply) {
@@ -32,46 +42,87 @@ Result<Found> find_stub(QmpClient &qmp) {
   if (!devices.is_array()) {
     return fail(ErrorCode::InvalidInput, "query-chardev: not the answer that QMP documents");
   }
-  Found found = Found::None;
+  Found found;
   for (const Json &device : devices) {
     const Json label = device.is_object() ? device.value("label", Json()) : Json();
-    if (label == Json(kQemusOwn)) {
-      return Found::Others;
+    found.others = found.others || label == Json(kQemusOwn);
+    for (std::size_t i = 0; i < kOurs.size(); ++i) {
+      if (label == Json(kOurs[i])) {
+        found.there[i] = true;
+        if (device.value("frontend-open", Json()) != Json(false)) {
+          found.ours = i;
+        }
+      }
     }
-    if (label == Json(kOurs)) {
-      found =
-          device.value("frontend-open", Json()) == Json(false) ? Found::OursUnused : Found::Ours;
-    }
+    found.marked = found.marked || label == Json(kMark);
   }
   return found;
 }
 
-void remove_device(QmpClient &qmp) {
-  (void)qmp.execute("chardev-remove", Json{{"id", kOurs}}.dump(), kWait);
+void remove_device(QmpClient &qmp, const char *label) {
+  (void)qmp.execute("chardev-remove", Json{{"id", label}}.dump(), kWait);
 }
 
-/// QEMU's end of a socket pair, as the character device of a new stub.
-Result<Fd> begin(QmpClient &qmp) {
+Result<void> mark(QmpClient &qmp) {
+  const Json backend{{"type", "null"}, {"data", Json::object()}};
+  const auto done =
+      qmp.execute("chardev-add", Json{{"id", kMark}, {"backend", backend}}.dump(), kWait);
+  return done ? Result<void>() : tl::unexpected(done.error());
+}
+
+/// Two CPUs may hit a breakpoint at once. QEMU (7.2, main_loop_should_exit) acts on the second hit
+/// in a later turn of its loop, maybe after the VM was let go for the first: it then stands once
+/// more, and nobody is told. Once this is done the VM runs, or stands by somebody else's order.
+Result<void> settle(QmpClient &qmp) {
+  constexpr int kMostHits = 16;
+  for (int hit = 0; hit < kMostHits; ++hit) {
+    const auto state = qmp.status(kWait);
+    if (!state) {
+      return tl::unexpected(state.error());
+    }
+    if (state->status != "debug") {
+      remove_device(qmp, kMark);
+      return {};
+    }
+    if (auto done = qmp.cont(kWait); !done) {
+      return done;
+    }
+  }
+  return fail(ErrorCode::Timeout, "the VM stops at breakpoints that are no longer there");
+}
+
+Result<void> end_stub(QmpClient &qmp) {
+  const auto closed = qmp.human("gdbserver none", kWait);
+  return closed ? Result<void>() : tl::unexpected(closed.error());
+}
+
+/// QEMU's end of a socket pair, as the character device of a new stub, in the place of one that is
+/// there.
+Result<Fd> begin(QmpClient &qmp, const char *label, std::string_view first_words) {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) != 0) {
     return fail_errno("socketpair");
   }
   Fd own(ends[0]);
   const Fd theirs(ends[1]);
-  auto done = qmp.execute("getfd", Json{{"fdname", kOurs}}.dump(), kWait, theirs.get());
+  if (::send(own.get(), first_words.data(), first_words.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(first_words.size())) {
+    return fail_errno("socketpair");
+  }
+  auto done = qmp.execute("getfd", Json{{"fdname", label}}.dump(), kWait, theirs.get());
   if (!done) {
     return tl::unexpected(done.error());
   }
-  const Json address{{"type", "fd"}, {"data", {{"str", kOurs}}}};
+  const Json address{{"type", "fd"}, {"data", {{"str", label}}}};
   const Json backend{{"type", "socket"}, {"data", {{"addr", address}, {"server", false}}}};
-  done = qmp.execute("chardev-add", Json{{"id", kOurs}, {"backend", backend}}.dump(), kWait);
+  done = qmp.execute("chardev-add", Json{{"id", label}, {"backend", backend}}.dump(), kWait);
   if (!done) {
-    (void)qmp.execute("closefd", Json{{"fdname", kOurs}}.dump(), kWait);
+    (void)qmp.execute("closefd", Json{{"fdname", label}}.dump(), kWait);
     return tl::unexpected(done.error());
   }
-  done = qmp.human(std::string("gdbserver chardev:") + kOurs, kWait);
+  done = qmp.human(std::string("gdbserver chardev:") + label, kWait);
   if (!done || done->find("Could not") != std::string::npos) {
-    remove_device(qmp);
+    remove_device(qmp, label);
     return done ? fail(ErrorCode::Unsupported, "QEMU could not open its debugger stub")
                 : tl::unexpected(done.error());
   }
@@ -80,16 +131,16 @@ Result<Fd> begin(QmpClient &qmp) {
 
 } // namespace
 
-Result<Fd> open_gdb_stub(QmpClient &qmp) {
+Result<Fd> open_gdb_stub(QmpClient &qmp, std::string_view first_words) {
   const auto found = find_stub(qmp);
   if (!found) {
     return tl::unexpected(found.error());
   }
-  if (*found == Found::Others) {
+  if (found->others) {
     return fail(ErrorCode::Refused,
                 "a debugger stub is open already; it may be an administrator's");
   }
-  if (*found != Found::None) {
+  if (found->there[0] || found->there[1] || found->marked) {
     if (auto mended = mend_gdb_stub(qmp); !mended) {
       return tl::unexpected(mended.error());
     }
@@ -101,12 +152,19 @@ Result<Fd> open_gdb_stub(QmpClient &qmp) {
   if (!state->running) {
     return fail(ErrorCode::Refused, "the VM is not running (" + state->status + ")");
   }
-  return begin(qmp);
+  if (auto marked = mark(qmp); !marked) {
+    return tl::unexpected(marked.error());
+  }
+  auto stub = begin(qmp, kOurs[0], first_words);
+  if (!stub && stub.error().code == ErrorCode::Unsupported) {
+    remove_device(qmp, kMark);
+  }
+  return stub;
 }
 
 Result<void> close_gdb_stub(QmpClient &qmp) {
-  const auto closed = qmp.human("gdbserver none", kWait);
-  return closed ? Result<void>() : tl::unexpected(closed.error());
+  const auto closed = end_stub(qmp);
+  return closed ? settle(qmp) : closed;
 }
 
 Result<void> mend_gdb_stub(QmpClient &qmp) {
@@ -114,25 +172,23 @@ Result<void> mend_gdb_stub(QmpClient &qmp) {
   if (!found) {
     return tl::unexpected(found.error());
   }
-  if (*found == Found::OursUnused) {
-    remove_device(qmp);
-  }
-  if (*found != Found::Ours) {
+  if (found->others) {
     return {};
   }
-  if (auto closed = close_gdb_stub(qmp); !closed) {
-    return closed;
+  for (std::size_t i = 0; i < kOurs.size(); ++i) {
+    if (found->there[i] && found->ours != i) {
+      remove_device(qmp, kOurs[i]);
+    }
   }
-  auto again = begin(qmp);
+  if (!found->ours) { // its breakpoints went with it
+    return found->marked ? settle(qmp) : Result<void>();
+  }
+  auto again = begin(qmp, kOurs[1 - *found->ours], gdb::packets({gdb::kWhy, gdb::kDetach}));
   if (!again) {
     return tl::unexpected(again.error());
   }
   GdbRemote remote(std::move(*again));
-  const auto deadline = monotonic_now() + kMendWait;
-  auto let_go = remote.settle(deadline); // which takes all breakpoints away
-  if (let_go) {
-    let_go = remote.detach(deadline);
-  }
+  const auto let_go = remote.expect_ok("detaching", monotonic_now() + kMendWait);
   const auto closed = close_gdb_stub(qmp);
   return let_go ? closed : let_go;
 }

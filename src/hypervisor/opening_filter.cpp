@@ -1,6 +1,7 @@
 #include "hypervisor/opening_filter.h"
 
 #include <array>
+#include <span>
 
 #include <linux/filter.h>
 #include <linux/if_ether.h>
@@ -8,6 +9,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "facts/hold.h"
 #include "facts/packet_ring.h"
 
 namespace outguard::hypervisor {
@@ -66,11 +68,20 @@ constexpr std::array<sock_filter, 29> kProgram{
     step(BPF_RET | BPF_K, 0),
 };
 
-} // namespace
+constexpr auto kMark = static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_MARK);
+constexpr std::uint32_t kWholeFrame = 0xffffffff;
+constexpr std::array<sock_filter, 7> kOnceProgram{
+    step(BPF_LD | BPF_W | BPF_ABS, kDirection),
+    branch(1, BPF_JEQ, PACKET_OUTGOING, 5, 2),
+    step(BPF_LD | BPF_W | BPF_ABS, kMark),
+    step(BPF_ALU | BPF_AND | BPF_K, kHoldMarkMask),
+    branch(4, BPF_JEQ, kReleasedMark, 6, 5),
+    step(BPF_RET | BPF_K, kWholeFrame),
+    step(BPF_RET | BPF_K, 0),
+};
 
-Result<void> pass_openings_only(const Fd &packet_socket) {
-  auto program = kProgram; // the interface takes no const
-  const sock_fprog filter{program.size(), program.data()};
+Result<void> attach_locked(const Fd &packet_socket, std::span<sock_filter> program) {
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
   const int locked = 1;
   if (::setsockopt(packet_socket.get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) !=
           0 ||
@@ -78,6 +89,18 @@ Result<void> pass_openings_only(const Fd &packet_socket) {
     return fail_errno("packet filter");
   }
   return {};
+}
+
+} // namespace
+
+Result<void> pass_openings_only(const Fd &packet_socket) {
+  auto program = kProgram; // the interface takes no const
+  return attach_locked(packet_socket, program);
+}
+
+Result<void> pass_each_once(const Fd &packet_socket) {
+  auto program = kOnceProgram;
+  return attach_locked(packet_socket, program);
 }
 
 } // namespace outguard::hypervisor

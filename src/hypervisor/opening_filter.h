@@ -10,5 +10,8 @@ namespace outguard::hypervisor {
 
 /// Attaches and locks it: whoever holds the socket later can neither change nor remove it.
 [[nodiscard]] Result<void> pass_openings_only(const Fd &packet_socket);
+/// The same, of a filter that passes all but packets from the guest that were held at the tap and
+/// let out: they passed once before (facts/hold.h).
+[[nodiscard]] Result<void> pass_each_once(const Fd &packet_socket);
 
 } // namespace outguard::hypervisor

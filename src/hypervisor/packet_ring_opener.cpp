@@ -1,5 +1,7 @@
 #include "hypervisor/packet_ring_opener.h"
 
+#include <algorithm>
+
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -15,6 +17,7 @@ namespace {
 
 /// Asked for; the kernel doubles it. Some 300 openings that nobody has looked at yet.
 constexpr int kOpeningsBuffer = 256 * 1024;
+constexpr std::uint64_t kMostKept = std::uint64_t{256} << 20;
 
 Result<void> set_up_ring(const Fd &socket, const PacketRing &ring) {
   const int version = TPACKET_V3;
@@ -32,7 +35,7 @@ Result<void> set_up_ring(const Fd &socket, const PacketRing &ring) {
   if (::setsockopt(socket.get(), SOL_PACKET, PACKET_RX_RING, &request, sizeof request) != 0) {
     return fail_errno("packet ring of " + ring.interface);
   }
-  return {};
+  return pass_each_once(socket);
 }
 
 Result<void> set_up_openings(const Fd &socket) {
@@ -84,13 +87,16 @@ Result<OpenedRing> open_packet_ring(const Fd &netns, const PacketRing &ring) {
   return in_namespace(netns, [&] { return open_here(ring); });
 }
 
-Result<OpenedRing> open_packet_ring(const VmFound &vm, const TapFound &tap) {
+Result<OpenedRing> open_packet_ring(const VmFound &vm, const TapFound &tap,
+                                    std::uint64_t keep_bytes) {
   const auto netns = open_tap_namespace(vm, tap);
   if (!netns) {
     return tl::unexpected(netns.error());
   }
   PacketRing ring;
   ring.interface = tap.name;
+  ring.kept_bytes = static_cast<std::uint32_t>(std::min(keep_bytes, kMostKept) / 2);
+  ring.block_count += ring.kept_bytes / ring.block_size;
   return open_packet_ring(*netns, ring);
 }
 

@@ -3,6 +3,8 @@
 // a few milliseconds, and one that hands over openings of connections at once. Set up and bound
 // here, mapped and read there.
 
+#include <cstdint>
+
 #include "base/fd.h"
 #include "base/result.h"
 #include "facts/packet_ring.h"
@@ -16,7 +18,10 @@ struct OpenedRing {
   PacketRing ring;
 };
 
-[[nodiscard]] Result<OpenedRing> open_packet_ring(const VmFound &vm, const TapFound &tap);
+/// `keep_bytes`: what of the tap's last packets is to be kept, at most 256 MiB
+/// (facts/packet_ring.h).
+[[nodiscard]] Result<OpenedRing> open_packet_ring(const VmFound &vm, const TapFound &tap,
+                                                  std::uint64_t keep_bytes = 0);
 /// `ring.interface` names the device, in `netns`.
 [[nodiscard]] Result<OpenedRing> open_packet_ring(const Fd &netns, const PacketRing &ring);
 

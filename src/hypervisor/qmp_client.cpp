@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 #include <poll.h>
@@ -75,6 +76,20 @@ std::string shown(const std::string &text) {
 std::string text_member(const Json &object, const char *key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+/// When QEMU sent an event, by its wall clock; 0: it does not say.
+std::chrono::microseconds time_of(const Json &event) {
+  constexpr std::uint64_t kLastSecond = 1ULL << 33; // far beyond any date; the sum stays in range
+  const Json at = event.value("timestamp", Json());
+  const auto part = [&](const char *key, std::uint64_t most) {
+    const auto found = at.is_object() ? at.find(key) : at.end();
+    return found != at.end() && found->is_number_unsigned()
+               ? std::min(found->get<std::uint64_t>(), most)
+               : 0;
+  };
+  return std::chrono::seconds(part("seconds", kLastSecond)) +
+         std::chrono::microseconds(part("microseconds", 999'999));
 }
 
 /// `descriptor` goes with the bytes unless it is negative.
@@ -217,7 +232,11 @@ Result<std::string> QmpClient::execute(const std::string &command, const std::st
     if (!reply.is_object()) {
       return fail(ErrorCode::InvalidInput, command + ": QMP sent something that is not JSON");
     }
-    if (reply.contains("event") || reply.value("id", Json()) != Json(id)) {
+    if (reply.contains("event")) {
+      count_event(text_member(reply, "event"), time_of(reply));
+      continue;
+    }
+    if (reply.value("id", Json()) != Json(id)) {
       continue;
     }
     if (const auto found = reply.find("return"); found != reply.end()) {
@@ -227,6 +246,14 @@ Result<std::string> QmpClient::execute(const std::string &command, const std::st
     return fail(ErrorCode::Unsupported,
                 command + ": QEMU says: " +
                     (error.is_object() ? shown(text_member(error, "desc")) : "an error"));
+  }
+}
+
+void QmpClient::count_event(const std::string &name, std::chrono::microseconds at) {
+  if (name == "STOP") {
+    stopped_at_ = at;
+  } else if (name == "RESUME" && stopped_at_.count() != 0) {
+    stood_ += std::max(at - std::exchange(stopped_at_, {}), std::chrono::microseconds(0));
   }
 }
 

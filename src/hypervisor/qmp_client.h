@@ -45,6 +45,10 @@ public:
   [[nodiscard]] Result<void> stop(std::chrono::milliseconds wait = kDefaultWait);
   [[nodiscard]] Result<void> cont(std::chrono::milliseconds wait = kDefaultWait);
 
+  /// How long the VM stood since the connection, by the events that came with answers: from when
+  /// its last processor had stopped until all were told to run.
+  [[nodiscard]] std::chrono::nanoseconds stood() const { return stood_; }
+
   /// Another process had this connection too, and died: what it left unread is no answer to us.
   void start_over();
 
@@ -58,11 +62,14 @@ private:
   /// The next JSON object as text: QMP puts one a line, but not with -qmp-pretty.
   [[nodiscard]] Result<std::string> next_object(MonotonicTime deadline);
   [[nodiscard]] Result<void> negotiate(MonotonicTime deadline);
+  void count_event(const std::string &name, std::chrono::microseconds at);
 
   Fd socket_;
   pid_t peer_pid_ = 0;
   std::uint64_t last_id_ = 0;
   std::string received_;
+  std::chrono::microseconds stopped_at_{}; ///< QEMU's wall clock; 0: it runs, as far as was told
+  std::chrono::nanoseconds stood_{};
 };
 
 } // namespace outguard::hypervisor

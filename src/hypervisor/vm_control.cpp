@@ -90,7 +90,7 @@ Result<PausedVm> PausedVm::pause(VmControl &control, const std::function<void()>
   if (on_pausing) {
     on_pausing();
   }
-  PausedVm paused(control, monotonic_now());
+  PausedVm paused(control);
   if (const auto stopped = control.pause(); !stopped) {
     // QEMU may have stopped and only the answer been late.
     Error error = stopped.error();
@@ -103,7 +103,8 @@ Result<PausedVm> PausedVm::pause(VmControl &control, const std::function<void()>
 }
 
 PausedVm::PausedVm(PausedVm &&other) noexcept
-    : control_(std::exchange(other.control_, nullptr)), since_(other.since_) {}
+    : control_(std::exchange(other.control_, nullptr)), since_(other.since_),
+      stood_before_(other.stood_before_) {}
 
 PausedVm::~PausedVm() {
   if (control_ != nullptr) {
@@ -122,8 +123,11 @@ Result<std::chrono::nanoseconds> PausedVm::resume() {
   if (!resumed) {
     resumed = control->resume(); // `cont` may be said twice
   }
-  return resumed ? Result<std::chrono::nanoseconds>(paused_so_far())
-                 : tl::unexpected(resumed.error());
+  if (!resumed) {
+    return tl::unexpected(resumed.error());
+  }
+  const auto told = control->stood() - stood_before_;
+  return told.count() > 0 ? told : paused_so_far();
 }
 
 std::chrono::nanoseconds PausedVm::paused_so_far() const {

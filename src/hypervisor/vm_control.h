@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -34,15 +35,19 @@ public:
   [[nodiscard]] virtual Result<void> write(std::uint64_t address,
                                            std::span<const std::uint8_t> bytes) = 0;
 
-  /// A connection to a stub of QEMU's debugger protocol (gdb_remote.h). The VM stands still from
-  /// then on. Refused: it did not run, or a stub is open already; Unsupported: there is none.
-  [[nodiscard]] virtual Result<Fd> open_debugger() {
+  /// A connection to a stub of QEMU's debugger protocol (gdb_remote.h). The VM stands still until
+  /// the stub comes by a command in `first_words` (packets) or later that lets it run. Refused: it
+  /// did not run, or a stub is open already; Unsupported: there is none.
+  [[nodiscard]] virtual Result<Fd> open_debugger(std::string_view first_words) {
+    (void)first_words;
     return fail(ErrorCode::Unsupported, "no debugger stub");
   }
   /// After the detaching that let the VM run.
   [[nodiscard]] virtual Result<void> close_debugger() { return {}; }
   /// Whatever became of a debugger of ours: no breakpoint, no stub, the VM runs.
   [[nodiscard]] virtual Result<void> mend_debugger() { return {}; }
+  /// How long no processor of the VM ran since this control is there, as its hypervisor tells it.
+  [[nodiscard]] virtual std::chrono::nanoseconds stood() const { return {}; }
   /// Makes an idle guest take an interrupt that means nothing.
   virtual void disturb() {}
   /// Another process had this control too, and died.
@@ -62,9 +67,12 @@ public:
   [[nodiscard]] Result<void> read(std::uint64_t address, std::span<std::uint8_t> out) override;
   [[nodiscard]] Result<void> write(std::uint64_t address,
                                    std::span<const std::uint8_t> bytes) override;
-  [[nodiscard]] Result<Fd> open_debugger() override { return open_gdb_stub(qmp_); }
+  [[nodiscard]] Result<Fd> open_debugger(std::string_view first_words) override {
+    return open_gdb_stub(qmp_, first_words);
+  }
   [[nodiscard]] Result<void> close_debugger() override { return close_gdb_stub(qmp_); }
   [[nodiscard]] Result<void> mend_debugger() override { return mend_gdb_stub(qmp_); }
+  [[nodiscard]] std::chrono::nanoseconds stood() const override { return qmp_.stood(); }
   void disturb() override;
   void start_over() override { qmp_.start_over(); }
 
@@ -93,15 +101,18 @@ public:
   PausedVm &operator=(const PausedVm &) = delete;
   ~PausedVm();
 
-  /// Time from the order to stop until QEMU confirmed that the VM runs again.
+  /// How long no processor ran; where nobody tells, from the order to stop until QEMU confirmed
+  /// that the VM runs again.
   [[nodiscard]] Result<std::chrono::nanoseconds> resume();
   [[nodiscard]] std::chrono::nanoseconds paused_so_far() const;
 
 private:
-  PausedVm(VmControl &control, MonotonicTime since) : control_(&control), since_(since) {}
+  explicit PausedVm(VmControl &control)
+      : control_(&control), since_(monotonic_now()), stood_before_(control.stood()) {}
 
   VmControl *control_; ///< null: already resumed
   MonotonicTime since_;
+  std::chrono::nanoseconds stood_before_;
 };
 
 } // namespace outguard::hypervisor

@@ -96,13 +96,26 @@ Result<GuestStateSeen> attach_dump(SensorProcess &sensor, const std::string &pat
 }
 
 Result<void> open_tap(SensorProcess &sensor, const hypervisor::VmFound &vm,
-                      const hypervisor::TapFound &tap) {
-  auto opened = hypervisor::open_packet_ring(vm, tap);
+                      const hypervisor::TapFound &tap, std::uint64_t keep_bytes) {
+  auto opened = hypervisor::open_packet_ring(vm, tap, keep_bytes);
   if (!opened) {
     return tl::unexpected(opened.error());
   }
   return hand_over(sensor, OpenTap{std::move(opened->ring)},
                    {opened->socket.get(), opened->openings.get()});
+}
+
+Result<SensorProcess> start_holding(HoldTaps request, const std::vector<Fd> &fds) {
+  auto sensor = SensorProcess::start(SensorRole::GuardHold);
+  if (!sensor) {
+    return sensor;
+  }
+  std::vector<int> numbers;
+  for (const Fd &fd : fds) {
+    numbers.push_back(fd.get());
+  }
+  const auto given = hand_over(*sensor, std::move(request), numbers);
+  return given ? std::move(sensor) : tl::unexpected(given.error());
 }
 
 Result<void> use_intel(SensorProcess &sensor, const Fd &image) {

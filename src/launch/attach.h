@@ -31,8 +31,11 @@ attach_live(SensorProcess &sensor, const hypervisor::VmFound &vm, const SymbolFi
 /// A memory dump.
 [[nodiscard]] Result<GuestStateSeen> attach_dump(SensorProcess &sensor, const std::string &path,
                                                  const SymbolFiles &symbols = {});
+/// `keep_bytes`: of its last packets, for evidence.
 [[nodiscard]] Result<void> open_tap(SensorProcess &sensor, const hypervisor::VmFound &vm,
-                                    const hypervisor::TapFound &tap);
+                                    const hypervisor::TapFound &tap, std::uint64_t keep_bytes = 0);
+/// A sensor that holds packets from the start; `fds`: as HoldTaps says.
+[[nodiscard]] Result<SensorProcess> start_holding(HoldTaps request, const std::vector<Fd> &fds);
 /// The sensor reads all of the image against its checksum first, and keeps what it had if it is
 /// damaged.
 [[nodiscard]] Result<void> use_intel(SensorProcess &sensor, const Fd &image);

@@ -139,7 +139,10 @@ struct SensorProcess::Link {
 };
 
 Result<SensorProcess> SensorProcess::start(SensorRole role) {
-  auto child = start_child(kName, role == SensorRole::Guard ? "guard" : "compile-intel");
+  auto child = start_child(kName, role == SensorRole::Guard          ? "guard"
+                                  : role == SensorRole::CompileIntel ? "compile-intel"
+                                  : role == SensorRole::GuardHold    ? "guard-hold"
+                                                                     : "pack-evidence");
   if (!child) {
     return tl::unexpected(child.error());
   }

@@ -17,7 +17,7 @@
 namespace outguard::launch {
 
 /// Which sandbox the process enters.
-enum class SensorRole { Guard, CompileIntel };
+enum class SensorRole { Guard, CompileIntel, PackEvidence, GuardHold };
 
 class SensorProcess {
 public:

@@ -19,12 +19,6 @@ struct FlowFacts {
   std::optional<std::string_view> host = {};
 };
 
-/// What was unknown, and could have made a difference. Bits.
-enum class Missing : std::uint8_t {
-  Process = 1, ///< who holds the socket
-  Detail = 2,  ///< something of the process that the rule asks for
-  Hash = 4,
-  Host = 8,
-};
+using Missing = PolicyMissing;
 
 } // namespace outguard::policy

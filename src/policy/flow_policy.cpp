@@ -118,40 +118,6 @@ std::string process_problem(const Rule &rule) {
 
 } // namespace
 
-const char *to_string(Action action) {
-  switch (action) {
-  case Action::Alert:
-    return "alert";
-  case Action::Block:
-    return "block";
-  case Action::Suspend:
-    return "suspend";
-  case Action::Kill:
-    return "kill";
-  case Action::Isolate:
-    break;
-  }
-  return "isolate";
-}
-
-bool Actions::valid() const {
-  std::uint8_t all = 0;
-  for (const Action action : kActions) {
-    all = static_cast<std::uint8_t>(all | static_cast<std::uint8_t>(action));
-  }
-  return (bits_ & ~all) == 0;
-}
-
-std::string Actions::words() const {
-  std::string text;
-  for (const Action action : kActions) {
-    if (has(action)) {
-      text += (text.empty() ? "" : ", ") + std::string(to_string(action));
-    }
-  }
-  return text.empty() ? "allow" : text;
-}
-
 std::string complaint(const Rule &rule) {
   if (rule.name.empty() || rule.name.size() > 64 || !is_printable(rule.name)) {
     return "a rule's name has 1 to 64 printable bytes";
@@ -250,6 +216,15 @@ Verdict FlowPolicy::judge(const FlowFacts &flow) const {
     }
   }
   return worst;
+}
+
+Verdict FlowPolicy::judge_one(const FlowFacts &flow, std::size_t index) const {
+  return judge(subject(flow, index));
+}
+
+bool FlowPolicy::asks_for(Condition condition) const {
+  return std::any_of(parts_.rules.begin(), parts_.rules.end(),
+                     [&](const Rule &rule) { return policy::asks_for(rule, condition); });
 }
 
 std::string FlowPolicy::decided_by(const Verdict &verdict) const {

@@ -28,7 +28,7 @@ struct PolicyParts {
 };
 
 struct Verdict {
-  enum class By : std::uint8_t { Rule, Default, Unknown };
+  using By = PolicyBy;
 
   Actions actions;
   By by = By::Default;
@@ -54,6 +54,10 @@ public:
   [[nodiscard]] static Result<FlowPolicy> make(PolicyParts parts);
 
   [[nodiscard]] Verdict judge(const FlowFacts &flow) const;
+  /// As if this one of subjects() alone held the socket.
+  [[nodiscard]] Verdict judge_one(const FlowFacts &flow, std::size_t index) const;
+  /// Some rule asks for it.
+  [[nodiscard]] bool asks_for(Condition condition) const;
   /// The name of what decided: a rule's, "default", "unknown".
   [[nodiscard]] std::string decided_by(const Verdict &verdict) const;
   [[nodiscard]] const PolicyParts &parts() const { return parts_; }

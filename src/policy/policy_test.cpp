@@ -3,6 +3,7 @@
 
 #include "policy/explanation.h"
 #include "policy/flow_policy.h"
+#include "policy/link_upkeep.h"
 #include "policy/policy_wire.h"
 
 namespace outguard::policy {
@@ -390,6 +391,32 @@ TEST(Explanation, SaysWhatWasMissing) {
   EXPECT_EQ(explained.reason, "not decided, as not known: the executable's hash, the name it goes "
                               "to (pid 10 curl (/usr/bin/curl))");
   EXPECT_EQ(explained.holders[0].rules[0].truth, Truth::Unknown);
+}
+
+TEST(LinkUpkeep, IsWhatStaysOnTheLink) {
+  const auto is = [](const char *asking, const char *asked, std::uint8_t protocol,
+                     std::uint16_t type) {
+    FlowTuple tuple;
+    tuple.protocol = protocol;
+    tuple.local = {*IpAddress::parse(asking), type};
+    tuple.remote = {*IpAddress::parse(asked), 0};
+    const bool from_guest = is_link_upkeep(tuple, FlowDirection::ToRemote);
+    std::swap(tuple.local, tuple.remote);
+    EXPECT_EQ(is_link_upkeep(tuple, FlowDirection::ToGuest), from_guest) << asked;
+    return from_guest;
+  };
+  EXPECT_TRUE(is("::", "ff02::16", 58, 143));
+  EXPECT_TRUE(is("fe80::2", "ff02::2", 58, 133));
+  EXPECT_TRUE(is("2001:db8::2", "ff02::1:ff00:1", 58, 135));
+  EXPECT_TRUE(is("fe80::2", "fe80::1", 58, 136));
+  EXPECT_TRUE(is("10.0.0.2", "224.0.0.22", 2, 0));
+  EXPECT_FALSE(is("fe80::2", "ff02::1", 58, 128)) << "an echo asks a process's question";
+  EXPECT_FALSE(is("fe80::2", "ff02::1", 58, 138));
+  EXPECT_FALSE(is("2001:db8::2", "2001:db8::1", 58, 135)) << "it may leave the link";
+  EXPECT_FALSE(is("2001:db8::2", "ff05::2", 58, 135)) << "site scope";
+  EXPECT_FALSE(is("fe80::2", "ff02::1", 17, 135));
+  EXPECT_FALSE(is("10.0.0.2", "224.0.1.1", 2, 0));
+  EXPECT_FALSE(is("10.0.0.2", "239.1.1.1", 2, 0));
 }
 
 } // namespace

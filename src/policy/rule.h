@@ -11,45 +11,13 @@
 
 #include "facts/flow_seen.h"
 #include "facts/network_rule.h"
+#include "facts/policy_match.h"
 
 namespace outguard::policy {
 
-/// Each is a bit, the more drastic the higher. Whatever is not allowed raises an alert.
-enum class Action : std::uint8_t {
-  Alert = 1,
-  Block = 2,   ///< drop the flow
-  Suspend = 4, ///< stop the process
-  Kill = 8,    ///< end the process
-  Isolate = 16 ///< drop all of the VM's traffic but an allowlist
-};
-inline constexpr std::array kActions{Action::Alert, Action::Block, Action::Suspend, Action::Kill,
-                                     Action::Isolate};
-/// "alert", "block", "suspend", "kill", "isolate".
-[[nodiscard]] const char *to_string(Action action);
-
-/// None of them: the flow is allowed.
-class Actions {
-public:
-  Actions() = default;
-  explicit Actions(Action only) { add(only); }
-
-  void add(Action action) { bits_ |= static_cast<std::uint8_t>(action); }
-  [[nodiscard]] bool has(Action action) const {
-    return (bits_ & static_cast<std::uint8_t>(action)) != 0;
-  }
-  [[nodiscard]] bool allow() const { return bits_ == 0; }
-  /// Only bits that mean something.
-  [[nodiscard]] bool valid() const;
-  /// "allow", "block", "block, kill".
-  [[nodiscard]] std::string words() const;
-
-  /// By the most drastic one.
-  auto operator<=>(const Actions &) const = default;
-  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.bits_); }
-
-private:
-  std::uint8_t bits_ = 0;
-};
+using Action = PolicyAction;
+using Actions = PolicyActions;
+inline constexpr auto &kActions = kPolicyActions;
 
 /// Both ends included.
 template <class Number> struct Range {

@@ -101,30 +101,34 @@ public:
     return {};
   }
 
-  Result<Fd> open_debugger() override {
+  Result<Fd> open_debugger(std::string_view first_words) override {
     if (vm_.stub_error) {
       return tl::unexpected(*vm_.stub_error);
     }
-    return vm_.stub == nullptr ? VmControl::open_debugger() : Result<Fd>(vm_.stub->connect());
+    return vm_.stub == nullptr ? VmControl::open_debugger(first_words)
+                               : Result<Fd>(vm_.stub->connect(first_words));
   }
   Result<void> close_debugger() override {
     ++vm_.closes;
+    stood_ += std::chrono::milliseconds(1);
     return {};
   }
   Result<void> mend_debugger() override {
     ++vm_.mends;
     return {};
   }
+  [[nodiscard]] std::chrono::nanoseconds stood() const override { return stood_; }
   void disturb() override { ++vm_.disturbances; }
 
 private:
   static bool in_ram(std::uint64_t address, std::size_t length) {
     const auto inside = [&](std::uint64_t page) {
-      return address >= page && address + length <= page + 0x1000;
+      return address >= page && length <= 0x1000 && address - page <= 0x1000 - length;
     };
     return inside(FakeVm::kFirstPage) || inside(FakeVm::kOtherPage);
   }
   FakeVm &vm_;
+  std::chrono::nanoseconds stood_{};
 };
 
 /// Plans to write 1 where 0 stands; the process dies `looks_alive` looks after that, if it does.

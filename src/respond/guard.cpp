@@ -10,9 +10,6 @@ namespace {
 
 /// TASK_COMM_LEN less the NUL: a longer name stands cut in comm.
 constexpr std::size_t kCommLength = 15;
-/// A host with more VMs than this has had VMs that are gone; budgets of a minute are quickly
-/// rebuilt.
-constexpr std::size_t kMostVms = 4096;
 
 std::string_view file_name(std::string_view path) {
   path.remove_prefix(path.rfind('/') + 1);
@@ -37,6 +34,23 @@ bool prefix_equal(std::span<const std::uint8_t> one, std::span<const std::uint8_
   return bits % 8 == 0 || (one[whole] & mask) == (other[whole] & mask);
 }
 
+/// `name`: of its file, or its own where that counts.
+bool is_called(const ProcessSeen &process, std::string_view name) {
+  const std::string_view exe = process.exe ? process.exe->raw() : std::string_view();
+  const bool comm_counts = exe.empty() || in_system_folder(exe);
+  return file_name(exe) == name ||
+         (comm_counts && process.comm.raw() == name.substr(0, kCommLength));
+}
+
+bool overlap(const IpNetwork &one, const IpNetwork &other) {
+  return one.contains(other.address) || other.contains(one.address);
+}
+
+tl::unexpected<Error> is_protected(const std::string &what, const Protection &entry) {
+  return fail(ErrorCode::Refused, what + " is protected: " + what_of(entry) + " (" + entry.id +
+                                      " by " + entry.actor + ": " + entry.why + ")");
+}
+
 } // namespace
 
 std::vector<std::string> GuardPolicy::default_protected_names() {
@@ -57,28 +71,6 @@ bool ProtectedNetwork::contains(const IpAddress &other) const {
          prefix_equal(plain.octets(), address.octets(), prefix_length);
 }
 
-Guard::Budget &Guard::budget_of(const std::string &vm, std::map<std::string, Budget> &budgets) {
-  if (budgets.size() >= kMostVms && !budgets.contains(vm)) {
-    budgets.erase(budgets.begin());
-  }
-  return budgets[vm];
-}
-
-bool Guard::Budget::take(unsigned most, std::chrono::seconds rest, MonotonicTime now) {
-  if (now < open_until) {
-    return false;
-  }
-  while (!uses.empty() && now - uses.front() >= std::chrono::minutes(1)) {
-    uses.pop_front();
-  }
-  if (uses.size() >= most) {
-    open_until = now + rest;
-    return false;
-  }
-  uses.push_back(now);
-  return true;
-}
-
 Result<void> Guard::check_process(const ProcessSeen &process) const {
   const auto refuse = [](const std::string &why) { return fail(ErrorCode::Refused, why); };
   if (process.identity.pid <= 1) {
@@ -93,20 +85,16 @@ Result<void> Guard::check_process(const ProcessSeen &process) const {
       return refuse("its file is protected: " + path);
     }
   }
-  const bool comm_counts = exe.empty() || in_system_folder(exe);
   for (const auto &name : policy_.protected_names) {
-    if (file_name(exe) == name ||
-        (comm_counts && process.comm.raw() == name.substr(0, kCommLength))) {
+    if (is_called(process, name)) {
       return refuse("its name is protected: " + name);
     }
   }
-  return {};
-}
-
-Result<void> Guard::check_remote(const IpAddress &remote) const {
-  for (const auto &network : policy_.protected_networks) {
-    if (network.contains(remote)) {
-      return fail(ErrorCode::Refused, "the remote end is in a protected network: " + network.name);
+  for (const auto &entry : added()) {
+    const bool is_path = entry.process.starts_with('/');
+    if (is_path ? exe == entry.process
+                : !entry.process.empty() && is_called(process, entry.process)) {
+      return is_protected("it", entry);
     }
   }
   return {};
@@ -119,25 +107,15 @@ Result<void> Guard::check_remote(const IpNetwork &remote) const {
                   remote.to_string() + " has addresses of a protected network: " + network.name);
     }
   }
-  return {};
-}
-
-Result<void> Guard::allow_network(ResponseAction action, const std::string &vm,
-                                  const FlowTuple &flow, MonotonicTime now) {
-  if (auto checked = check_remote(flow.remote.address); !checked) {
-    return checked;
-  }
-  if (action != ResponseAction::Reset) {
-    return {};
-  }
-  if (!budget_of(vm, resets_).take(policy_.most_resets_per_minute, policy_.breaker_rest, now)) {
-    return fail(ErrorCode::Refused, "breaker open: too many resets for this VM within a minute");
+  for (const auto &entry : added()) {
+    if (entry.remote && overlap(*entry.remote, {remote.address.unmapped(), remote.prefix_length})) {
+      return is_protected(remote.to_string(), entry);
+    }
   }
   return {};
 }
 
-Result<void> Guard::allow_kill(const std::string &vm, const ProcessSeen &process,
-                               const MatchSeen &match, MonotonicTime now) {
+Result<void> check_match(const MatchSeen &match) {
   const Attribution &attribution = match.attribution;
   if (attribution.status != AttributionStatus::Exact) {
     return fail(ErrorCode::Refused, std::string("the process is not certain: attribution is ") +
@@ -147,14 +125,9 @@ Result<void> Guard::allow_kill(const std::string &vm, const ProcessSeen &process
     return fail(ErrorCode::Refused, "the process is not certain: several network namespaces of the "
                                     "guest have this very flow");
   }
-  if (match.flow.initiator == FlowDirection::ToGuest) {
+  // A policy names the process and the direction itself.
+  if (match.basis != MatchBasis::Policy && match.flow.initiator == FlowDirection::ToGuest) {
     return fail(ErrorCode::Refused, "the remote end began this flow: the process only answered");
-  }
-  if (auto checked = check_process(process); !checked) {
-    return checked;
-  }
-  if (!budget_of(vm, kills_).take(policy_.most_kills_per_minute, policy_.breaker_rest, now)) {
-    return fail(ErrorCode::Refused, "breaker open: too many kills in this VM within a minute");
   }
   return {};
 }

@@ -1,24 +1,20 @@
 #pragma once
-// Says no. Asked right before every action, in monitor mode too, so that a dry run shows what would
-// have been refused. What it compares (names, paths) a hostile guest chose: a match can only
-// refuse. No budget is shared between VMs: one guest could spend it, and the others would go
-// unguarded. Blocks have none: the kernel's set bounds their number, and each one expires. One
-// thread at a time; owns its budgets.
+// Says no. Asked right before every action, by hand and by policy, in a dry run too, so that it
+// shows what would have been refused. What it compares (names, paths) a hostile guest chose: a
+// match can only refuse. How often policies may act is the desk's (daemon/action_budgets.h).
+// Immutable but for what people add, any thread.
 
-#include <chrono>
 #include <cstdint>
-#include <deque>
-#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "facts/flow_seen.h"
 #include "facts/network_rule.h"
 #include "facts/process_seen.h"
-#include "facts/response.h"
+#include "respond/protections.h"
 
 namespace outguard::respond {
 
@@ -36,51 +32,34 @@ struct GuardPolicy {
   std::vector<std::string> protected_paths; ///< whole path of the executable, inside the guest
   /// Remote ends that are never blocked or reset: gateway, DNS, DHCP, management, storage.
   std::vector<ProtectedNetwork> protected_networks;
-  unsigned most_kills_per_minute = 5;     ///< of one VM; one more opens the breaker
-  unsigned most_resets_per_minute = 120;  ///< of one VM
-  std::chrono::seconds breaker_rest{600}; ///< how long an open breaker refuses
+  std::shared_ptr<const Protections> added = {}; ///< while it runs; null: nothing can be
 
   [[nodiscard]] static std::vector<std::string> default_protected_names();
 };
 
+/// Whether what matched is enough to end or stop a process for: refused where it is not certain
+/// whose flow it is, and where the remote end began it: anybody can send one packet from a listed
+/// address to a server.
+[[nodiscard]] Result<void> check_match(const MatchSeen &match);
+
 class Guard {
 public:
-  explicit Guard(GuardPolicy policy) : policy_(std::move(policy)) {}
+  /// `vm`: whose added protections count, beside those of every VM.
+  explicit Guard(GuardPolicy policy, std::string vm = {})
+      : policy_(std::move(policy)), vm_(std::move(vm)) {}
 
-  /// A reload; budgets go on.
-  void replace_policy(GuardPolicy policy) { policy_ = std::move(policy); }
-
-  /// Refused with the reason in words; success takes one from the VM's budget for resets.
-  [[nodiscard]] Result<void> allow_network(ResponseAction action, const std::string &vm,
-                                           const FlowTuple &flow,
-                                           MonotonicTime now = monotonic_now());
-  /// `process` is one of the match's. The same, from the budget for kills. Refused, too, where the
-  /// remote end began the flow: anybody can send one packet from a listed address to a server.
-  [[nodiscard]] Result<void> allow_kill(const std::string &vm, const ProcessSeen &process,
-                                        const MatchSeen &match,
-                                        MonotonicTime now = monotonic_now());
-
-  /// The rules alone, without budget ("would it be protected?").
+  /// Refused with the reason in words.
   [[nodiscard]] Result<void> check_process(const ProcessSeen &process) const;
-  [[nodiscard]] Result<void> check_remote(const IpAddress &remote) const;
   /// Refused where any address of it is protected.
   [[nodiscard]] Result<void> check_remote(const IpNetwork &remote) const;
 
 private:
-  /// Counts uses within the last minute; over the limit it stays open for a while.
-  struct Budget {
-    std::deque<MonotonicTime> uses;
-    MonotonicTime open_until{};
+  [[nodiscard]] std::vector<Protection> added() const {
+    return policy_.added ? policy_.added->of(vm_) : std::vector<Protection>();
+  }
 
-    [[nodiscard]] bool take(unsigned most, std::chrono::seconds rest, MonotonicTime now);
-  };
-
-  [[nodiscard]] static Budget &budget_of(const std::string &vm,
-                                         std::map<std::string, Budget> &budgets);
-
-  GuardPolicy policy_;
-  std::map<std::string, Budget> kills_;
-  std::map<std::string, Budget> resets_;
+  const GuardPolicy policy_;
+  const std::string vm_;
 };
 
 } // namespace outguard::respond

@@ -7,7 +7,6 @@ namespace outguard::respond {
 namespace {
 
 using testing::HasSubstr;
-using namespace std::chrono_literals;
 
 ProcessSeen process(std::int32_t pid, const std::string &comm, const std::string &exe) {
   ProcessSeen seen;
@@ -17,9 +16,6 @@ ProcessSeen process(std::int32_t pid, const std::string &comm, const std::string
     seen.exe = GuestText(exe);
   }
   return seen;
-}
-FlowTuple flow_to(const std::string &remote) {
-  return {6, {*IpAddress::parse("10.0.0.2"), 1000}, {*IpAddress::parse(remote), 443}};
 }
 ProtectedNetwork network(const std::string &address, std::uint8_t length) {
   return {*IpAddress::parse(address), length, "gateway"};
@@ -34,22 +30,14 @@ MatchSeen attributed(AttributionStatus status = AttributionStatus::Exact) {
 class GuardTest : public testing::Test {
 protected:
   GuardPolicy policy_;
-  MonotonicTime now_ = monotonic_now();
-
-  Result<void> kill(Guard &guard, const ProcessSeen &seen,
-                    AttributionStatus sure = AttributionStatus::Exact) {
-    return guard.allow_kill("vm", seen, attributed(sure), now_);
-  }
   void expect_refused(const ProcessSeen &seen, const char *why) {
-    Guard guard(policy_);
-    const auto allowed = kill(guard, seen);
+    const auto allowed = Guard(policy_).check_process(seen);
     ASSERT_FALSE(allowed) << why;
     EXPECT_EQ(allowed.error().code, ErrorCode::Refused);
     EXPECT_THAT(allowed.error().message, HasSubstr(why));
   }
   void expect_allowed(const ProcessSeen &seen) {
-    Guard guard(policy_);
-    const auto allowed = kill(guard, seen);
+    const auto allowed = Guard(policy_).check_process(seen);
     EXPECT_TRUE(allowed) << allowed.error().message;
   }
 };
@@ -63,24 +51,30 @@ TEST_F(GuardTest, NeverEndsInitOrKernelThreads) {
   expect_refused(thread, "kernel thread");
 }
 
-TEST_F(GuardTest, RefusesWhenTwoNamespacesHaveTheFlow) {
-  Guard guard(policy_);
+TEST(CheckMatch, RefusesWhenTwoNamespacesHaveTheFlow) {
   auto match = attributed();
+  EXPECT_TRUE(check_match(match));
   match.attribution.ambiguous = true;
-  const auto allowed = guard.allow_kill("vm", process(9, "x", "/tmp/x"), match, now_);
-  ASSERT_FALSE(allowed);
-  EXPECT_EQ(allowed.error().code, ErrorCode::Refused);
-  EXPECT_TRUE(guard.allow_kill("vm", process(9, "x", "/tmp/x"), attributed(), now_));
+  EXPECT_EQ(check_match(match).error().code, ErrorCode::Refused);
 }
 
-TEST_F(GuardTest, APacketFromOutsideEndsNoServer) {
-  Guard guard(policy_);
+TEST(CheckMatch, APacketFromOutsideEndsNoServer) {
   auto match = attributed();
   match.flow.initiator = FlowDirection::ToGuest;
-  const auto allowed = guard.allow_kill("vm", process(9, "x", "/tmp/x"), match, now_);
+  const auto allowed = check_match(match);
   ASSERT_FALSE(allowed);
   EXPECT_EQ(allowed.error().code, ErrorCode::Refused);
   EXPECT_THAT(allowed.error().message, HasSubstr("only answered"));
+  match.basis = MatchBasis::Policy; // which names the process and the direction itself
+  EXPECT_TRUE(check_match(match));
+}
+
+TEST(CheckMatch, OnlyACertainProcessIsEnded) {
+  for (const auto status :
+       {AttributionStatus::Listener, AttributionStatus::Cached, AttributionStatus::OwnerGone,
+        AttributionStatus::NotFound, AttributionStatus::Unavailable}) {
+    EXPECT_EQ(check_match(attributed(status)).error().code, ErrorCode::Refused);
+  }
 }
 
 TEST_F(GuardTest, ProtectsByFileAndByNameOfASystemProgram) {
@@ -106,24 +100,13 @@ TEST_F(GuardTest, PolicyAddsPathsAndNames) {
   expect_allowed(process(9, "x", "/srv/db/postgres2"));
 }
 
-TEST_F(GuardTest, KillsOnlyACertainProcess) {
-  Guard guard(policy_);
-  const auto seen = process(9, "beacon", "/tmp/beacon");
-  for (const auto status :
-       {AttributionStatus::Listener, AttributionStatus::Cached, AttributionStatus::OwnerGone,
-        AttributionStatus::NotFound, AttributionStatus::Unavailable}) {
-    EXPECT_EQ(kill(guard, seen, status).error().code, ErrorCode::Refused);
-  }
-  EXPECT_TRUE(kill(guard, seen));
-}
-
 TEST_F(GuardTest, ProtectsNetworksBitByBit) {
   policy_.protected_networks = {network("192.0.2.128", 25), network("2001:db8::", 33),
                                 network("198.51.100.7", 32), network("203.0.113.0", 0)};
   policy_.protected_networks.pop_back();
   const Guard guard(policy_);
   const auto refused = [&](const std::string &remote) {
-    return !guard.check_remote(*IpAddress::parse(remote));
+    return !guard.check_remote(*IpNetwork::parse(remote));
   };
   EXPECT_TRUE(refused("192.0.2.128"));
   EXPECT_TRUE(refused("192.0.2.255"));
@@ -137,47 +120,93 @@ TEST_F(GuardTest, ProtectsNetworksBitByBit) {
   EXPECT_TRUE(network("0.0.0.0", 0).contains(*IpAddress::parse("1.2.3.4")));
 }
 
-TEST_F(GuardTest, TheBreakerOpensAndRests) {
-  policy_.most_kills_per_minute = 2;
-  Guard guard(policy_);
-  const auto seen = process(9, "beacon", "/tmp/beacon");
-  EXPECT_TRUE(kill(guard, seen));
-  EXPECT_TRUE(kill(guard, seen));
-  EXPECT_THAT(kill(guard, seen).error().message, HasSubstr("breaker"));
-  EXPECT_TRUE(guard.allow_kill("other", seen, attributed(), now_));
-  now_ += 2min;
-  EXPECT_FALSE(kill(guard, seen)) << "an open breaker outlasts the minute";
-  now_ += policy_.breaker_rest;
-  EXPECT_TRUE(kill(guard, seen));
+TEST_F(GuardTest, ANetworkIsRefusedForOneProtectedAddressInIt) {
+  policy_.protected_networks = {network("192.0.2.128", 25)};
+  const auto refused = Guard(policy_).check_remote(*IpNetwork::parse("192.0.0.0/16"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::Refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("protected network: gateway"));
+  EXPECT_TRUE(Guard(policy_).check_remote(*IpNetwork::parse("192.0.2.0/25")));
 }
 
-TEST_F(GuardTest, RefusedKillsCostNothing) {
-  policy_.most_kills_per_minute = 1;
-  Guard guard(policy_);
-  EXPECT_FALSE(kill(guard, process(1, "init", "")));
-  EXPECT_TRUE(kill(guard, process(9, "beacon", "/tmp/beacon")));
-}
+class AllowedTest : public testing::Test {
+protected:
+  std::shared_ptr<Protections> list_ = std::make_shared<Protections>();
 
-TEST_F(GuardTest, OneVmCannotSpendTheKillsOfTheOthers) {
-  Guard guard(policy_);
-  const auto seen = process(9, "beacon", "/tmp/beacon");
-  for (int i = 0; i < 1000; ++i) {
-    (void)guard.allow_kill("noisy" + std::to_string(i % 100), seen, attributed(), now_);
+  void allow(const std::string &id, const std::string &what, const std::string &vm = "",
+             std::chrono::seconds ttl = {}) {
+    auto entry = *parse_protection(what);
+    entry.id = id;
+    entry.vm = vm;
+    entry.actor = "uid 0 (root)";
+    entry.why = "ours";
+    entry.added_ns = wall_now().time_since_epoch().count();
+    entry.expires_ns =
+        ttl.count() == 0 ? 0 : entry.added_ns + std::chrono::nanoseconds(ttl).count();
+    list_->add(entry);
   }
-  EXPECT_TRUE(guard.allow_kill("quiet", seen, attributed(), now_));
+  [[nodiscard]] Guard guard(const std::string &vm = "vm-1") const {
+    GuardPolicy policy;
+    policy.added = list_;
+    return Guard(policy, vm);
+  }
+  [[nodiscard]] bool protects_remote(const std::string &remote) const {
+    const auto allowed = guard().check_remote(*IpNetwork::parse(remote));
+    return !allowed && allowed.error().code == ErrorCode::Refused;
+  }
+  [[nodiscard]] bool protects(const ProcessSeen &seen) const {
+    const auto allowed = guard().check_process(seen);
+    return !allowed && allowed.error().code == ErrorCode::Refused;
+  }
+};
+
+TEST_F(AllowedTest, AGuardAsksTheListAsItIsNow) {
+  const auto asked = guard();
+  EXPECT_TRUE(asked.check_remote(*IpNetwork::parse("198.51.100.9")));
+  allow("p-1", "198.51.100.0/24");
+  const auto refused = asked.check_remote(*IpNetwork::parse("198.51.100.9"));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message,
+              testing::AllOf(HasSubstr("198.51.100.0/24"), HasSubstr("p-1"),
+                             HasSubstr("uid 0 (root)"), HasSubstr("ours")));
+  EXPECT_TRUE(protects_remote("198.51.0.0/16"));
+  EXPECT_TRUE(protects_remote("::ffff:198.51.100.9"));
+  EXPECT_FALSE(protects_remote("198.51.101.0/24"));
+  EXPECT_FALSE(protects_remote("2001:db8::1"));
+  list_->remove("p-1");
+  EXPECT_TRUE(asked.check_remote(*IpNetwork::parse("198.51.100.9")));
 }
 
-TEST_F(GuardTest, ResetsHaveABudgetAndBlocksNone) {
-  policy_.most_resets_per_minute = 1;
-  Guard guard(policy_);
-  const auto flow = flow_to("198.51.100.1");
-  for (int i = 0; i < 1000; ++i) {
-    EXPECT_TRUE(guard.allow_network(ResponseAction::BlockFlow, "vm", flow, now_));
-  }
-  EXPECT_TRUE(guard.allow_network(ResponseAction::Reset, "vm", flow, now_));
-  EXPECT_FALSE(guard.allow_network(ResponseAction::Reset, "vm", flow, now_));
-  EXPECT_TRUE(guard.allow_network(ResponseAction::BlockFlow, "vm", flow, now_))
-      << "an open breaker must not end containment";
+TEST_F(AllowedTest, ProcessesByPathAndByName) {
+  allow("p-1", "/srv/db/postgres");
+  allow("p-2", "backup-agent-with-long-name");
+  allow("p-3", "198.51.100.0/24"); // says nothing of processes
+  EXPECT_TRUE(protects(process(9, "x", "/srv/db/postgres")));
+  EXPECT_FALSE(protects(process(9, "postgres", "/srv/db/postgres2")));
+  EXPECT_TRUE(protects(process(9, "x", "/data/u/backup-agent-with-long-name")));
+  EXPECT_TRUE(protects(process(9, "backup-agent-wi", "/usr/bin/perl")));
+  EXPECT_FALSE(protects(process(9, "backup-agent-wi", "/tmp/x"))) << "a name that it gave itself";
+  EXPECT_FALSE(protects(process(9, "", "/tmp/x")));
+}
+
+TEST_F(AllowedTest, OfOneVmOrOfAll) {
+  allow("p-1", "postgres", "vm-2");
+  allow("p-2", "198.51.100.1", "vm-1");
+  EXPECT_FALSE(protects(process(9, "postgres", "")));
+  EXPECT_FALSE(guard("vm-2").check_process(process(9, "postgres", "")));
+  EXPECT_TRUE(protects_remote("198.51.100.1"));
+  EXPECT_TRUE(guard("vm-2").check_remote(*IpNetwork::parse("198.51.100.1")));
+  EXPECT_EQ(list_->of("vm-1").size(), 1U);
+  EXPECT_EQ(list_->all().size(), 2U);
+}
+
+TEST_F(AllowedTest, WhatHasEndedProtectsNoLonger) {
+  allow("p-1", "198.51.100.1", "", std::chrono::seconds(-1));
+  EXPECT_TRUE(list_->all().empty());
+  allow("p-1", "198.51.100.1", "", std::chrono::hours(1));
+  EXPECT_TRUE(protects_remote("198.51.100.1"));
+  allow("p-1", "198.51.100.1", "", std::chrono::seconds(-1));
+  EXPECT_FALSE(protects_remote("198.51.100.1"));
 }
 
 } // namespace

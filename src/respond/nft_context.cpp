@@ -1,7 +1,9 @@
 #include "respond/nft_context.h"
 
 #include <mutex>
+#include <utility>
 
+#include <fcntl.h>
 #include <nftables/libnftables.h>
 
 #include "hypervisor/network_namespace.h"
@@ -9,6 +11,8 @@
 namespace outguard::respond {
 
 namespace {
+
+constexpr const char *kNotThere = "No such file or directory";
 
 std::mutex &one_at_a_time() {
   static std::mutex lock;
@@ -28,10 +32,22 @@ void NftContext::Free::operator()(nft_ctx *context) const {
 }
 
 Result<NftContext> NftContext::open(const Fd &netns) {
-  return hypervisor::in_namespace(netns, []() -> Result<NftContext> {
+  auto context = make(netns);
+  if (!context) {
+    return tl::unexpected(context.error());
+  }
+  Fd kept(netns ? ::fcntl(netns.get(), F_DUPFD_CLOEXEC, 0) : -1);
+  if (netns && !kept) {
+    return fail_errno("nftables");
+  }
+  return NftContext(std::move(*context), std::move(kept));
+}
+
+Result<NftContext::Context> NftContext::make(const Fd &netns) {
+  return hypervisor::in_namespace(netns, []() -> Result<Context> {
     const std::lock_guard lock(one_at_a_time());
-    NftContext made(nft_ctx_new(NFT_CTX_DEFAULT));
-    auto *context = made.context_.get();
+    Context made(nft_ctx_new(NFT_CTX_DEFAULT));
+    auto *context = made.get();
     if (context == nullptr || nft_ctx_buffer_output(context) != 0 ||
         nft_ctx_buffer_error(context) != 0) {
       return fail(ErrorCode::SystemFailed, "nftables cannot be used on this host");
@@ -41,15 +57,44 @@ Result<NftContext> NftContext::open(const Fd &netns) {
   });
 }
 
+Result<void> NftContext::renew() const {
+  if (!spoilt_) {
+    return {};
+  }
+  auto fresh = make(netns_);
+  if (!fresh) {
+    return tl::unexpected(fresh.error());
+  }
+  context_ = std::move(*fresh);
+  spoilt_ = false;
+  return {};
+}
+
 Result<std::string> NftContext::run(const std::string &commands) const {
+  const auto renewed = renew();
+  return renewed ? run_now(commands) : tl::unexpected(renewed.error());
+}
+
+Result<std::string> NftContext::run_now(const std::string &commands) const {
   const std::lock_guard lock(one_at_a_time());
   auto *context = context_.get();
   if (nft_run_cmd_from_buffer(context, commands.c_str()) != 0) {
-    return fail(ErrorCode::SystemFailed,
-                "nftables: " + first_line(nft_ctx_get_error_buffer(context)));
+    const auto why = first_line(nft_ctx_get_error_buffer(context));
+    spoilt_ = why.find(kNotThere) == std::string::npos; // an answer, and often so
+    return fail(ErrorCode::SystemFailed, "nftables: " + why);
   }
   const char *output = nft_ctx_get_output_buffer(context);
   return std::string(output == nullptr ? "" : output);
+}
+
+Result<void> NftContext::check(const std::string &commands) const {
+  if (auto renewed = renew(); !renewed) {
+    return renewed;
+  }
+  nft_ctx_set_dry_run(context_.get(), true);
+  const auto done = run_now(commands);
+  nft_ctx_set_dry_run(context_.get(), false);
+  return done.map([](const auto &) {});
 }
 
 } // namespace outguard::respond

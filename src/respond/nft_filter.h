@@ -6,10 +6,10 @@
 // Weaker than tc_filter.h: a second VLAN tag hides a packet from every rule but isolation, and
 // later fragments of a dropped datagram pass (nobody can put them together).
 
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
-#include <string_view>
 
 #include "respond/nft_context.h"
 #include "respond/nft_text.h"
@@ -28,7 +28,16 @@ public:
   [[nodiscard]] static Result<std::unique_ptr<TapFilter>>
   find(const Fd &netns, const std::string &tap, FilterMechanism mechanism);
 
+  /// Removes tables of ours whose tap is gone.
+  [[nodiscard]] static Result<void> remove_dead(const Fd &netns);
+  /// Whether open() would work; asks the kernel, which changes nothing.
+  [[nodiscard]] static Result<void> probe(const Fd &netns, const std::string &tap,
+                                          FilterMechanism mechanism);
+
   [[nodiscard]] const char *mechanism() const override { return to_string(mechanism_); }
+  [[nodiscard]] const char *hook() const override {
+    return mechanism_ == FilterMechanism::NftNetdev ? "netdev" : "bridge";
+  }
   [[nodiscard]] std::size_t most_tags() const override { return 1; }
   [[nodiscard]] Result<void> add(const NetworkRule &rule, std::chrono::seconds ttl) override;
   [[nodiscard]] Result<void> remove(const NetworkRule &rule) override;
@@ -49,15 +58,13 @@ private:
   [[nodiscard]] std::string table() const;
   /// Empty if there is no such table.
   [[nodiscard]] Result<NftTable> read() const;
+  [[nodiscard]] int device_index() const; ///< 0: no such device
   [[nodiscard]] Result<int> device_to_hook() const;
-  [[nodiscard]] std::string setup() const;
-  [[nodiscard]] std::string rules(bool from_guest) const;
-  [[nodiscard]] std::string by_length(std::string_view sets, std::string_view side,
-                                      std::string_view verdict) const;
   [[nodiscard]] std::string element_commands(const NetworkRule &rule,
                                              std::chrono::seconds ttl) const;
-  /// Makes or finds the table and runs `commands` in it, as one transaction.
-  [[nodiscard]] Result<void> apply(const std::string &commands);
+  /// Makes or finds the table and runs `commands` in it, as one transaction. They are asked for
+  /// once it is known which sets there are.
+  [[nodiscard]] Result<void> apply(const std::function<std::string()> &commands);
   [[nodiscard]] bool is_hooked() const;
   [[nodiscard]] Result<std::optional<std::chrono::seconds>>
   left_in_set(const NetworkRule &rule) const;
@@ -66,10 +73,8 @@ private:
   RouteNetlink devices_;
   std::string tap_;
   FilterMechanism mechanism_;
-  int set_up_on_ = 0; ///< index of the device that our chains are on
-  /// "remotes4_24", "allowed6_128": a set a prefix length, since intervals of nftables must not
-  /// overlap and rules may.
-  std::set<std::string> network_sets_;
+  int set_up_on_ = 0;                  ///< index of the device that our chains are on
+  std::set<std::string> network_sets_; ///< that are known to be in the table
 };
 
 } // namespace outguard::respond

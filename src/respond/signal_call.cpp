@@ -13,6 +13,7 @@ namespace outguard::respond {
 namespace {
 
 using hypervisor::GdbRemote;
+namespace gdb = hypervisor::gdb;
 using hypervisor::Register;
 using hypervisor::StoppedRegisters;
 using std::chrono::milliseconds;
@@ -59,20 +60,25 @@ Frame frame_of(const StoppedRegisters &now, std::uint64_t return_to) {
           ~0ULL,     now.rip, now.cs,  now.eflags, at[Rsp], now.ss};
 }
 
+/// Said before the stub opens, so that the VM stands no longer than QEMU needs to do it.
+std::string first_words(const SignalPlan &plan) {
+  return plan.hurry_at == 0 ? gdb::packets({gdb::kWhy, gdb::break_at(plan.stop_at), gdb::kRun})
+                            : gdb::packets({gdb::kWhy, gdb::break_at(plan.stop_at),
+                                            gdb::break_at(plan.hurry_at), gdb::kRun});
+}
+
+/// With a stub that was told first_words().
 class Call {
 public:
   Call(hypervisor::VmControl &control, const SignalPlan &plan, const SignalLimits &limits,
        GdbRemote &remote)
       : control_(control), plan_(plan), limits_(limits), remote_(remote) {}
 
-  /// `opened`: since when the VM stands.
-  SignalOutcome run(MonotonicTime opened) {
-    standing_since_ = opened;
+  SignalOutcome run() {
     auto outcome = call();
-    if (outcome.status != SignalStatus::Called) {
+    if (outcome.status != SignalStatus::Called && !let_go_) {
       back_out(outcome);
     }
-    outcome.paused = paused_;
     return outcome;
   }
 
@@ -82,35 +88,20 @@ private:
   }
   [[nodiscard]] MonotonicTime soon() const { return monotonic_now() + limits_.answer; }
 
-  void ran() {
-    paused_ += monotonic_now() - standing_since_;
-    running_ = true;
-  }
-  void stands() {
-    standing_since_ = monotonic_now();
-    running_ = false;
-  }
-
   SignalOutcome call() {
-    auto ready = remote_.settle(soon());
-    if (ready) {
-      ready = remote_.insert_breakpoint(plan_.stop_at, soon());
-    }
+    auto ready = remote_.expect_ok("a breakpoint", soon());
     if (ready && plan_.hurry_at != 0) {
-      ready = remote_.insert_breakpoint(plan_.hurry_at, soon());
-    }
-    if (ready) {
-      ready = remote_.run(soon());
+      ready = remote_.expect_ok("a second breakpoint", soon());
     }
     if (!ready) {
       return failed(ready.error());
     }
-    ran();
     const auto stop = wait_for_hit();
     if (!stop) {
       return failed(stop.error(), stop.error().code == ErrorCode::Timeout ? SignalStatus::Missed
                                                                           : SignalStatus::Failed);
     }
+    stands_ = true;
     return divert(*stop);
   }
 
@@ -125,29 +116,36 @@ private:
     }
     if (!stop && stop.error().code == ErrorCode::Timeout) {
       // One that is hit in this very moment is not used any more.
-      (void)remote_.interrupt(soon()).map([this](const auto &) { stands(); });
+      stands_ = remote_.interrupt(soon()).has_value();
       return fail(ErrorCode::Timeout, "no processor of the guest came by in " +
                                           std::to_string(limits_.hit.count()) + " ms");
-    }
-    if (stop) {
-      stands();
     }
     return stop;
   }
 
   SignalOutcome divert(const hypervisor::StopReply &stop) {
-    if (auto chosen = remote_.choose(stop, soon()); !chosen) {
-      return failed(chosen.error());
+    std::array<std::uint8_t, kPops.size()> code{};
+    auto known = remote_.send(
+        {gdb::choose(stop), gdb::kRegisters, gdb::read_memory(plan_.return_to, code.size())});
+    auto same = check_identity(); // while the stub answers
+    if (known) {
+      known = remote_.expect_ok("the choice of a processor", soon());
     }
-    const auto now = remote_.read_registers(soon());
-    if (!now) {
-      return failed(now.error());
+    const auto now = known ? remote_.registers(soon()) : tl::unexpected(known.error());
+    if (now) {
+      known = remote_.memory(code, soon());
+    }
+    if (!now || !known) {
+      return failed(now ? known.error() : now.error());
+    }
+    if (same.status != SignalStatus::Called) {
+      return same;
     }
     if (const char *odd = unfit(stop, *now)) {
       return {SignalStatus::Mismatch, {}, {}, odd};
     }
-    if (auto same = check_guest(); same.status != SignalStatus::Called) {
-      return same;
+    if (code != kPops) {
+      return {SignalStatus::Mismatch, {}, {}, "another kernel runs in the VM"};
     }
     // Aligned as the psABI wants it at a function's first instruction.
     const std::uint64_t stack = ((now->general[Register::Rsp] - kBelowTheStack) & ~15ULL) - 8;
@@ -165,23 +163,30 @@ private:
     return let_go(called, bytes);
   }
 
-  /// The frame first: it lies where nothing is in use. Then all registers at once.
+  /// The frame first: it lies where nothing is in use. Then all registers at once, and away.
   SignalOutcome let_go(const StoppedRegisters &called, std::span<const std::uint8_t> frame) {
-    auto done = remote_.write_memory(called.general[Register::Rsp], frame, soon());
+    auto done = remote_.send({gdb::write_memory(called.general[Register::Rsp], frame)});
     if (done) {
-      done = remote_.write_registers(called, soon());
+      done = remote_.expect_ok("writing the frame", soon());
     }
     if (!done) {
       return failed(done.error());
     }
-    if (auto detached = remote_.detach(soon()); !detached) {
-      return {SignalStatus::Failed,
-              {},
-              {},
-              detached.error().message + "; the kernel may have been called all the same"};
+    let_go_ = true;
+    done = remote_.send({gdb::write_registers(called), gdb::kDetach});
+    if (done) {
+      done = remote_.expect_ok("writing registers", soon());
     }
-    ran();
-    return {SignalStatus::Called, {}, {}, {}};
+    if (done) {
+      done = remote_.expect_ok("detaching", soon());
+    }
+    if (done) {
+      return {SignalStatus::Called, {}, {}, {}};
+    }
+    auto outcome = failed(done.error());
+    outcome.reason += "; the kernel may have been called all the same";
+    mend(outcome);
+    return outcome;
   }
 
   /// nullptr: the processor stands where it was wanted.
@@ -199,7 +204,7 @@ private:
     return nullptr;
   }
 
-  SignalOutcome check_guest() {
+  SignalOutcome check_identity() {
     for (const Patch &check : plan_.identity) {
       const auto holds = expectation_holds(control_, check);
       if (!holds) {
@@ -209,31 +214,24 @@ private:
         return {SignalStatus::Mismatch, {}, {}, "the guest has moved on"};
       }
     }
-    std::array<std::uint8_t, kPops.size()> code{};
-    if (auto read = remote_.read_memory(plan_.return_to, code, soon()); !read) {
-      return failed(read.error());
-    }
-    return code == kPops
-               ? SignalOutcome{SignalStatus::Called, {}, {}, {}}
-               : SignalOutcome{SignalStatus::Mismatch, {}, {}, "another kernel runs in the VM"};
+    return {SignalStatus::Called, {}, {}, {}};
   }
 
   /// The VM runs again without a breakpoint, as it was.
   void back_out(SignalOutcome &outcome) {
-    Result<void> done;
-    if (running_) {
-      const auto stopped = remote_.interrupt(soon());
-      done = stopped ? Result<void>() : tl::unexpected(stopped.error());
-      stands();
+    auto done = stands_ ? Result<void>() : remote_.interrupt(soon()).map([](const auto &) {});
+    if (done) {
+      done = remote_.send({gdb::kDetach});
     }
     if (done) {
-      done = remote_.detach(soon());
+      done = remote_.expect_ok("detaching", soon());
     }
     if (!done) {
-      done = control_.mend_debugger();
+      mend(outcome);
     }
-    ran();
-    if (!done) {
+  }
+  void mend(SignalOutcome &outcome) {
+    if (auto done = control_.mend_debugger(); !done) {
       outcome.reason += "; the VM may be left paused: " + done.error().message;
     }
   }
@@ -242,9 +240,8 @@ private:
   const SignalPlan &plan_;
   const SignalLimits &limits_;
   GdbRemote &remote_;
-  bool running_ = false;
-  MonotonicTime standing_since_;
-  std::chrono::nanoseconds paused_{};
+  bool stands_ = false; ///< at a breakpoint, or since it was told to
+  bool let_go_ = false; ///< what was said last lets it run
 };
 
 } // namespace
@@ -291,7 +288,8 @@ SignalOutcome call_signal(hypervisor::VmControl &control, const SignalPlan &plan
   if (on_touching) {
     on_touching();
   }
-  auto connection = control.open_debugger();
+  const auto stood_before = control.stood();
+  auto connection = control.open_debugger(first_words(plan));
   if (!connection) {
     const auto code = connection.error().code;
     if (code == ErrorCode::Refused || code == ErrorCode::Unsupported) {
@@ -304,10 +302,11 @@ SignalOutcome call_signal(hypervisor::VmControl &control, const SignalPlan &plan
     return outcome;
   }
   GdbRemote remote(std::move(*connection));
-  auto outcome = Call(control, plan, limits, remote).run(start);
+  auto outcome = Call(control, plan, limits, remote).run();
   if (auto closed = control.close_debugger(); !closed) {
     outcome.reason += (outcome.reason.empty() ? "" : "; ") + closed.error().message;
   }
+  outcome.paused = control.stood() - stood_before;
   outcome.took = monotonic_now() - start;
   return outcome;
 }

@@ -25,7 +25,7 @@ enum class SignalStatus : std::uint8_t {
 
 struct SignalOutcome {
   SignalStatus status = SignalStatus::Failed;
-  std::chrono::nanoseconds paused{}; ///< the VM stood still, opening the stub included
+  std::chrono::nanoseconds paused{}; ///< no processor ran, by QEMU's word; both stops together
   std::chrono::nanoseconds took{};   ///< from the beginning to the closed stub
   std::string reason;
 };

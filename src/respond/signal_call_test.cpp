@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "hypervisor/gdb_remote.h"
 #include "respond/fakes.h"
 #include "respond/process_signal.h"
 #include "respond/signal_call.h"
@@ -11,6 +12,7 @@ namespace outguard::respond {
 namespace {
 
 using hypervisor::FakeGdbStub;
+namespace gdb = hypervisor::gdb;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using namespace std::chrono_literals;
@@ -149,7 +151,9 @@ TEST_F(SignalCall, EveryFaultOfTheStubLeavesTheGuestAsItWas) {
     EXPECT_NE(call(fault).status, SignalStatus::Called) << static_cast<int>(fault);
     expect_untouched();
   }
-  for (const Fault fault : {Fault::BadChecksum, Fault::Chatter, Fault::LosesFirst}) {
+  EXPECT_NE(call(Fault::BadChecksum).status, SignalStatus::Called);
+  EXPECT_FALSE(stub->was_sent("G"));
+  for (const Fault fault : {Fault::Chatter, Fault::LosesFirst}) {
     EXPECT_EQ(call(fault).status, SignalStatus::Called) << static_cast<int>(fault);
   }
 }
@@ -166,11 +170,13 @@ TEST_F(SignalCall, AStubThatIsSomebodyElsesIsRefused) {
 TEST_F(SignalCall, TheGuardedCallReportsAlike) {
   FakeGdbStub fake;
   fake.put(plan().return_to, kWayBack);
-  const int stub_end = fake.connect().release(); // its thread lives in this process
+  const int stub_end = fake.connect(gdb::packets({gdb::kWhy, gdb::break_at(plan().stop_at),
+                                                  gdb::break_at(plan().hurry_at), gdb::kRun}))
+                           .release(); // its thread lives in this process
   class Connected : public FakeControl {
   public:
     Connected(FakeVm &vm, int socket) : FakeControl(vm), socket_(socket) {}
-    Result<Fd> open_debugger() override { return Fd(socket_); }
+    Result<Fd> open_debugger(std::string_view) override { return Fd(socket_); }
 
   private:
     int socket_;

@@ -61,6 +61,9 @@ Result<void> take_over(TapFilter &best, TapFilter &earlier) {
     return tl::unexpected(rules.error());
   }
   for (const auto &[rule, left] : *rules) {
+    if (left.count() == 0) { // over by now
+      continue;
+    }
     if (auto added = best.add(rule, left); !added) {
       return added;
     }

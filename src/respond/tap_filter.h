@@ -41,6 +41,8 @@ public:
 
   /// "tc-bpf", "nft-netdev", "nft-bridge".
   [[nodiscard]] virtual const char *mechanism() const = 0;
+  /// Where in the kernel: "tcx", "clsact", "netdev", "bridge".
+  [[nodiscard]] virtual const char *hook() const = 0;
   /// VLAN tags below which rules still hold.
   [[nodiscard]] virtual std::size_t most_tags() const = 0;
   /// Adds the rule or sets its time to live anew, and reads it back; only then is it in force.

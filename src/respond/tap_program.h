@@ -5,14 +5,15 @@
 // would end with it, and the enforcement too. One thread at a time.
 
 #include <array>
+#include <functional>
+#include <optional>
 #include <string>
 
 #include "base/fd.h"
 #include "base/result.h"
 #include "respond/bpf/tap_maps.h"
 #include "respond/kernel_map.h"
-
-struct bpf_object;
+#include "respond/pinned_program.h"
 
 namespace outguard::respond {
 
@@ -39,9 +40,20 @@ public:
                                                  TapHook hook = TapHook::Newest,
                                                  const std::string &bpffs = kBpfFilesystem);
 
+  /// What is at work at this tap already; nullopt: nothing. Changes nothing.
+  [[nodiscard]] static Result<std::optional<TapProgram>>
+  find(const Fd &netns, const std::string &tap, const std::string &bpffs = kBpfFilesystem);
+  /// Whether this kernel takes the program and `bpffs` can keep it: the hook that attach() would
+  /// use. Attaches nothing; a tap of its own kind may still refuse.
+  [[nodiscard]] static Result<TapHook> probe(const std::string &bpffs = kBpfFilesystem);
+
+  /// Forgets what is pinned of taps that are gone: of any whose link says so, and of those of
+  /// `netns` by their number. Fine where there is no bpffs.
+  static void remove_dead(const Fd &netns, const std::string &bpffs = kBpfFilesystem);
+
   [[nodiscard]] const Maps &maps() const { return maps_; }
   /// False once the tap is gone (made again, it is another) or somebody took us off it.
-  [[nodiscard]] bool is_attached() const;
+  [[nodiscard]] Result<bool> is_attached() const;
   /// Else classic: the clsact qdisc stays behind when all is removed, since others may use it.
   [[nodiscard]] bool is_tcx() const { return static_cast<bool>(links_[0]); }
   /// The programs, from and to the guest (for measuring).
@@ -54,11 +66,15 @@ public:
 
 private:
   TapProgram() = default;
-  [[nodiscard]] Result<void> load();
+  /// Of this tap; nothing is loaded or found yet.
+  [[nodiscard]] static Result<TapProgram> at(const Fd &netns, const std::string &tap,
+                                             const std::string &bpffs);
+  /// With maps of the folder `pins`; empty: kept nowhere.
+  [[nodiscard]] Result<void> load(const std::string &pins);
+  void take_maps(const std::function<Fd(const char *name)> &map);
   [[nodiscard]] Result<void> attach_way(std::size_t way, TapHook hook);
-  [[nodiscard]] Result<void> attach_classic(std::size_t way) const;
-  [[nodiscard]] bool is_attached_classic() const;
-  [[nodiscard]] bool holds_tap() const; ///< what is pinned is at work
+  [[nodiscard]] Result<bool> has_classic() const;
+  [[nodiscard]] Result<bool> holds_tap() const; ///< what is pinned is at work
 
   Fd netns_;
   int device_ = 0;

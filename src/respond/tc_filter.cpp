@@ -65,9 +65,25 @@ Result<std::unique_ptr<TapFilter>> TcFilter::open(const Fd &netns, const std::st
   return made;
 }
 
+Result<std::unique_ptr<TapFilter>> TcFilter::find(const Fd &netns, const std::string &tap,
+                                                  const std::string &bpffs) {
+  auto program = TapProgram::find(netns, tap, bpffs);
+  if (!program) {
+    return tl::unexpected(program.error());
+  }
+  Fd own(::fcntl(netns.get(), F_DUPFD_CLOEXEC, 0));
+  if (!*program || !own) {
+    return own ? Result<std::unique_ptr<TapFilter>>(nullptr) : fail_errno("keep a namespace");
+  }
+  std::unique_ptr<TcFilter> made(new TcFilter(std::move(own), tap, TapHook::Newest, bpffs));
+  made->program_ = std::move(**program);
+  return made;
+}
+
 Result<void> TcFilter::ensure_attached() {
-  if (program_ && program_->is_attached()) {
-    return {};
+  const auto there = is_attached();
+  if (!there || *there) {
+    return there.map([](bool) {});
   }
   program_.reset();
   auto attached = TapProgram::attach(netns_, tap_, hook_, bpffs_);
@@ -76,6 +92,10 @@ Result<void> TcFilter::ensure_attached() {
   }
   program_ = std::move(*attached);
   return {};
+}
+
+Result<bool> TcFilter::is_attached() const {
+  return program_ ? program_->is_attached() : Result<bool>(false);
 }
 
 Result<tap::TapSettings> TcFilter::settings() const {
@@ -121,10 +141,11 @@ Result<void> TcFilter::add(const NetworkRule &rule, std::chrono::seconds ttl) {
     return written;
   }
   const auto read = until_of(rule);
-  if (!read) {
-    return tl::unexpected(read.error());
+  const auto attached = is_attached();
+  if (!read || !attached) {
+    return tl::unexpected(read ? attached.error() : read.error());
   }
-  return *read == until && program_->is_attached()
+  return *read == until && *attached
              ? Result<void>()
              : fail(ErrorCode::SystemFailed, "the filter's rule was not there when read back");
 }
@@ -207,6 +228,10 @@ Result<IsolationRule> TcFilter::isolation(std::uint32_t generation) const {
 
 Result<std::uint64_t> TcFilter::until_of(const NetworkRule &rule) const {
   const auto &maps = program_->maps();
+  const auto now = settings();
+  if (!now || (now->kinds & kind_of(rule)) == 0) { // written, never announced: not looked for
+    return now.map([](const auto &) { return std::uint64_t{0}; });
+  }
   if (const auto *flow = std::get_if<FlowRule>(&rule)) {
     return maps.flows.get(key_of(flow->flow)).map([](auto found) { return found.value_or(0); });
   }
@@ -219,10 +244,6 @@ Result<std::uint64_t> TcFilter::until_of(const NetworkRule &rule) const {
     return maps.ports.get(key_of(*port)).map([&](auto found) {
       return found.value_or(tap::TapPortUntil{}).until[slot_of(*port)];
     });
-  }
-  const auto now = settings();
-  if (!now || (now->kinds & tap::kHasIsolation) == 0) {
-    return now.map([](const auto &) { return std::uint64_t{0}; });
   }
   return isolation(now->generation).map([&](const IsolationRule &there) {
     return there == std::get<IsolationRule>(rule) ? now->isolated_until : 0;
@@ -267,16 +288,18 @@ Result<void> TcFilter::remove(const NetworkRule &rule) {
 }
 
 Result<std::optional<std::chrono::seconds>> TcFilter::remaining(const NetworkRule &rule) const {
-  if (!program_ || !program_->is_attached()) {
-    return std::optional<std::chrono::seconds>();
+  const auto attached = is_attached();
+  if (!attached || !*attached) {
+    return attached.map([](bool) { return std::optional<std::chrono::seconds>(); });
   }
   return until_of(rule).map([](std::uint64_t until) { return left_of(until, boot_ns()); });
 }
 
 Result<std::vector<RuleInForce>> TcFilter::list() const {
   std::vector<RuleInForce> rules;
-  if (!program_ || !program_->is_attached()) {
-    return rules;
+  const auto attached = is_attached();
+  if (!attached || !*attached) {
+    return attached.map([&](bool) { return rules; });
   }
   const auto &maps = program_->maps();
   const auto flows = maps.flows.entries(tap::kMostFlows);
@@ -291,7 +314,8 @@ Result<std::vector<RuleInForce>> TcFilter::list() const {
   }
   const std::uint64_t now = boot_ns();
   const auto take = [&](NetworkRule rule, std::uint64_t until) {
-    if (const auto left = left_of(until, now)) {
+    const auto left = left_of(until, now);
+    if (left && (now_set->kinds & kind_of(rule)) != 0) {
       rules.push_back({std::move(rule), *left});
     }
   };

@@ -18,7 +18,14 @@ public:
   open(const Fd &netns, const std::string &tap, TapHook hook = TapHook::Newest,
        const std::string &bpffs = kBpfFilesystem);
 
+  /// What an earlier run left at this tap, as it is; nullptr if there is nothing.
+  [[nodiscard]] static Result<std::unique_ptr<TapFilter>>
+  find(const Fd &netns, const std::string &tap, const std::string &bpffs = kBpfFilesystem);
+
   [[nodiscard]] const char *mechanism() const override { return "tc-bpf"; }
+  [[nodiscard]] const char *hook() const override {
+    return program_ && program_->is_tcx() ? "tcx" : "clsact";
+  }
   [[nodiscard]] std::size_t most_tags() const override { return 2; }
   [[nodiscard]] Result<void> add(const NetworkRule &rule, std::chrono::seconds ttl) override;
   [[nodiscard]] Result<void> remove(const NetworkRule &rule) override;
@@ -37,12 +44,13 @@ private:
       : netns_(std::move(netns)), tap_(std::move(tap)), hook_(hook), bpffs_(std::move(bpffs)) {}
 
   [[nodiscard]] Result<void> ensure_attached();
+  [[nodiscard]] Result<bool> is_attached() const;
   [[nodiscard]] Result<void> write(const NetworkRule &rule, std::uint64_t until);
   [[nodiscard]] Result<void> write_isolation(const IsolationRule &rule, std::uint64_t until);
   [[nodiscard]] Result<void> announce(std::uint32_t kind, std::uint64_t until);
   [[nodiscard]] Result<tap::TapSettings> settings() const;
   [[nodiscard]] Result<void> erase_expired();
-  /// Of the rule as it is in the maps, in force or not; 0: not there.
+  /// Of the rule as it is in the maps, in force or not; 0: not there, or not looked for.
   [[nodiscard]] Result<std::uint64_t> until_of(const NetworkRule &rule) const;
   [[nodiscard]] Result<IsolationRule> isolation(std::uint32_t generation) const;
 

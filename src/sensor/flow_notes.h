@@ -4,6 +4,7 @@
 // capped, a flow that finds none is matched all the same and attributed when it matches.
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "facts/flow_seen.h"
@@ -15,6 +16,10 @@ struct FlowNote {
   std::size_t text_bytes = 0; ///< of the attribution
   std::uint64_t named = 0;    ///< BeaconTable's key of (process, name); 0: no name seen
   std::uint8_t blind = 0;     ///< Blindness bits beside the flow's own
+  /// Who began, where the first packet that was seen does not say.
+  std::optional<FlowDirection> initiator;
+  std::uint32_t judged = 0;  ///< PolicyJudge's generation that it was judged by, or waits for
+  std::uint32_t refused = 0; ///< the rule that it was told of last, by its hash; 0: none
 };
 
 class FlowNotes {

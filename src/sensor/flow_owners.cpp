@@ -124,6 +124,25 @@ std::uint64_t FlowOwners::open(const guest::PacketPipeline &pipeline, const gues
   return number;
 }
 
+std::optional<Attribution> FlowOwners::owner_at_once(const FlowTuple &tuple,
+                                                     std::int64_t packet_ns) {
+  guest::LinuxGuest *guest = view_.guest();
+  const WallTime seen{std::chrono::nanoseconds(packet_ns)};
+  return guest != nullptr && has_ports(tuple) ? guest->attribute_at_once(tuple, seen, seen)
+                                              : std::nullopt;
+}
+
+FlowDirection FlowOwners::initiator_of(const guest::Flow &flow) {
+  guest::LinuxGuest *guest = view_.guest();
+  if (began_ns(flow) != 0 || guest == nullptr) {
+    return flow.initiator;
+  }
+  const FlowTuple anybody{flow.tuple.protocol, flow.tuple.local, {}};
+  const WallTime seen{std::chrono::nanoseconds(flow.first_packet_ns)};
+  return names_a_process(guest->attribute(anybody, seen)) ? FlowDirection::ToGuest
+                                                          : FlowDirection::ToRemote;
+}
+
 Attribution FlowOwners::owner_of(const guest::PacketPipeline &pipeline, const guest::Flow &flow) {
   FlowNote *note = notes_.find(flow.user);
   if (note != nullptr && names_a_process(note->attribution)) {

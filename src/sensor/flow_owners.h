@@ -4,6 +4,7 @@
 // MatchSink, one thread; owns no guest.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "guest/packets/packet_pipeline.h"
@@ -26,11 +27,19 @@ public:
   /// The note of what was answered at its opening, if that is known; else a new one. To be kept in
   /// Flow::user; 0: no room.
   [[nodiscard]] std::uint64_t open(const guest::PacketPipeline &pipeline, const guest::Flow &flow);
+  /// Whose it is, for a packet that is held meanwhile: nobody is waited for. nullopt: it would take
+  /// a new table of everything.
+  [[nodiscard]] std::optional<Attribution> owner_at_once(const FlowTuple &tuple,
+                                                         std::int64_t packet_ns);
   [[nodiscard]] FlowNote *find(std::uint64_t number) { return notes_.find(number); }
   void close(std::uint64_t number) { notes_.close(number); }
   /// As noted; asked once more where nobody was found.
   [[nodiscard]] Attribution owner_of(const guest::PacketPipeline &pipeline,
                                      const guest::Flow &flow);
+
+  /// A TCP connection that was there before the sensor: begun outside if somebody in the guest
+  /// waits for such. Else by its first packet.
+  [[nodiscard]] FlowDirection initiator_of(const guest::Flow &flow);
 
   /// Owners asked for before the ring brought the packet; in vain.
   [[nodiscard]] std::uint64_t openings_used() const { return used_; }

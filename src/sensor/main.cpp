@@ -7,6 +7,7 @@
 #include "guest/linux/file_digests.h"
 #include "guest/protocols/digest.h"
 #include "guest/protocols/quic_opener.h"
+#include "sensor/evidence_packer.h"
 #include "sensor/intel_service.h"
 #include "sensor/request_loop.h"
 #include "sensor/sandbox.h"
@@ -15,9 +16,11 @@
 int main(int argc, char **argv) {
   using namespace outguard;
   constexpr int kControl = 3;
-  const bool guards = argc == 2 && std::strcmp(argv[1], "guard") == 0;
+  const bool holds = argc == 2 && std::strcmp(argv[1], "guard-hold") == 0;
+  const bool guards = holds || (argc == 2 && std::strcmp(argv[1], "guard") == 0);
   const bool compiles = argc == 2 && std::strcmp(argv[1], "compile-intel") == 0;
-  if (!guards && !compiles) {
+  const bool packs = argc == 2 && std::strcmp(argv[1], "pack-evidence") == 0;
+  if (!guards && !compiles && !packs) {
     std::fputs("outguard-sensor is started by outguardd and outguard, not by hand\n", stderr);
     return 2;
   }
@@ -27,22 +30,39 @@ int main(int argc, char **argv) {
     guest::prepare_digests();
     guest::QuicOpener::prepare();
   }
-  const auto gaps =
-      sensor::enter_sandbox(guards ? sensor::Role::Guard : sensor::Role::CompileIntel, kControl);
+  if (packs) {
+    guest::prepare_digests();
+  }
+  MessageSocket control{Fd(kControl)};
+  sensor::HoldSlots held;
+  if (holds) {
+    auto received = sandbox::close_all_but(kControl).and_then(
+        [&] { return sensor::HoldSlots::receive(control); });
+    if (!received) {
+      std::fprintf(stderr, "outguard-sensor: %s\n", received.error().message.c_str());
+      return 1;
+    }
+    held = std::move(*received);
+  }
+  const auto gaps = sensor::enter_sandbox(guards     ? sensor::Role::Guard
+                                          : compiles ? sensor::Role::CompileIntel
+                                                     : sensor::Role::PackEvidence,
+                                          kControl, held);
   if (!gaps) {
     std::fprintf(stderr, "outguard-sensor: no sandbox, so nothing is read: %s\n",
                  gaps.error().message.c_str());
     return 1;
   }
-  MessageSocket control{Fd(kControl)};
   if (!gaps->empty() &&
       !control.send(encode(ReportEnvelope{0, SandboxSeen{*gaps}}), {}, std::chrono::seconds(1))) {
     return 1;
   }
   if (guards) {
-    sensor::RequestLoop(std::move(control)).run();
-  } else {
+    sensor::RequestLoop(std::move(control), held).run();
+  } else if (compiles) {
     sensor::run_intel_service(std::move(control));
+  } else {
+    sensor::run_evidence_packer(std::move(control));
   }
   return 0;
 }

@@ -54,8 +54,25 @@ bool names_a_process(const Attribution &attribution) {
 
 MatchSink::MatchSink(GuestView &view, Outlet &outlet)
     : view_(view), outlet_(outlet), owners_(view), contacts_(guest::random_seed()),
-      knocks_([this](MatchedFlowEnded ended) { outlet_.publish(std::move(ended)); }) {
-  want(kinds_wanted(nullptr));
+      knocks_([this](MatchedFlowEnded ended) { outlet_.publish(std::move(ended)); }),
+      policy_(owners_, [this](const auto &pipeline, const auto &flow, MatchSeen match) {
+        publish_refused(pipeline, flow, std::move(match));
+      }) {
+  want_kinds();
+}
+
+void MatchSink::want_kinds() {
+  auto kinds = kinds_wanted(intel_.get());
+  if (policy_.judge().asks_for_names()) {
+    kinds.add(ObservableKind::DnsName);
+  }
+  want(kinds);
+}
+
+bool MatchSink::use(const UsePolicy &policy) {
+  const bool good = policy_.use(policy);
+  want_kinds();
+  return good;
 }
 
 MatchSink::Counts MatchSink::counts() const {
@@ -67,7 +84,7 @@ MatchSink::Counts MatchSink::counts() const {
 
 void MatchSink::use(std::shared_ptr<const intel::IntelSet> intel) {
   intel_ = std::move(intel);
-  want(kinds_wanted(intel_.get()));
+  want_kinds();
   reported_.forget_numbers();
   files_.use(intel_);
 }
@@ -80,6 +97,7 @@ void MatchSink::on_flow_started(guest::Flow &flow) {
   if (const FlowNote *note = owners_.find(flow.user)) {
     ++(names_a_process(note->attribution) ? counts_.flows_attributed : counts_.flows_unattributed);
   }
+  policy_.on_flow(*pipeline_, flow);
   if (intel_ == nullptr) {
     return;
   }
@@ -123,6 +141,7 @@ void MatchSink::match_remote(const guest::PacketPipeline &pipeline, const guest:
 }
 
 void MatchSink::look_again(const guest::PacketPipeline &pipeline, const guest::Flow &flow) {
+  policy_.on_flow(pipeline, flow);
   const bool waits = waiting_.count({&pipeline, flow.id}) != 0;
   if (!waits && (!began_outside(flow) || was_answered(flow))) {
     match_remote(pipeline, flow, Answer::GivenBefore);
@@ -136,6 +155,7 @@ void MatchSink::settle(std::int64_t now_ns) {
   }
   settled_ns_ = now_ns;
   knocks_.expire(now_ns);
+  policy_.settle(now_ns);
   for (auto next = waiting_.begin(); next != waiting_.end();) {
     const auto [key, flow] = *next;
     const bool answered = was_answered(*flow);
@@ -158,26 +178,17 @@ void MatchSink::on_observable(guest::Flow &flow, const guest::Observable &observ
       note->blind |= static_cast<std::uint8_t>(Blindness::DnsOverHttps);
     }
   }
+  if (observable.form == guest::HostForm::Name &&
+      (names_remote || observable.kind == ObservableKind::DnsName)) {
+    policy_.on_named(*pipeline_, flow, observable.text);
+  }
   if (intel_ == nullptr) {
     return;
   }
   const auto tell = [&](intel::IndicatorId id) {
     report(*pipeline_, flow, id, observable.kind, observable.shown());
   };
-  const auto now = seconds_of(flow);
-  if (observable.kind == ObservableKind::HttpUrl) {
-    intel_->match_url(observable.text, now, tell);
-  } else if (const auto type = fingerprint_type(observable.kind)) {
-    intel_->match_fingerprint(*type, observable.text, now, tell);
-  } else if (observable.address != nullptr) {
-    intel_->match_address(*observable.address, now, tell);
-  } else if (observable.form == guest::HostForm::Address) {
-    if (const auto address = IpAddress::parse(observable.text)) {
-      intel_->match_address(*address, now, tell);
-    }
-  } else if (observable.form != guest::HostForm::NoHost) {
-    intel_->match_domain(observable.text, now, tell);
-  }
+  match_observed(*intel_, observable, seconds_of(flow), tell);
   if (flow.watched) {
     reported_.note_observed({pipeline_, flow.id}, observable.kind, observable.shown());
   }
@@ -185,6 +196,7 @@ void MatchSink::on_observable(guest::Flow &flow, const guest::Observable &observ
 
 void MatchSink::on_flow_ended(const guest::Flow &flow, guest::FlowEnd reason) {
   const ReportedFlows::Key key{pipeline_, flow.id};
+  policy_.on_ended(*pipeline_, flow);
   if (waiting_.erase(key) != 0) {
     match_remote(*pipeline_, flow, was_answered(flow) ? Answer::Given : Answer::None);
   } else if (counts_.knocks_early != 0 && began_outside(flow)) {
@@ -243,7 +255,39 @@ void MatchSink::note_file(const guest::Flow &flow) {
   }
 }
 
+std::optional<MatchSeen> MatchSink::take_unhashed() {
+  if (auto listed = files_.take()) {
+    return listed;
+  }
+  const auto asked = policy_.take_unhashed();
+  const FlowNote *note = asked ? owners_.find(asked->flow->user) : nullptr;
+  if (note == nullptr) {
+    return std::nullopt;
+  }
+  MatchSeen match;
+  match.basis = MatchBasis::Policy;
+  match.flow = describe(*asked->pipeline, *asked->flow);
+  match.attribution = note->attribution;
+  fit_into_event(match.attribution);
+  return match;
+}
+
+/// The hash is of what the process runs now; of one that ran another program at its flow's first
+/// packet the policy is told of none.
+void MatchSink::tell_policy(const MatchSeen &of, const FileHash &hash) {
+  guest::LinuxGuest *guest = view_.guest();
+  if (!policy_.judge().in_force() || of.attribution.processes.empty() || guest == nullptr) {
+    return;
+  }
+  auto now = of.attribution;
+  guest->bring_up_to_date(now);
+  const auto &process = now.processes.front();
+  const bool is_its_own = hash.status == FileHash::Status::Complete && !process.earlier_exe;
+  policy_.on_hashed(process, is_its_own ? &hash.sha256 : nullptr);
+}
+
 FileVerdict MatchSink::on_executable_hashed(const MatchSeen &of, const FileHash &hash) {
+  tell_policy(of, hash);
   if (!files_.lists_files() || of.attribution.processes.empty()) {
     return FileVerdict::Unknown;
   }
@@ -312,6 +356,20 @@ void MatchSink::report(const guest::PacketPipeline &pipeline, const guest::Flow 
   }
 }
 
+void MatchSink::publish_refused(const guest::PacketPipeline &pipeline, const guest::Flow &flow,
+                                MatchSeen match) {
+  const auto initiator = match.flow.initiator; // as it was judged
+  match.flow = describe(pipeline, flow);
+  match.flow.initiator = initiator;
+  if (guest::LinuxGuest *guest = view_.guest(); guest != nullptr) {
+    guest->bring_up_to_date(match.attribution); // as what it runs will be hashed
+  }
+  match.prevented = held_.was_refused(flow.tuple, match.policy->host.raw());
+  fit_into_event(match.attribution);
+  match.match_latency_ns = owners_.late_ns(flow.last_packet_ns);
+  outlet_.publish(std::move(match));
+}
+
 void MatchSink::publish(const guest::PacketPipeline &pipeline, const guest::Flow &flow,
                         MatchSeen match) {
   match.flow = describe(pipeline, flow);
@@ -325,6 +383,7 @@ void MatchSink::publish(const guest::PacketPipeline &pipeline, const guest::Flow
     match.attribution.serves_names = NameServers::is_name_resolution(match.flow) &&
                                      name_servers_.hold(match.attribution, *guest, monotonic_now());
   }
+  match.prevented = held_.was_refused(flow.tuple, match.indicator.observed_value.raw());
   fit_into_event(match.attribution);
   match.match_latency_ns = owners_.late_ns(flow.last_packet_ns);
   ++counts_.matches;

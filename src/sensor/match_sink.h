@@ -17,9 +17,11 @@
 #include "sensor/file_matches.h"
 #include "sensor/flow_owners.h"
 #include "sensor/guest_view.h"
+#include "sensor/hold_notes.h"
 #include "sensor/knock_table.h"
 #include "sensor/name_servers.h"
 #include "sensor/outlet.h"
+#include "sensor/policy_flows.h"
 #include "sensor/reported_flows.h"
 
 namespace outguard::sensor {
@@ -53,11 +55,20 @@ public:
   void replay_with(guest::StageClock *clock) { owners_.replay_with(clock); }
   /// What matches from now on. No reader takes a lock: the pointer is swapped between packets.
   void use(std::shared_ptr<const intel::IntelSet> intel);
+  /// The VM's policy from now on; who calls then shows look_again() every flow. False: malformed,
+  /// and what was in force stays.
+  [[nodiscard]] bool use(const UsePolicy &policy);
+  [[nodiscard]] const PolicyJudge &policy() const { return policy_.judge(); }
+  [[nodiscard]] const PolicyFlows &policy_flows() const { return policy_; }
   [[nodiscard]] Counts counts() const;
   [[nodiscard]] const BeaconTable::Counts &contacts() const { return contacts_.counts(); }
   /// The guest opens connections; the pipeline will bring the same packets later. Whoever needs a
   /// table of everything comes after those who do not.
   void on_openings(std::span<const guest::DecodedPacket> packets) { owners_.on_openings(packets); }
+
+  /// What was refused at the tap, for its matches to say so; for who judges there.
+  [[nodiscard]] HoldNotes &held() { return held_; }
+  [[nodiscard]] FlowOwners &owners() { return owners_; }
 
   /// A flow that was reported and has not ended; nullptr otherwise. Good until packets are
   /// processed.
@@ -66,8 +77,8 @@ public:
     return reported_.find({&pipeline, flow_id});
   }
 
-  /// A flow that was there before `use`: its remote end may be listed now. What was observed in it
-  /// is not kept, and not looked at.
+  /// A flow that was there before `use`: its remote end may be listed now, or the policy refuse it.
+  /// What was observed in it is not kept, and not looked at.
   void look_again(const guest::PacketPipeline &pipeline, const guest::Flow &flow);
 
   /// Looks at those from outside that wait for an answer: at the wall clock's time, or that of the
@@ -75,10 +86,10 @@ public:
   void settle(std::int64_t now_ns);
   /// No packets come any more: what is left of the knocks is told.
   void finish() { knocks_.end_all(); }
-  /// A flow whose process's executable is to be hashed, as files are listed: `on_executable_hashed`
-  /// gets it back.
-  [[nodiscard]] std::optional<MatchSeen> take_unhashed() { return files_.take(); }
-  [[nodiscard]] bool has_unhashed() const { return !files_.empty(); }
+  /// A flow whose process's executable is to be hashed, as files are listed or the policy asks:
+  /// `on_executable_hashed` gets it back.
+  [[nodiscard]] std::optional<MatchSeen> take_unhashed();
+  [[nodiscard]] bool has_unhashed() const { return !files_.empty() || policy_.has_unhashed(); }
   /// The hash of the executable of the process that `of` names first. Listed: reported as a match
   /// of that flow, if it was not.
   FileVerdict on_executable_hashed(const MatchSeen &of, const FileHash &hash);
@@ -95,6 +106,11 @@ private:
               intel::IndicatorId indicator, ObservableKind kind, std::string_view observed,
               Answer answer = Answer::Given);
   void publish(const guest::PacketPipeline &pipeline, const guest::Flow &flow, MatchSeen match);
+  /// What the policy does not allow.
+  void publish_refused(const guest::PacketPipeline &pipeline, const guest::Flow &flow,
+                       MatchSeen match);
+  void tell_policy(const MatchSeen &of, const FileHash &hash);
+  void want_kinds();
   /// The flow as it stands, with what only the sink knows.
   [[nodiscard]] FlowSeen describe(const guest::PacketPipeline &pipeline, const guest::Flow &flow);
   void tell_beacon(const guest::Flow &flow, Listed listed);
@@ -111,6 +127,8 @@ private:
   KnockTable knocks_;
   NameServers name_servers_;
   FileMatches files_;
+  HoldNotes held_;
+  PolicyFlows policy_;
   /// Flows stay where they are until they end.
   std::map<ReportedFlows::Key, const guest::Flow *> waiting_;
   std::int64_t settled_ns_ = 0;

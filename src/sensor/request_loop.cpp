@@ -12,6 +12,7 @@
 #include "facts/wire.h"
 #include "sensor/event_size.h"
 #include "sensor/mapped_file.h"
+#include "sensor/row_sender.h"
 
 namespace outguard::sensor {
 
@@ -76,22 +77,44 @@ void RequestLoop::run() {
   while (true) {
     std::vector<pollfd> items{{control_.fd(), POLLIN, 0}};
     taps_.add_to(items);
-    const bool is_busy = hashes_.has_work() || taps_.has_work();
-    const auto sleep = is_busy ? milliseconds(0) : kLongestSleep;
+    const std::size_t watched = items.size();
+    held_.add_to(items);
+    const bool is_busy = hashes_.has_work() || taps_.has_work() || evidence_.has_work();
+    const auto sleep = is_busy ? milliseconds(0) : held_.patience(kLongestSleep);
     if (::poll(items.data(), items.size(), static_cast<int>(sleep.count())) < 0 && errno != EINTR) {
       return;
     }
+    judge_held();
     if (items[0].revents != 0 && !answer_requests()) {
       return;
     }
-    taps_.note_errors(std::span(items).subspan(1));
+    taps_.note_errors(std::span(items).first(watched).subspan(1));
     taps_.pump();
     taps_.expire_flows();
+    judge_held();
     hashes_.work();
+    evidence_.work();
     if (const auto doubt = view_.doubt(monotonic_now())) {
       publish(DoubtRaised{*doubt});
     }
   }
+}
+
+void RequestLoop::hold(const HoldSlots &held) {
+  if (held.taps() == 0) {
+    return;
+  }
+  if (!held_.open(held, sink_.policy(), sink_.owners(), sink_.held())) {
+    return send(held.id(), Failed{"a page of the kernel's cannot be mapped, so no tap is held"});
+  }
+  taps_.give_way([this] { judge_held(); });
+  send(held.id(), Done{});
+}
+
+void RequestLoop::judge_held() {
+  held_.work([this](const std::string &interface, const guest::PacketView &packet) {
+    taps_.take(interface, packet);
+  });
 }
 
 bool RequestLoop::answer_requests() {
@@ -136,6 +159,7 @@ void RequestLoop::answer(std::uint32_t id, const OpenTap &request, Fds &fds) {
     return send(id, Failed{std::string("the packet ring cannot be mapped: ") +
                            guest::to_string(opened.error().code)});
   }
+  held_.begin();
   send(id, Done{});
 }
 
@@ -163,6 +187,7 @@ void RequestLoop::answer(std::uint32_t id, const ReplayCapture &request, Fds &fd
 
 void RequestLoop::answer(std::uint32_t id, const GetCounters &, Fds &) {
   CountersSeen counters = taps_.count();
+  held_.count(counters);
   add_own(counters);
   send(id, std::move(counters));
 }
@@ -181,6 +206,7 @@ void RequestLoop::answer(std::uint32_t id, const LocateFlow &request, Fds &) {
 
 void RequestLoop::answer(std::uint32_t id, const AttachMemory &request, Fds &fds) {
   hashes_.forget(); // they read through the guest that is let go now
+  evidence_.forget();
   constexpr std::chrono::milliseconds kBetween{100};
   auto next = monotonic_now() + kBetween;
   send(id, view_.attach(request, std::move(fds), [&](std::uint64_t done, std::uint64_t total) {
@@ -188,6 +214,7 @@ void RequestLoop::answer(std::uint32_t id, const AttachMemory &request, Fds &fds
       next = now + kBetween;
       publish(ScanProgress{done, total});
     }
+    judge_held();
   }));
 }
 
@@ -200,21 +227,8 @@ std::string RequestLoop::not_ready() const {
 template <class Rows, class Row>
 void RequestLoop::send_rows(std::uint32_t id, std::vector<Row> rows,
                             const guest::Completeness &completeness) {
-  Rows message;
-  std::size_t bytes = 0;
-  for (auto &row : rows) {
-    WireWriter writer;
-    writer(row);
-    if (!message.rows.empty() && bytes + writer.size() > kRowsBytes) {
-      send(id, std::exchange(message, {}));
-      bytes = 0;
-    }
-    bytes += writer.size();
-    message.rows.push_back(std::move(row));
-  }
-  message.completeness = describe(completeness);
-  message.last = true;
-  send(id, std::move(message));
+  send_in_parts<Rows>(std::move(rows), describe(completeness),
+                      [&](Rows part) { send(id, std::move(part)); });
   if (view_.note(completeness)) {
     publish(view_.state());
   }
@@ -320,6 +334,19 @@ void RequestLoop::answer(std::uint32_t id, const CheckFate &request, Fds &) {
   send(id, FateSeen{guest == nullptr ? ProcessFate::Unknown : guest->fate(request.process)});
 }
 
+// ---- Evidence ------------------------------------------------------------------------
+
+template <class Evidence>
+void RequestLoop::answer(std::uint32_t id, const Evidence &request, Fds &fds) {
+  if constexpr (requires { evidence_.answer(id, request, fds); }) {
+    evidence_.answer(id, request, fds);
+  } else if constexpr (requires { evidence_.answer(id, request); }) {
+    evidence_.answer(id, request);
+  } else {
+    send(id, Failed{"this process guards a VM; archives are packed elsewhere"});
+  }
+}
+
 // ---- Intelligence --------------------------------------------------------------------
 
 void RequestLoop::answer(std::uint32_t id, const UseIntel &request, Fds &fds) {
@@ -346,6 +373,15 @@ void RequestLoop::answer(std::uint32_t id, const UseIntel &request, Fds &fds) {
   }
   intel_ = images[0] ? std::make_shared<intel::IntelSet>(images[0], images[1]) : nullptr;
   sink_.use(intel_);
+  held_.use(intel_);
+  taps_.look_again();
+  send(id, Done{});
+}
+
+void RequestLoop::answer(std::uint32_t id, const UsePolicy &request, Fds &) {
+  if (!sink_.use(request)) {
+    return send(id, Failed{"the policy is malformed"});
+  }
   taps_.look_again();
   send(id, Done{});
 }

@@ -9,8 +9,10 @@
 
 #include "base/message_socket.h"
 #include "facts/messages.h"
+#include "sensor/evidence_reader.h"
 #include "sensor/executable_hashes.h"
 #include "sensor/guest_view.h"
+#include "sensor/held_taps.h"
 #include "sensor/match_sink.h"
 #include "sensor/taps.h"
 
@@ -18,7 +20,12 @@ namespace outguard::sensor {
 
 class RequestLoop : public Outlet {
 public:
-  explicit RequestLoop(MessageSocket control) : control_(std::move(control)), sink_(view_, *this) {}
+  explicit RequestLoop(MessageSocket control, const HoldSlots &held = {})
+      : control_(std::move(control)), sink_(view_, *this),
+        evidence_(view_, taps_,
+                  [this](std::uint32_t id, Report report) { send(id, std::move(report)); }) {
+    hold(held);
+  }
 
   /// Returns when the control socket closes or breaks.
   void run();
@@ -26,6 +33,9 @@ public:
   void publish(Report report) override;
 
 private:
+  void hold(const HoldSlots &held);
+  /// Before anything else, and in between: a held packet waits for it.
+  void judge_held();
   [[nodiscard]] bool answer_requests();
   void send(std::uint32_t id, Report report);
 
@@ -50,6 +60,8 @@ private:
   void answer(std::uint32_t id, const GetCounters &request, Fds &fds);
   void answer(std::uint32_t id, const JudgeValue &request, Fds &fds); // refused
   void answer(std::uint32_t id, const DescribeIntel &request, Fds &fds);
+  void answer(std::uint32_t id, const UsePolicy &request, Fds &fds);
+  template <class Evidence> void answer(std::uint32_t id, const Evidence &request, Fds &fds);
   template <class Rows, class Row>
   void send_rows(std::uint32_t id, std::vector<Row> rows, const guest::Completeness &completeness);
   void add_own(CountersSeen &counters) const;
@@ -60,6 +72,8 @@ private:
   MatchSink sink_;
   ExecutableHashes hashes_{view_, *this, sink_};
   Taps taps_{sink_};
+  HeldTaps held_;
+  EvidenceReader evidence_;
   std::shared_ptr<const intel::IntelSet> intel_;
   guest::StageClock *clock_ = nullptr; ///< in a replay only
   std::uint64_t reports_lost_ = 0;     ///< the supervisor did not read them in time

@@ -13,14 +13,35 @@ namespace {
 
 using sandbox::SystemCallFilter;
 
-Result<void> set_limits(Role role) {
+Result<void> set_limits(Role role, const HoldSlots &held) {
   // Private writable memory: the caches, flow table and buffers of one VM, or a compile of 10M
-  // indicators. Mapped guest RAM and rings do not count here.
-  const rlim_t data = role == Role::Guard ? rlim_t{1} << 30 : rlim_t{8} << 30;
+  // indicators, or one archive's compressor. Mapped guest RAM and rings do not count here.
+  const rlim_t data = role == Role::Guard          ? rlim_t{1} << 30
+                      : role == Role::CompileIntel ? rlim_t{8} << 30
+                                                   : rlim_t{256} << 20;
+  if (held.taps() != 0) { // nothing more can come where frames may be sent
+    if (auto limited = sandbox::set_limits({{RLIMIT_NOFILE, HoldSlots::kFirst}}); !limited) {
+      return limited;
+    }
+  }
   return sandbox::set_limits({{RLIMIT_DATA, data}, {RLIMIT_CORE, 0}, {RLIMIT_NPROC, 0}});
 }
 
-Result<void> filter_system_calls(Role role, int control) {
+/// Held frames come from one socket of a tap and go back by the others.
+void allow_held_frames(SystemCallFilter &filter, const HoldSlots &held) {
+  for (std::size_t tap = 0; tap < held.taps(); ++tap) {
+    for (std::size_t which = 0; which < kHoldDescriptors; ++which) {
+      const auto place = static_cast<scmp_datum_t>(held.descriptor(tap, which));
+      if (which == kHoldReceive) {
+        filter.allow_if(SCMP_SYS(recvmsg), {{0, SCMP_CMP_EQ, place, 0}});
+      } else if (which >= kHoldAnswers) {
+        filter.allow_if(SCMP_SYS(writev), {{0, SCMP_CMP_EQ, place, 0}});
+      }
+    }
+  }
+}
+
+Result<void> filter_system_calls(Role role, int control, const HoldSlots &held) {
   SystemCallFilter filter(SCMP_ACT_KILL_PROCESS);
   // Reading handles, memory of its own, time, ending. No open, no socket, no exec, no clone, no
   // ptrace, no ioctl, no signal to anybody.
@@ -53,9 +74,10 @@ Result<void> filter_system_calls(Role role, int control) {
   const auto control_socket = static_cast<scmp_datum_t>(control);
   filter.allow_if(SCMP_SYS(sendmsg), {{0, SCMP_CMP_EQ, control_socket, 0}});
   filter.allow_if(SCMP_SYS(recvmsg), {{0, SCMP_CMP_EQ, control_socket, 0}});
-  if (role == Role::CompileIntel) {
-    filter.allow({SCMP_SYS(write)}); // the image
+  if (role != Role::Guard) {
+    filter.allow({SCMP_SYS(write)}); // the image, the archive
   }
+  allow_held_frames(filter, held);
   filter.allow_mapping_without_execution();
   // Is the intelligence image sealed?
   filter.allow_if(SCMP_SYS(fcntl), {{1, SCMP_CMP_EQ, F_GET_SEALS, 0}});
@@ -68,10 +90,10 @@ Result<void> filter_system_calls(Role role, int control) {
 
 } // namespace
 
-Result<sandbox::Gaps> enter_sandbox(Role role, int keep) {
+Result<sandbox::Gaps> enter_sandbox(Role role, int keep, const HoldSlots &held) {
   sandbox::Gaps gaps;
-  auto done = sandbox::close_all_but(keep)
-                  .and_then([&] { return set_limits(role); })
+  auto done = (held.taps() == 0 ? sandbox::close_all_but(keep) : Result<void>())
+                  .and_then([&] { return set_limits(role, held); })
                   .and_then([&] {
                     return sandbox::become_nobody(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS, gaps);
                   })
@@ -80,7 +102,7 @@ Result<sandbox::Gaps> enter_sandbox(Role role, int keep) {
     return tl::unexpected(done.error());
   }
   sandbox::leave_file_system({}, gaps);
-  done = sandbox::leave_terminal().and_then([&] { return filter_system_calls(role, keep); });
+  done = sandbox::leave_terminal().and_then([&] { return filter_system_calls(role, keep, held); });
   if (!done) {
     return tl::unexpected(done.error());
   }

@@ -6,8 +6,8 @@
 #include <sys/socket.h>
 
 #include "guest/packets/decode.h"
-#include "guest/packets/live_source.h"
 #include "guest/packets/pcap_file_source.h"
+#include "guest/packets/pcapng_writer.h"
 
 namespace outguard::sensor {
 namespace {
@@ -109,8 +109,11 @@ void Taps::look_at_openings() {
 void Taps::pump() {
   look_at_openings();
   for (Tap &tap : taps_) {
-    sink_.attach(*tap.pipeline);
     for (int i = 0; i < kBatchesAtOnce && !tap.broken; ++i) {
+      if (others_) {
+        others_();
+      }
+      sink_.attach(*tap.pipeline);
       const auto count = tap.pipeline->pump(*tap.source);
       tap.broken = !count;
       if (!count || *count == 0) {
@@ -120,6 +123,14 @@ void Taps::pump() {
     look_at_flows(tap);
   }
   sink_.settle(wall_now().time_since_epoch().count());
+}
+
+void Taps::take(const std::string &interface, const guest::PacketView &packet) {
+  const auto tap = std::ranges::find(taps_, interface, &Tap::interface);
+  if (tap != taps_.end()) {
+    sink_.attach(*tap->pipeline);
+    tap->pipeline->process({&packet, 1});
+  }
 }
 
 void Taps::look_again() {
@@ -201,6 +212,54 @@ std::optional<TcpPosition> Taps::locate(const std::string &interface, std::uint6
   return position;
 }
 
+PacketsCopied Taps::copy_packets(std::span<std::uint8_t> out) const {
+  struct Kept {
+    std::uint32_t tap = 0;
+    guest::PacketView packet;
+  };
+  PacketsCopied copied;
+  guest::PcapngWriter writer(out);
+  bool good = writer.section();
+  std::vector<guest::LiveSource::Kept> held; // what the views are of
+  std::vector<Kept> all;
+  for (const Tap &tap : taps_) {
+    if (tap.source == nullptr) { // a capture's
+      continue;
+    }
+    good = good && writer.interface(tap.interface);
+    const auto &kept = held.emplace_back(tap.source->kept());
+    for (const auto &bytes : kept.blocks) {
+      guest::RingBlock block(bytes);
+      for (guest::PacketView packet; block.next(packet);) {
+        all.push_back({copied.taps, packet});
+      }
+    }
+    copied.passed_over += kept.passed_over;
+    ++copied.taps;
+  }
+  if (!good) {
+    return {};
+  }
+  std::ranges::stable_sort(all, {}, [](const Kept &one) { return one.packet.timestamp_ns; });
+  auto first = all.end();
+  for (std::size_t room = out.size() - writer.size(); first != all.begin(); --first) {
+    const std::size_t size = guest::PcapngWriter::size_of(std::prev(first)->packet);
+    if (size > room) {
+      break;
+    }
+    room -= size;
+  }
+  copied.left_out = static_cast<std::uint64_t>(first - all.begin());
+  for (auto at = first; at != all.end() && writer.packet(at->tap, at->packet); ++at) {
+    ++copied.packets;
+    copied.truncated += at->packet.original_length > at->packet.bytes.size() ? 1U : 0U;
+    copied.last_ns = at->packet.timestamp_ns;
+  }
+  copied.first_ns = first != all.end() ? first->packet.timestamp_ns : 0;
+  copied.bytes = writer.size();
+  return copied;
+}
+
 CountersSeen Taps::count() const {
   guest::PipelineCounters sum;
   guest::SourceCounters openings;
@@ -268,6 +327,16 @@ CountersSeen Taps::count() const {
                       {"tunnelled_seen", sum.inside.seen},
                       {"tunnelled_processed", sum.inside.processed}});
   add_drops(total.other, "tunnelled_dropped_", sum.inside);
+  if (const auto &policy = sink_.policy_flows(); policy.judge().in_force()) {
+    const auto &judged = policy.counts();
+    total.other.insert(total.other.end(), {{"policy_allowed", judged.allowed},
+                                           {"policy_refused", judged.refused},
+                                           {"policy_undecided", judged.undecided},
+                                           {"policy_repeats", judged.repeats},
+                                           {"policy_unenforced", judged.unenforced},
+                                           {"policy_hurried", judged.hurried},
+                                           {"policy_waiting", policy.waiting()}});
+  }
   return total;
 }
 

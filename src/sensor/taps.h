@@ -16,9 +16,9 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "facts/messages.h"
+#include "guest/packets/live_source.h"
 #include "guest/packets/opening_source.h"
 #include "guest/packets/packet_pipeline.h"
-#include "guest/packets/packet_source.h"
 #include "sensor/match_sink.h"
 
 namespace outguard::sensor {
@@ -35,6 +35,11 @@ public:
   /// What came of it. A tap opened meanwhile is not among them.
   void note_errors(std::span<const pollfd> items);
 
+  /// What is called between two batches, as it cannot wait for all of them.
+  void give_way(std::function<void()> others) { others_ = std::move(others); }
+  /// A packet that no ring brings: it was stopped on its way to the tap.
+  void take(const std::string &interface, const guest::PacketView &packet);
+
   /// Some batches of every tap; what is left waits for the next time.
   void pump();
   void expire_flows();
@@ -50,6 +55,9 @@ public:
   /// Where a reported flow's TCP stands now; nullopt: not known any more, or not TCP.
   [[nodiscard]] std::optional<TcpPosition> locate(const std::string &interface,
                                                   std::uint64_t flow_id) const;
+  /// The last packets that the rings still hold, of all taps in order of time, as pcapng; the
+  /// oldest are left out where there is no room.
+  [[nodiscard]] PacketsCopied copy_packets(std::span<std::uint8_t> out) const;
   /// Packets, flows and what the sink made of them.
   [[nodiscard]] CountersSeen count() const;
   [[nodiscard]] std::uint64_t errors() const { return errors_; }
@@ -57,7 +65,7 @@ public:
 private:
   struct Tap {
     std::string interface;
-    std::unique_ptr<guest::PacketSource> source;
+    std::unique_ptr<guest::LiveSource> source;
     std::unique_ptr<guest::OpeningSource> openings;
     std::unique_ptr<guest::PacketPipeline> pipeline;
     std::optional<std::uint32_t> look_from{}; ///< place of the flow to be looked at again next
@@ -73,6 +81,7 @@ private:
 
   MatchSink &sink_;
   std::vector<Tap> taps_;
+  std::function<void()> others_;
   MonotonicTime next_expiry_{};
   std::uint64_t errors_ = 0; ///< a tap's device was down
 };

@@ -1,6 +1,7 @@
 #include "store/action_journal.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include <fcntl.h>
@@ -10,6 +11,7 @@ namespace outguard::store {
 
 namespace {
 
+constexpr std::string_view kOld = "actions-";
 constexpr const char *kFile = "actions.jsonl";
 constexpr const char *kNewFile = "actions.new";
 constexpr const char *kTornFile = "actions.torn";
@@ -21,7 +23,7 @@ constexpr int kSafely = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK; ///< no 
 Result<std::string> read_whole(FileCalls &calls, int file, const std::string &path) {
   constexpr std::size_t kChunk = std::size_t{4} << 20U;
   std::string bytes;
-  while (true) {
+  for (;;) {
     const auto had = bytes.size();
     bytes.resize(had + kChunk);
     const auto got = calls.read(file, bytes.data() + had, kChunk);
@@ -51,6 +53,40 @@ Result<void> check_file(FileCalls &calls, int file, const std::string &path) {
                 "the journal " + path + " can be written by others: check it, then chmod 600");
   }
   return {};
+}
+
+/// More lines than any file of ours has.
+constexpr std::uint64_t kManyLines = 100'000'000;
+
+/// That the folder is there is on the disk, too.
+void sync_parents(FileCalls &calls, const std::filesystem::path &folder) {
+  for (auto at = std::filesystem::absolute(folder); at.has_relative_path(); at = at.parent_path()) {
+    const Fd file(calls.open(at.parent_path().string(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+    static_cast<void>(file && calls.fsync(file.get()) == 0); // not every file system can
+  }
+}
+
+/// The number in an old file's name; 0: it has none of ours.
+std::uint64_t first_seq_of(std::string_view name) {
+  std::uint64_t number = 0;
+  name.remove_prefix(std::min(name.size(), kOld.size()));
+  std::from_chars(name.data(), name.data() + name.size(), number);
+  return number;
+}
+
+/// The oldest first: numbers of one length sort as text.
+std::vector<std::string> old_files(const std::string &folder) {
+  std::vector<std::string> old;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const auto name = entry->path().filename().string();
+    if (name.starts_with(kOld) && name.ends_with(".jsonl")) {
+      old.push_back(name);
+    }
+  }
+  std::sort(old.begin(), old.end());
+  return old;
 }
 
 Result<JournalRead> read_named(std::string_view bytes, const std::string &path) {
@@ -88,12 +124,15 @@ Result<ActionJournal::Opened> ActionJournal::open(const std::string &folder, Jou
     return tl::unexpected(read.error());
   }
   opened.records = std::move(read->records);
+  opened.allowed = std::move(read->allowed);
   return opened;
 }
 
 Result<JournalRead> ActionJournal::load(std::string &told) {
   std::error_code ignored; // what is wrong shows when it is opened
-  std::filesystem::create_directories(folder_, ignored);
+  if (std::filesystem::create_directories(folder_, ignored)) {
+    sync_parents(*calls_, folder_);
+  }
   folder_fd_ = Fd(calls_->open(folder_, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
   lock_ = Fd(calls_->open(in_folder(kLockFile), O_RDWR | O_CREAT | kSafely, kOwnerOnly));
   if (!folder_fd_ || !lock_) {
@@ -138,6 +177,11 @@ Result<JournalRead> ActionJournal::load(std::string &told) {
 Result<void> ActionJournal::begin_file() {
   if (bytes_ > 0) {
     return append({});
+  }
+  // The one that these go on in was taken away: what begins now is no part of their chain, which
+  // a check tells, and takes no name of theirs.
+  if (const auto old = old_files(folder_); !old.empty()) {
+    at_.next_seq = first_seq_ = first_seq_of(old.back()) + kManyLines;
   }
   auto at = at_;
   const auto line = checkpoint_line(at, 0);
@@ -185,9 +229,6 @@ Result<void> ActionJournal::repair() {
 }
 
 Result<void> ActionJournal::append(std::span<const JournalStep> steps) {
-  if (auto repaired = repair(); !repaired) {
-    return repaired;
-  }
   auto at = at_;
   std::string text;
   for (const auto &step : steps) {
@@ -197,8 +238,18 @@ Result<void> ActionJournal::append(std::span<const JournalStep> steps) {
     }
     text += *line;
   }
-  if (text.empty()) {
-    return {};
+  return append_text(text, std::move(at));
+}
+
+Result<void> ActionJournal::append(const Protection &entry, const std::string &actor) {
+  auto at = at_;
+  const auto line = journal_line(at, entry, actor);
+  return line ? append_text(*line, std::move(at)) : tl::unexpected(line.error());
+}
+
+Result<void> ActionJournal::append_text(const std::string &text, JournalPosition at) {
+  if (auto repaired = repair(); !repaired || text.empty()) {
+    return repaired;
   }
   if (auto written = write_synced(file_.get(), text); !written) {
     torn_ = true;
@@ -215,16 +266,26 @@ bool ActionJournal::is_large() const {
   return bytes_ > std::max(limits_.most_bytes, 2 * carried_bytes_);
 }
 
-Result<void> ActionJournal::start_anew(std::span<const ActionRecord> records) {
+Result<void> ActionJournal::start_anew(std::span<const ActionRecord> records,
+                                       std::span<const Protection> allowed) {
   auto at = at_;
   const auto first = at.next_seq;
-  auto text = checkpoint_line(at, records.size());
-  for (const auto &record : records) {
-    auto line = journal_line(at, record, "carried over");
-    if (!line) {
-      return tl::unexpected(line.error());
+  auto text = checkpoint_line(at, records.size() + allowed.size());
+  const auto carry = [&](const auto &all) -> Result<void> {
+    for (const auto &one : all) {
+      auto line = journal_line(at, one, "carried over");
+      if (!line) {
+        return tl::unexpected(line.error());
+      }
+      text += *line;
     }
-    text += *line;
+    return {};
+  };
+  if (auto carried = carry(records); !carried) {
+    return carried;
+  }
+  if (auto carried = carry(allowed); !carried) {
+    return carried;
   }
   if (auto repaired = repair(); !repaired) {
     return repaired;
@@ -264,19 +325,16 @@ void ActionJournal::set_aside(std::string_view torn) {
 }
 
 void ActionJournal::forget_old_files() {
-  std::vector<std::string> old;
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry(folder_, error), end; !error && entry != end;
-       entry.increment(error)) {
-    const auto name = entry->path().filename().string();
-    if (name.starts_with("actions-") && name.ends_with(".jsonl")) {
-      old.push_back(name);
-    }
-  }
-  std::sort(old.begin(), old.end());
+  const auto old = old_files(folder_);
   for (std::size_t i = 0; i + limits_.kept_files < old.size(); ++i) {
     static_cast<void>(calls_->remove(in_folder(old[i])));
   }
+}
+
+std::vector<std::string> journal_files(const std::string &folder) {
+  auto files = old_files(folder);
+  files.emplace_back(kFile);
+  return files;
 }
 
 Result<JournalRead> check_journal(const std::string &path) {

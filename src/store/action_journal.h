@@ -43,10 +43,13 @@ public:
 
   /// All or none of them, with one write and one sync.
   [[nodiscard]] Result<void> append(std::span<const JournalStep> steps);
+  [[nodiscard]] Result<void> append(const Protection &entry, const std::string &actor);
 
   [[nodiscard]] bool is_large() const;
-  /// Goes on in a new file that has `records` carried over. Fails: goes on in the old one.
-  [[nodiscard]] Result<void> start_anew(std::span<const ActionRecord> records);
+  /// Goes on in a new file that has `records` and `allowed` carried over. Fails: goes on in the old
+  /// one.
+  [[nodiscard]] Result<void> start_anew(std::span<const ActionRecord> records,
+                                        std::span<const Protection> allowed = {});
 
   [[nodiscard]] const JournalPosition &position() const { return at_; }
 
@@ -55,6 +58,8 @@ private:
 
   [[nodiscard]] Result<JournalRead> load(std::string &told);
   [[nodiscard]] Result<void> begin_file();
+  /// What follows `at_` up to `at`.
+  [[nodiscard]] Result<void> append_text(const std::string &text, JournalPosition at);
   [[nodiscard]] Result<void> write_synced(int file, std::string_view bytes);
   /// Takes away what follows the last step that was kept.
   [[nodiscard]] Result<void> repair();
@@ -77,10 +82,14 @@ private:
 struct ActionJournal::Opened {
   std::unique_ptr<ActionJournal> journal;
   std::vector<ActionRecord> records;
+  std::vector<Protection> allowed;
   std::string told; ///< what was set aside; empty: nothing
 };
 
 /// Reads, changes nothing.
 [[nodiscard]] Result<JournalRead> check_journal(const std::string &path);
+
+/// Names of the journal's files in a folder, the oldest first, the one that is written to last.
+[[nodiscard]] std::vector<std::string> journal_files(const std::string &folder);
 
 } // namespace outguard::store

@@ -1,9 +1,12 @@
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <climits>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -14,6 +17,7 @@
 
 #include "store/action_journal.h"
 #include "store/faulty_file_calls.h"
+#include "store/journal_check.h"
 #include "store/journal_test_records.h"
 
 namespace outguard::store {
@@ -191,6 +195,132 @@ TEST_F(ActionJournalTest, GoesOnInANewFileThatFollowsFromTheOld) {
   auto wrong = records;
   wrong[0].wanted.why = std::string(5000, 'x');
   EXPECT_FALSE(opened->journal->start_anew(wrong));
+}
+
+TEST_F(ActionJournalTest, WhatItCouldNotGiveBackIsNotTaken) {
+  const auto opened = ActionJournal::open(folder);
+  const auto before = content();
+  auto wrong = parse_protection("10.0.0.0/8").value();
+  wrong.id = "p-1";
+  wrong.actor = "uid 0 (root)";
+  wrong.why = std::string(5000, 'x');
+  EXPECT_FALSE(opened->journal->append(wrong, "uid 0 (root)"));
+  EXPECT_FALSE(opened->journal->start_anew({}, std::span(&wrong, 1)));
+  EXPECT_EQ(content(), before);
+  std::ofstream(file("actions-notes.txt")) << "somebody's"; // no file of ours
+  EXPECT_EQ(journal_files(folder).size(), 1U);
+  EXPECT_TRUE(journal_files(file("none")).size() == 1);
+}
+
+TEST_F(ActionJournalTest, AFileThatFollowsByItsHashAndNotByItsNumberIsTold) {
+  auto opened = ActionJournal::open(folder);
+  ASSERT_TRUE(append(*opened->journal, 1));
+  auto position = opened->journal->position();
+  opened->journal.reset();
+  std::filesystem::rename(file(), file("actions-00000000000000000001.jsonl"));
+  position.next_seq += 5;
+  write(checkpoint_line(position, 0));
+  EXPECT_NE(check_journal_folder(folder).error().message.find("does not go on where"),
+            std::string::npos);
+}
+
+TEST_F(ActionJournalTest, WhatCannotBeReadIsNoJournal) {
+  const auto read = check_journal("/proc/self/mem"); // a file whose first byte is an error
+  ASSERT_FALSE(read);
+  EXPECT_NE(read.error().message.find("cannot read the journal"), std::string::npos);
+}
+
+TEST_F(ActionJournalTest, AnInterruptedCallIsMadeAgain) {
+  struct sigaction handler {};
+  struct sigaction before {};
+  handler.sa_handler = [](int) {};
+  ASSERT_EQ(::sigaction(SIGUSR1, &handler, &before), 0);
+  ASSERT_EQ(::mkfifo(file("pipe").c_str(), 0600), 0);
+  std::thread other([&, waiting = ::pthread_self()] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    ::pthread_kill(waiting, SIGUSR1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    const Fd writer(::open(file("pipe").c_str(), O_WRONLY | O_CLOEXEC));
+  });
+  FileCalls calls;
+  const Fd reader(calls.open(file("pipe"), O_RDONLY | O_CLOEXEC, 0)); // waits for a writer
+  EXPECT_TRUE(reader);
+  other.join();
+  ::sigaction(SIGUSR1, &before, nullptr);
+}
+
+TEST_F(ActionJournalTest, AfterADamagedFileWasPutAsideTheOldOnesStayAndTheGapIsTold) {
+  const auto record = made_record(1);
+  {
+    const auto opened = ActionJournal::open(folder);
+    ASSERT_TRUE(append(*opened->journal, 1));
+    ASSERT_TRUE(opened->journal->start_anew(std::span(&record, 1)));
+  }
+  const auto old = file("actions-00000000000000000001.jsonl");
+  const auto size = std::filesystem::file_size(old);
+  std::filesystem::rename(file(), file("evidence")); // as the error says
+  {
+    const auto opened = ActionJournal::open(folder);
+    ASSERT_TRUE(opened) << opened.error().message;
+    EXPECT_TRUE(opened->records.empty());
+    ASSERT_TRUE(append(*opened->journal, 2));
+    ASSERT_TRUE(opened->journal->start_anew(std::span(&record, 1)));
+    ASSERT_TRUE(append(*opened->journal, 3));
+  }
+  EXPECT_EQ(std::filesystem::file_size(old), size);
+  EXPECT_EQ(journal_files(folder).size(), 3U);
+  EXPECT_EQ(ActionJournal::open(folder)->records.size(), 2U);
+  EXPECT_NE(check_journal_folder(folder).error().message.find("does not go on where"),
+            std::string::npos);
+  std::filesystem::remove(old); // of what is left each file goes on where the other ended
+  EXPECT_EQ(check_journal_folder(folder)->size(), 2U);
+}
+
+TEST_F(ActionJournalTest, AllItsFilesAreCheckedTogether) {
+  EXPECT_EQ(check_journal_folder(folder).error().code, ErrorCode::NotFound);
+  auto opened = ActionJournal::open(folder);
+  std::vector<std::string> hashes;
+  for (unsigned i = 0; i < 3; ++i) {
+    ASSERT_TRUE(append(*opened->journal, i));
+    hashes.push_back(opened->journal->position().last_hash);
+    const auto record = made_record(i);
+    ASSERT_TRUE(opened->journal->start_anew(std::span(&record, 1)));
+  }
+  hashes.push_back(opened->journal->position().last_hash);
+  auto checked = check_journal_folder(folder); // while it is open
+  ASSERT_TRUE(checked) << checked.error().message;
+  ASSERT_EQ(checked->size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ((*checked)[i].last_hash, hashes[i]);
+    EXPECT_EQ((*checked)[i].torn_bytes, 0U);
+  }
+  EXPECT_EQ(checked->back().name, "actions.jsonl");
+  EXPECT_EQ(checked->front().first_seq, 1U);
+  EXPECT_EQ((*checked)[1].first_seq, checked->front().last_seq + 1);
+  EXPECT_EQ(checked_row(checked->front())
+                .find("{\"file\":\"actions-00000000000000000001.jsonl\","
+                      "\"lines\":2,\"first_seq\":1,\"last_seq\":2,"
+                      "\"torn_bytes\":0,\"last_hash\":\""),
+            0U);
+  // Linked, and not renamed before the supervisor ended: the same file twice.
+  const auto second = file((*checked)[1].name);
+  std::filesystem::create_hard_link(file(), file("actions-00000000000000009999.jsonl"));
+  EXPECT_EQ(check_journal_folder(folder)->size(), 4U);
+  std::filesystem::remove(file("actions-00000000000000009999.jsonl"));
+  // A piece at the end is told, and no damage.
+  std::ofstream(file(), std::ios::app) << "{\"prev";
+  EXPECT_EQ(check_journal_folder(folder)->back().torn_bytes, 6U);
+  // The oldest may have been forgotten; one in the middle may not be missing, nor be changed whole.
+  std::filesystem::remove(file(checked->front().name));
+  EXPECT_EQ(check_journal_folder(folder)->size(), 3U);
+  std::filesystem::rename(file((*checked)[2].name), file("aside"));
+  const auto missing = check_journal_folder(folder);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::InvalidInput);
+  EXPECT_NE(missing.error().message.find("does not go on where"), std::string::npos);
+  std::filesystem::rename(file("aside"), file((*checked)[2].name));
+  std::fstream(second, std::ios::in | std::ios::out).seekp(100) << '~';
+  EXPECT_NE(check_journal_folder(folder).error().message.find(second), std::string::npos);
 }
 
 TEST_F(ActionJournalTest, WhateverFailsNoStepThatWasKeptIsLostAndNoneThatWasNotStays) {

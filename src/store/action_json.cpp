@@ -13,17 +13,6 @@ namespace {
 
 constexpr std::size_t kMostText = 4096;
 
-Json time_json(std::int64_t nanoseconds) {
-  return nanoseconds == 0
-             ? Json()
-             : Json(rfc3339_timestamp(WallTime(std::chrono::nanoseconds(nanoseconds))));
-}
-
-std::optional<std::int64_t> read_time(const Json &json) {
-  const auto time = parse_rfc3339(json.is_string() ? json.get<std::string>() : std::string());
-  return time ? std::optional(time->time_since_epoch().count()) : std::nullopt;
-}
-
 /// The value of a closed list that has this word.
 template <class Enum> std::optional<Enum> read_word(const Json &json, Enum last) {
   const auto word = read_text(json);
@@ -152,6 +141,17 @@ std::optional<std::int64_t> read_number(const Json &json) {
     return std::nullopt;
   }
   return json.get<std::int64_t>();
+}
+
+Json time_json(std::int64_t nanoseconds) {
+  return nanoseconds == 0
+             ? Json()
+             : Json(rfc3339_timestamp(WallTime(std::chrono::nanoseconds(nanoseconds))));
+}
+
+std::optional<std::int64_t> read_time(const Json &json) {
+  const auto time = parse_rfc3339(json.is_string() ? json.get<std::string>() : std::string());
+  return time ? std::optional(time->time_since_epoch().count()) : std::nullopt;
 }
 
 std::optional<ResponseAction> read_response_action(const Json &json) {

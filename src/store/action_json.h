@@ -55,5 +55,8 @@ private:
 [[nodiscard]] std::optional<std::string> read_text(const Json &json); ///< at most 4 KiB
 [[nodiscard]] std::optional<bool> read_bool(const Json &json);
 [[nodiscard]] std::optional<std::int64_t> read_number(const Json &json); ///< from 0 on
+/// Nanoseconds of the wall clock as RFC 3339; 0 is null.
+[[nodiscard]] Json time_json(std::int64_t nanoseconds);
+[[nodiscard]] std::optional<std::int64_t> read_time(const Json &json);
 
 } // namespace outguard::store

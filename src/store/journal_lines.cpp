@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "store/action_json.h"
+#include "store/protection_json.h"
 #include "store/sha256_text.h"
 
 namespace outguard::store {
@@ -16,6 +17,7 @@ namespace outguard::store {
 namespace {
 
 constexpr std::string_view kCheckpoint = "checkpoint";
+constexpr std::string_view kProtectionIds = "p-";
 constexpr std::size_t kHashDigits = 64;
 constexpr std::size_t kLongestWord = 32;                ///< of ids and steps
 constexpr std::size_t kMostTorn = 4 * kMostJournalLine; ///< more than one append() writes
@@ -94,6 +96,23 @@ std::optional<ActionRecord> read_record(std::string_view text, const LineHead &h
   return agrees ? std::move(record) : std::nullopt;
 }
 
+bool is_protection(const LineHead &head) {
+  return head.id.starts_with(kProtectionIds);
+}
+
+const char *step_of(const Protection &entry) {
+  return entry.removed ? "removed" : "added";
+}
+
+std::optional<Protection> read_protected(std::string_view text, const LineHead &head) {
+  const auto object = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto found = object.is_object() ? object.find("record") : object.end();
+  auto entry = found == object.end() ? std::nullopt : read_protection(*found);
+  const bool agrees =
+      entry && entry->id == head.id && step_of(*entry) == head.step && head.open == !entry->removed;
+  return agrees ? std::move(entry) : std::nullopt;
+}
+
 /// How many records were carried over.
 std::optional<std::uint64_t> read_checkpoint(std::string_view text, const LineHead &head) {
   const auto object = Json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -121,6 +140,7 @@ public:
       }
       carried_ = *carried;
       first_seq_ = head->seq;
+      first_previous_ = head->previous;
       at_ = {std::string(head->previous), head->seq};
       if (head->seq == 1 && at_ != JournalPosition{}) {
         return "is the first of all and has one before it";
@@ -142,9 +162,19 @@ public:
 
   /// The number of the line that no record can be made of, or what was read.
   [[nodiscard]] tl::expected<JournalRead, std::uint64_t> end(std::size_t good_bytes) const {
-    JournalRead read{{}, lines_, first_seq_, at_, good_bytes};
+    JournalRead read{{}, lines_, first_seq_, first_previous_, at_, good_bytes, {}, 0};
     std::size_t ended = 0;
     for (auto last = latest_.rbegin(); last != latest_.rend(); ++last) {
+      if (is_protection(last->head)) {
+        auto entry = read_protected(last->text, last->head);
+        if (!entry) {
+          return tl::unexpected(last->line);
+        }
+        if (!entry->removed) {
+          read.allowed.push_back(std::move(*entry));
+        }
+        continue;
+      }
       if (!last->head.open && ++ended > kMostEndedRead) {
         continue;
       }
@@ -178,9 +208,24 @@ private:
 
   JournalPosition at_;
   std::uint64_t lines_ = 0, first_seq_ = 0, carried_ = 0;
+  std::string first_previous_;
   std::vector<Latest> latest_;
   std::unordered_map<std::string_view, std::size_t> by_id_; ///< into latest_
 };
+
+/// With its line end; InvalidInput, and nothing moved: `reads` could not read it back.
+template <class Reads>
+Result<std::string> checked_line(JournalPosition &position, const Json &object, Reads reads) {
+  auto moved = position;
+  auto written = finish(moved, object);
+  const auto body = std::string_view(written).substr(0, written.size() - 1);
+  const auto head = read_head(body);
+  if (body.size() > kMostJournalLine || moved.last_hash.empty() || !head || !reads(body, *head)) {
+    return fail(ErrorCode::InvalidInput, "a record that the journal could not give back");
+  }
+  position = std::move(moved);
+  return written;
+}
 
 tl::unexpected<Error> damaged(std::uint64_t line, const std::string &what) {
   return fail(ErrorCode::InvalidInput, fmt::format("line {} {}", line, what));
@@ -194,16 +239,20 @@ Result<std::string> journal_line(JournalPosition &position, const ActionRecord &
       begin(position, record.id, to_string(record.state), is_open(record), record.changed_ns);
   object["actor"] = text(actor);
   object["record"] = action_json(record);
-  auto moved = position;
-  auto written = finish(moved, object);
-  const auto body = std::string_view(written).substr(0, written.size() - 1);
-  const auto head = read_head(body);
-  if (body.size() > kMostJournalLine || moved.last_hash.empty() || !head ||
-      head->id == kCheckpoint || !read_record(body, *head)) {
-    return fail(ErrorCode::InvalidInput, "an action that the journal could not give back");
-  }
-  position = std::move(moved);
-  return written;
+  return checked_line(position, object, [](std::string_view body, const LineHead &head) {
+    return head.id != kCheckpoint && !is_protection(head) && read_record(body, head);
+  });
+}
+
+Result<std::string> journal_line(JournalPosition &position, const Protection &entry,
+                                 const std::string &actor) {
+  auto object = begin(position, entry.id, step_of(entry), !entry.removed,
+                      wall_now().time_since_epoch().count());
+  object["actor"] = text(actor);
+  object["record"] = protection_json(entry);
+  return checked_line(position, object, [](std::string_view body, const LineHead &head) {
+    return is_protection(head) && read_protected(body, head);
+  });
 }
 
 std::string checkpoint_line(JournalPosition &position, std::size_t records) {
@@ -237,6 +286,7 @@ Result<JournalRead> read_journal(std::string_view bytes) {
   if (!read) {
     return damaged(read.error(), "has no record that can be read");
   }
+  read->torn_bytes = bytes.size() - at;
   return std::move(*read);
 }
 

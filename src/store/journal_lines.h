@@ -9,6 +9,7 @@
 // A file begins with
 // {"prev":...,"id":"checkpoint","step":"checkpoint","open":false,"seq":...,"time":...,
 // "version":1,"records":N}; then come N records that were carried over from the file before.
+// Of what people protect: "id":"p-...","step":"added" or "removed", and it for a record.
 
 #include <cstdint>
 #include <string>
@@ -17,6 +18,7 @@
 
 #include "base/result.h"
 #include "facts/action.h"
+#include "facts/protection.h"
 
 namespace outguard::store {
 
@@ -36,6 +38,8 @@ struct JournalPosition {
 /// take it.
 [[nodiscard]] Result<std::string>
 journal_line(JournalPosition &position, const ActionRecord &record, const std::string &actor);
+[[nodiscard]] Result<std::string> journal_line(JournalPosition &position, const Protection &entry,
+                                               const std::string &actor);
 /// The first line of a file.
 [[nodiscard]] std::string checkpoint_line(JournalPosition &position, std::size_t records);
 
@@ -43,8 +47,11 @@ struct JournalRead {
   std::vector<ActionRecord> records; ///< as their last lines say, in the order of their first
   std::uint64_t lines = 0;
   std::uint64_t first_seq = 0;
+  std::string first_previous; ///< hash of the line before the first: the last of the file before
   JournalPosition end;
   std::size_t good_bytes = 0; ///< what follows is the piece of a line that was never finished
+  std::vector<Protection> allowed = {}; ///< that were not removed
+  std::size_t torn_bytes = 0;           ///< those that follow
 };
 
 /// A piece of a line at the end, or lines there with blocks that were never written, are torn:

@@ -171,6 +171,69 @@ TEST(JournalLines, AChainOfNonsenseIsNoJournal) {
   text = journal_line(other, made_record(1, ActionState::Done), "desk").value();
   const auto done = text.substr(text.find("\"record\":"), text.size());
   EXPECT_EQ(with(done.substr(0, done.size() - 1), "a-000000000001"), no_record);
+  // Of the state that the line says, and open where the line says it is not.
+  other = position;
+  text = journal_line(other, made_record(1), "desk").value();
+  text.replace(text.find("\"open\":true"), 11, "\"open\":false");
+  EXPECT_EQ(read_journal(first + text).error().message, no_record);
+}
+
+Protection made_protection(const char *what = "10.0.0.0/8") {
+  auto one = parse_protection(what).value();
+  one.id = "p-000000000001";
+  one.actor = "uid 0 (root)";
+  one.why = "ours";
+  one.added_ns = 1'800'000'000'123'456'789;
+  return one;
+}
+
+TEST(JournalLines, WhatPeopleProtectIsReadBackUntilItIsRemoved) {
+  JournalPosition position;
+  auto text = made_journal(2, position);
+  auto one = made_protection();
+  one.expires_ns = one.added_ns + 1;
+  text += journal_line(position, one, "uid 0 (root)").value();
+  auto read = read_journal(text);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->allowed, std::vector{one});
+  EXPECT_EQ(read->records.size(), 2U);
+  one.removed = true;
+  text += journal_line(position, one, "uid 7").value();
+  EXPECT_TRUE(read_journal(text)->allowed.empty());
+}
+
+TEST(JournalLines, ProtectionsThatDoNotAgreeWithTheirLineAreNone) {
+  JournalPosition position;
+  const auto first = checkpoint_line(position, 0);
+  auto line = journal_line(position, made_protection(), "uid 0 (root)").value();
+  ASSERT_TRUE(read_journal(first + line));
+  for (const auto &[what, with] : std::vector<std::pair<std::string, std::string>>{
+           {R"("step":"added")", R"("step":"removed")"},
+           {R"("open":true)", R"("open":false)"},
+           {R"("removed":false)", R"("removed":true)"},
+           {R"("removed":false)", R"("removed":0)"},
+           {R"("what":"10.0.0.0/8")", R"("what":"10.0.0.1/8")"},
+           {R"("what":"10.0.0.0/8")", R"("what":8)"},
+           {R"("id":"p-000000000001","step")", R"("id":"p-000000000002","step")"},
+           {R"("record":)", R"("recall":)"},
+           {R"("actor":)", R"(not json)"}}) {
+    auto changed = line;
+    changed.replace(changed.find(what), what.size(), with);
+    const auto read = read_journal(first + changed);
+    ASSERT_FALSE(read) << changed;
+    EXPECT_EQ(read.error().message, "line 2 has no record that can be read");
+  }
+  auto nobody = made_protection();
+  nobody.id = "a-000000000001";
+  const auto before = position;
+  EXPECT_FALSE(journal_line(position, nobody, "x"));
+  nobody = made_protection();
+  nobody.why = std::string(5000, 'x');
+  EXPECT_FALSE(journal_line(position, nobody, "x"));
+  auto record = made_record(1);
+  record.id = "p-000000000001";
+  EXPECT_FALSE(journal_line(position, record, "x"));
+  EXPECT_EQ(position, before);
 }
 
 TEST(JournalLines, CarriedRecordsMustBeThere) {

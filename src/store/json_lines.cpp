@@ -137,7 +137,8 @@ Json response_list(std::span<const ResponseDone> responses) {
     Json entry = {{"action", to_string(done.action)},
                   {"status", to_string(done.status)},
                   {"reason", text_or_null(done.reason)},
-                  {"latency_us", done.latency_us}};
+                  {"latency_us", done.latency_us},
+                  {"action_id", text_or_null(done.action_id)}};
     if (done.stopped_us) {
       entry["stopped_us"] = *done.stopped_us;
       entry["paused_us"] = or_null(done.paused_us);
@@ -166,7 +167,14 @@ std::string socket_protocol(const SocketSeen &socket) {
 
 bool took_effect(std::span<const ResponseDone> responses) {
   return std::any_of(responses.begin(), responses.end(), [](const ResponseDone &done) {
-    return done.status == ResponseStatus::Blocked || done.status == ResponseStatus::Killed;
+    switch (done.status) {
+    case ResponseStatus::Blocked:
+    case ResponseStatus::Killed:
+    case ResponseStatus::Suspended:
+      return true;
+    default: // an isolation; other things that are done harm nobody
+      return done.status == ResponseStatus::Done && done.action == ResponseAction::Isolate;
+    }
   });
 }
 
@@ -178,6 +186,9 @@ std::string eve_alert(const Finding &finding, std::span<const ResponseDone> resp
   add_flow(alert, match.flow, "alert");
   alert["flow"] = counts_json(match.flow);
   alert["alert"] = signature(finding, responses);
+  if (match.policy) {
+    alert["policy"] = policy_json(*match.policy);
+  }
   if (match.beacon) {
     alert["beacon"] = beacon_json(*match.beacon);
   }

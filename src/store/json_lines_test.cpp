@@ -77,7 +77,7 @@ Finding finding() {
 }
 
 const std::vector kResponses{
-    ResponseDone{ResponseAction::BlockFlow, ResponseStatus::Blocked, "", 2100},
+    ResponseDone{ResponseAction::BlockFlow, ResponseStatus::Blocked, "", 2100, {}, {}, "a-17"},
     ResponseDone{ResponseAction::Kill, ResponseStatus::Refused, "protected process", 3},
 };
 
@@ -111,8 +111,10 @@ TEST(EveAlert, IsTheContractsLine) {
       "ancestors": [{"pid": 1, "comm": "init"}], "ancestors_cut": true},
     "attribution": {"status": "exact", "latency_us": 120, "age_us": 0, "ambiguous": false,
                     "of_carrier": false},
-    "response": [{"action": "block_flow", "status": "blocked", "reason": null, "latency_us": 2100},
-      {"action": "kill", "status": "refused", "reason": "protected process", "latency_us": 3}]
+    "response": [{"action": "block_flow", "status": "blocked", "reason": null, "latency_us": 2100,
+        "action_id": "a-17"},
+      {"action": "kill", "status": "refused", "reason": "protected process", "latency_us": 3,
+        "action_id": null}]
   })");
   EXPECT_EQ(alert(finding(), kResponses), expected)
       << Json::diff(expected, alert(finding(), kResponses)).dump(1);
@@ -140,7 +142,8 @@ TEST(EveAlert, BlockedOnlyWhenAResponseTookEffect) {
                             ResponseStatus::Reset /* sent, and not read back */}) {
     EXPECT_EQ(action(status), "allowed") << to_string(status);
   }
-  for (const auto status : {ResponseStatus::Killed, ResponseStatus::Blocked}) {
+  for (const auto status :
+       {ResponseStatus::Killed, ResponseStatus::Blocked, ResponseStatus::Suspended}) {
     EXPECT_EQ(action(status), "blocked") << to_string(status);
   }
 }

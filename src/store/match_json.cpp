@@ -120,7 +120,7 @@ Json vm_json(const VmIdentity &identity) {
 }
 
 Json indicator_json(const MatchSeen &match) {
-  if (match.basis == MatchBasis::Beacon) {
+  if (match.basis == MatchBasis::Beacon || match.basis == MatchBasis::Policy) {
     return {};
   }
   const IndicatorHit &hit = match.indicator;
@@ -157,6 +157,35 @@ Json beacon_json(const BeaconScore &beacon) {
           {"first", utc(beacon.first_ns)},
           {"last", utc(beacon.last_ns)},
           {"clock_aligned", beacon.clock_aligned}};
+}
+
+Json policy_json(const PolicyMatch &policy) {
+  static constexpr std::pair<PolicyMissing, const char *> kNames[] = {
+      {PolicyMissing::Process, "process"},
+      {PolicyMissing::Detail, "detail"},
+      {PolicyMissing::Hash, "hash"},
+      {PolicyMissing::Host, "host"}};
+  auto missing = Json::array();
+  for (const auto &[bit, name] : kNames) {
+    if ((policy.missing & static_cast<std::uint8_t>(bit)) != 0) {
+      missing.push_back(name);
+    }
+  }
+  auto verdict = Json::array();
+  for (const auto action : kPolicyActions) {
+    if (policy.actions.has(action)) {
+      verdict.push_back(to_string(action));
+    }
+  }
+  auto accused = Json::array();
+  for (const auto &process : policy.accused) {
+    accused.push_back(process.pid);
+  }
+  return {{"name", text(policy.policy)},   {"rule", text(policy.rule)},
+          {"by", to_string(policy.by)},    {"verdict", std::move(verdict)},
+          {"missing", std::move(missing)}, {"host", text_or_null(policy.host)},
+          {"accused", std::move(accused)}, {"answered", policy.answered},
+          {"flows", policy.flows}};
 }
 
 Json knocks_json(const Knocks &knocks) {

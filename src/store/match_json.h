@@ -16,6 +16,7 @@ void add_flow(Json &event, const FlowSeen &flow, std::string_view event_type);
 /// null for a beacon: nothing is listed.
 [[nodiscard]] Json indicator_json(const MatchSeen &match);
 [[nodiscard]] Json beacon_json(const BeaconScore &beacon);
+[[nodiscard]] Json policy_json(const PolicyMatch &policy);
 [[nodiscard]] Json knocks_json(const Knocks &knocks);
 /// Suricata's counts of a flow and its start; and `blind`, the names of Blindness bits.
 [[nodiscard]] Json counts_json(const FlowSeen &flow);

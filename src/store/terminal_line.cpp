@@ -46,7 +46,16 @@ std::string beacon(const BeaconScore &seen) {
                      seen.median_interval_ms / 100 % 10, seen.jitter_percent);
 }
 
+std::string policy(const PolicyMatch &seen) {
+  auto out = fmt::format("policy {}/{}: {}", printable(seen.policy), printable(seen.rule),
+                         seen.actions.words());
+  return seen.flows > 1 ? out + fmt::format(" (flow {})", seen.flows) : out;
+}
+
 std::string what(const MatchSeen &match) {
+  if (match.policy) {
+    return policy(*match.policy);
+  }
   if (match.basis == MatchBasis::Beacon) {
     return beacon(match.beacon.value_or(BeaconScore{}));
   }
@@ -87,9 +96,9 @@ std::string flow_text(const FlowSeen &flow) {
 }
 
 std::string response(const ResponseDone &done, Colour colour) {
-  const bool effective = done.status == ResponseStatus::Reset ||
-                         done.status == ResponseStatus::Blocked ||
-                         done.status == ResponseStatus::Killed;
+  const bool effective =
+      done.status == ResponseStatus::Reset || done.status == ResponseStatus::Blocked ||
+      done.status == ResponseStatus::Killed || done.status == ResponseStatus::Suspended;
   auto out = effective ? std::string(to_string(done.status))
                        : fmt::format("{} {}", to_string(done.action), to_string(done.status));
   out = painted(std::move(out), effective ? kGreen : kYellow, colour);

@@ -1,6 +1,7 @@
 #include "yaml/strict_reader.h"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -186,6 +187,28 @@ std::chrono::seconds read_duration(const YAML::Node &node) {
     reject(node, "expected a duration such as 90s, 10m, 1h or 2d");
   }
   return *duration;
+}
+
+std::uint64_t read_size(const YAML::Node &node, std::uint64_t least, std::uint64_t most) {
+  constexpr std::uint32_t kMost = 1'000'000;
+  const auto text = read_text(node);
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  constexpr std::array<std::pair<std::string_view, unsigned>, 3> kUnits{
+      {{"KiB", 10}, {"MiB", 20}, {"GiB", 30}}};
+  const auto known = std::find_if(kUnits.begin(), kUnits.end(),
+                                  [&](const auto &one) { return one.first == unit; });
+  const bool is_size =
+      error == std::errc{} && value <= kMost && (known != kUnits.end() || text == "0");
+  const std::uint64_t bytes =
+      is_size && known != kUnits.end() ? std::uint64_t{value} << known->second : 0;
+  if (!is_size || bytes < least || bytes > most) {
+    reject(node, "expected a size such as 512KiB, 64MiB or 1GiB, from " +
+                     std::to_string(least >> 20U) + "MiB to " + std::to_string(most >> 20U) +
+                     "MiB");
+  }
+  return bytes;
 }
 
 std::optional<std::chrono::seconds> parse_duration(std::string_view text) {

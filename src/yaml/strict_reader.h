@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <map>
@@ -46,6 +47,9 @@ void read_list(const YAML::Node &node, const Handler &handler);
 [[nodiscard]] std::string read_text(const YAML::Node &node);
 [[nodiscard]] bool read_bool(const YAML::Node &node);
 [[nodiscard]] std::chrono::seconds read_duration(const YAML::Node &node);
+/// "64MiB", "512KiB", "1GiB", "0".
+[[nodiscard]] std::uint64_t read_size(const YAML::Node &node, std::uint64_t least,
+                                      std::uint64_t most);
 
 /// "90s", "10m", "1h", "2d"; nullopt for anything else.
 [[nodiscard]] std::optional<std::chrono::seconds> parse_duration(std::string_view text);

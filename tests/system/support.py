@@ -40,6 +40,11 @@ def rows(*words, timeout=60):
     return [json.loads(line) for line in output.splitlines()]
 
 
+def whole_lines(path):
+    """JSON of every ended line of a file that may still be written to: the last line may be half there."""
+    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+
+
 # ---- Truth against rows -----------------------------------------------------------------------------
 
 def in_json(text):
@@ -205,8 +210,7 @@ class Supervisor:
     def records(self, event_type):
         if not self.eve.exists():
             return []
-        found = [json.loads(line) for line in self.eve.read_text().splitlines()]
-        return [record for record in found if record["event_type"] == event_type]
+        return [record for record in whole_lines(self.eve) if record["event_type"] == event_type]
 
     def alerts(self):
         return self.records("alert")

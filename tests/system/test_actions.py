@@ -142,6 +142,57 @@ class Actions(unittest.TestCase):
         self.supervisor.__exit__()
         self.assertEqual(self.ask("kill", self.guest.uuid, 1)[0], 3)
 
+    def test_what_people_protect_while_it_runs(self):
+        remote, other = "203.0.113.20", "203.0.113.21"
+        client, mine = self.client(f"{remote}:4444"), self.guest.run("sleeper", "pause", exe="/tmp/mine")
+        self.addCleanup(lambda: self.guest.alive(mine.pid) and self.guest.kill(mine.pid))
+        self.assertEqual(self.ask("allow", "add", remote)[0], 2, "nobody says why")
+        self.assertEqual(self.ask("allow", "add", "0.0.0.0/0", "--why", "x")[0], 2)
+        network = self.act("allow", "add", "203.0.113.20/31", "--why", "our mirror")
+        self.assertEqual((network["what"], network["actor"], network["vm"]), ("203.0.113.20/31", "uid 0 (root)", None))
+        path = self.act("allow", "add", "/tmp/mine", "--vm", self.guest.uuid, "--for", "1h", "--why", "the database")
+        self.assertEqual(path["vm"], self.guest.uuid)
+        brief = self.act("allow", "add", "203.0.113.22", "--for", "1s", "--why", "briefly")
+
+        def is_refused():
+            code, _, problems = self.ask("block", self.guest.uuid, "remote", remote, "--for", "1h")
+            self.assertEqual(code, 5, problems)
+            self.assertIn("our mirror", problems)
+            self.assertEqual(self.ask("kill", self.guest.uuid, mine.pid)[0], 5)
+            self.assertEqual(self.ask("allow", "check", self.guest.uuid, mine.pid)[0], 5)
+            self.assertTrue(self.guest.alive(mine.pid))
+            self.assertTrue(self.talks(client))
+
+        is_refused()
+        self.supervisor.__exit__()
+        self.supervisor = self.supervise()
+        is_refused()
+        self.wait_until(lambda: brief["id"] not in {row["id"] for row in self.act_all("allow", "list")}, "its time's end")
+        rows = self.act_all("allow", "list")
+        self.assertEqual({row["id"] for row in rows if row["id"]}, {network["id"], path["id"]})
+        self.assertLessEqual({("guarded", "configuration"), ("198.51.100.0/24", "configuration"), ("sshd", "built in")},
+                             {(row["what"], row["actor"]) for row in rows})
+        # An isolation lets it through.
+        talks = self.client(f"{other}:4444")
+        isolation = self.act("isolate", self.guest.uuid, "--for", "1h")
+        self.assertIn("203.0.113.20/31", isolation["rule"]["allowed"])
+        self.assertTrue(self.talks(talks))
+        self.act("release", self.guest.uuid)
+        # Once it is removed it is as before.
+        self.assertTrue(self.act("allow", "remove", network["id"])["removed"])
+        self.assertEqual(self.ask("allow", "remove", network["id"])[0], 6)
+        self.act("action", "undo", self.act("block", self.guest.uuid, "remote", remote, "--for", "1h")["id"])
+        self.assertEqual(self.ask("kill", self.guest.uuid, mine.pid)[0], 5)
+        self.act("allow", "remove", path["id"])
+        self.assertEqual(self.act("kill", self.guest.uuid, mine.pid)["status"], "killed")
+        code, _, problems = outguard("action", "verify", "--folder", str(self.folder / "actions"))
+        self.assertEqual(code, 0, problems)
+
+    def act_all(self, *words):
+        code, rows, problems = self.ask(*words)
+        self.assertEqual(code, 0, problems)
+        return rows
+
     def test_losses_are_accepted_by_command(self):
         code, rows, problems = self.ask("intel", "accept")
         self.assertEqual((code, rows), (0, [{"ok": True}]), problems)

@@ -269,7 +269,7 @@ class Replay(Files):
         self.assertNotIn("event_type", output)
         self.assertIn("packets seen 501, processed 500; dropped: ", problems)
         self.assertRegex(problems, r"(?m)^  match +\d+\.\d ms +\d+ %$")
-        events = [json.loads(line) for line in eve.read_text().splitlines()]
+        events = support.whole_lines(eve)
         self.assertEqual(events[-1]["event_type"], "stats")
         self.assertIn("alert", {event["event_type"] for event in events})
         self.assertNotIn("\r", problems, "no progress bar where there is no terminal")

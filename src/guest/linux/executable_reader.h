@@ -31,9 +31,10 @@ public:
   /// NotFound: it runs no file, or one whose bytes cannot be found.
   [[nodiscard]] Result<CachedFile> find(const Task &task, KernelReader &reader) const;
 
-private:
+  /// Of a struct file.
   [[nodiscard]] Result<CachedFile> behind(GuestVirtual file, KernelReader &reader) const;
 
+private:
   const ExecutableLayout &layout_;
   const PageCacheReader &pages_;
   const MemoryMapWalker *maps_;

@@ -15,8 +15,8 @@ std::uint64_t pages_of(std::uint64_t bytes) {
 } // namespace
 
 FileHasher::FileHasher(const PageCacheReader &pages, const CachedFile &file,
-                       std::uint64_t most_bytes)
-    : pages_(&pages), file_(file), most_bytes_(most_bytes) {
+                       std::uint64_t most_bytes, std::span<std::uint8_t> copy)
+    : pages_(&pages), file_(file), most_bytes_(most_bytes), copy_(copy) {
   start();
 }
 
@@ -24,6 +24,7 @@ void FileHasher::start() {
   result_ = {};
   result_.file_bytes = file_.bytes;
   digests_.emplace();
+  missing_.clear();
   at_ = 0;
   ++attempts_;
   if (file_.bytes > most_bytes_) {
@@ -34,6 +35,14 @@ void FileHasher::start() {
 void FileHasher::end(FileHash::Status status) {
   result_.status = status;
   done_ = true;
+}
+
+void FileHasher::note_missing(std::uint64_t offset, std::uint64_t bytes) {
+  if (!missing_.empty() && missing_.back().offset + missing_.back().bytes == offset) {
+    missing_.back().bytes += bytes;
+  } else if (missing_.size() < kMostMissing) {
+    missing_.push_back({offset, bytes});
+  }
 }
 
 bool FileHasher::step(KernelReader &reader) {
@@ -58,7 +67,11 @@ bool FileHasher::step(KernelReader &reader) {
       result_.resident_bytes += std::min(kPageBytes, bytes - page * kPageBytes);
     } else {
       digests_.reset();
+      note_missing(at_ + page * kPageBytes, std::min(kPageBytes, bytes - page * kPageBytes));
     }
+  }
+  if (!copy_.empty()) {
+    std::copy_n(slice_.begin(), bytes, copy_.begin() + static_cast<std::ptrdiff_t>(at_));
   }
   if (digests_) {
     digests_->add(std::span(slice_).first(bytes));

@@ -167,8 +167,24 @@ Result<CachedFile> LinuxGuest::executable(const ProcessIdentity &process) {
   return parts_->files.executable(process, reader);
 }
 
-FileHasher LinuxGuest::hasher(const CachedFile &file, std::uint64_t most_bytes) const {
-  return parts_->files.hasher(file, most_bytes);
+Result<CodeFilesFound> LinuxGuest::code_files(const ProcessIdentity &process) {
+  KernelReader reader = parts_->reader();
+  return parts_->files.code(process, reader);
+}
+
+Result<FilesSeen> LinuxGuest::open_files(const ProcessIdentity &process) {
+  KernelReader reader = parts_->reader();
+  return parts_->files.open_files(process, reader);
+}
+
+Result<ArgumentsFound> LinuxGuest::environment(const ProcessIdentity &process) {
+  KernelReader reader = parts_->reader();
+  return parts_->files.environment(process, reader);
+}
+
+FileHasher LinuxGuest::hasher(const CachedFile &file, std::uint64_t most_bytes,
+                              std::span<std::uint8_t> copy) const {
+  return parts_->files.hasher(file, most_bytes, copy);
 }
 
 bool LinuxGuest::step(FileHasher &hasher) {

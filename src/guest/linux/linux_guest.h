@@ -21,6 +21,7 @@
 #include "guest/linux/kernel_pulse.h"
 #include "guest/linux/kill_refusal.h"
 #include "guest/linux/memory_map_walker.h"
+#include "guest/linux/process_files.h"
 #include "guest/linux/signal_planner.h"
 #include "guest/linux/view_scope.h"
 #include "guest/linux/walk_results.h"
@@ -71,11 +72,18 @@ public:
   /// What is mapped into it. NotFound: it is gone, or this kernel's types do not say.
   [[nodiscard]] Result<MapsSeen> maps(const ProcessIdentity &process);
 
+  /// The files that it runs code of, its descriptors, its environment. NotFound: likewise.
+  [[nodiscard]] Result<CodeFilesFound> code_files(const ProcessIdentity &process);
+  [[nodiscard]] Result<FilesSeen> open_files(const ProcessIdentity &process);
+  [[nodiscard]] Result<ArgumentsFound> environment(const ProcessIdentity &process);
+
   /// The file that it runs. NotFound: it is gone or runs none, or this kernel's types do not say.
   [[nodiscard]] Result<CachedFile> executable(const ProcessIdentity &process);
   /// For a file of executable(): step() hashes a slice of it, 1 MiB in a few milliseconds, and says
   /// whether there is more to do. Not to be used beyond this guest's life.
-  [[nodiscard]] FileHasher hasher(const CachedFile &file, std::uint64_t most_bytes) const;
+  /// `copy`: see file_hasher.h.
+  [[nodiscard]] FileHasher hasher(const CachedFile &file, std::uint64_t most_bytes,
+                                  std::span<std::uint8_t> copy = {}) const;
   [[nodiscard]] bool step(FileHasher &hasher);
   /// All of it at once: up to a second.
   static constexpr std::uint64_t kMostHashedBytes = std::uint64_t{256} << 20;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kMostRetries = 3;
 constexpr std::size_t kMostAreas = 262'144; ///< four times the default of vm.max_map_count
+constexpr std::size_t kMostCodeFiles = 512; ///< programs have some ten, browsers two hundred
 constexpr std::uint64_t kPageShift = 12;
 constexpr std::size_t kMostNameBytes = 96; ///< ANON_VMA_NAME_MAX_LEN is 80
 
@@ -249,6 +250,29 @@ MapsSeen MemoryMapWalker::walk(GuestVirtual address, KernelReader &reader) const
   Shared shared{mm, root_of_guest(tasks_, kernel_, reader), {}};
   for (const Area &area : areas) {
     seen.maps.push_back(describe(area, shared, reader));
+  }
+  if (const auto cut = reader.cut_short()) {
+    seen.completeness.lost(*cut);
+  }
+  return seen;
+}
+
+CodeSeen MemoryMapWalker::code(GuestVirtual address, KernelReader &reader) const {
+  CodeSeen seen;
+  ObjectCopy mm(layout_.mm);
+  const auto areas = areas_of(address, mm, reader, seen.completeness);
+  Shared shared{mm, root_of_guest(tasks_, kernel_, reader), {}};
+  for (const Area &area : areas) {
+    const auto is_of = [&](const CodeFile &known) { return known.file == area.file; };
+    if ((area.flags & kExecute) == 0 || area.file.is_null() ||
+        std::ranges::any_of(seen.files, is_of)) {
+      continue;
+    }
+    if (seen.files.size() == kMostCodeFiles) {
+      seen.completeness.lost({FaultCode::LimitReached, area.start});
+      break;
+    }
+    seen.files.push_back({area.file, describe(area, shared, reader)});
   }
   if (const auto cut = reader.cut_short()) {
     seen.completeness.lost(*cut);

@@ -52,12 +52,24 @@ struct MapsSeen {
   Completeness completeness;
 };
 
+/// A file that is mapped to run code of.
+struct CodeFile {
+  GuestVirtual file; ///< struct file
+  MapSeen map;       ///< the first of its mappings
+};
+
+struct CodeSeen {
+  std::vector<CodeFile> files; ///< each once, by address
+  Completeness completeness;
+};
+
 class MemoryMapWalker {
 public:
   MemoryMapWalker(const MemoryMapLayout &layout, const LinuxLayout &kernel, const TaskList &tasks)
       : layout_(layout), kernel_(kernel), tasks_(tasks), paths_(kernel.path) {}
 
   [[nodiscard]] MapsSeen walk(GuestVirtual mm, KernelReader &reader) const;
+  [[nodiscard]] CodeSeen code(GuestVirtual mm, KernelReader &reader) const;
   /// The struct file that is mapped at an address; null for none.
   [[nodiscard]] GuestVirtual file_at(GuestVirtual mm, GuestVirtual address,
                                      KernelReader &reader) const;

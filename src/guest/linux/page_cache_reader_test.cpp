@@ -166,6 +166,29 @@ TEST_F(PageCacheTest, EvictedAndSwappedPagesMakeItPartial) {
   expect_partial(2);
 }
 
+TEST_F(PageCacheTest, ACopyHasTheBytesAndNamesWhatIsMissing) {
+  image.make_file(std::size_t{10} * 4096 - 1000);
+  image.store_pages(10, 1);
+  for (const std::uint64_t index : {3U, 4U, 9U}) {
+    image.set_entry(index, 0);
+  }
+  std::vector<std::uint8_t> copy(std::size_t{12} * 4096, 0xee);
+  FileHasher hasher(pages, file(), copy.size(), copy);
+  auto each = reader();
+  while (hasher.step(each)) {
+  }
+  EXPECT_EQ(hasher.result().status, FileHash::Status::Partial);
+  EXPECT_EQ(hasher.missing(), (std::vector<MissingRange>{{12288, 8192}, {36864, 3096}}));
+  auto wanted = image.bytes();
+  std::fill_n(wanted.begin() + 12288, 8192, std::uint8_t{0});
+  std::fill(wanted.begin() + 36864, wanted.end(), std::uint8_t{0});
+  EXPECT_TRUE(std::equal(wanted.begin(), wanted.end(), copy.begin()));
+  EXPECT_EQ(copy[wanted.size()], 0xee); // nothing beyond the file's end
+  FileHasher large(pages, file(), 4096, std::span(copy).first(4096));
+  EXPECT_FALSE(large.step(each));
+  EXPECT_EQ(large.result().status, FileHash::Status::TooLarge);
+}
+
 TEST_F(PageCacheTest, OfATmpfsAHoleIsZerosAndASwappedPageIsMissing) {
   image.make_file(std::size_t{10} * 4096);
   image.set_magic(0x01021994);

@@ -5,12 +5,25 @@
 
 #include <optional>
 
+#include "guest/linux/argument_reader.h"
 #include "guest/linux/executable_reader.h"
 #include "guest/linux/file_hasher.h"
 #include "guest/linux/memory_map_walker.h"
+#include "guest/linux/open_files.h"
 #include "guest/linux/page_cache_reader.h"
 
 namespace outguard::guest {
+
+/// A file that a process runs code of, and where its bytes are.
+struct CodeFound {
+  MapSeen map;
+  Result<CachedFile> file;
+};
+
+struct CodeFilesFound {
+  std::vector<CodeFound> files;
+  Completeness completeness;
+};
 
 class ProcessFiles {
 public:
@@ -23,9 +36,17 @@ public:
   [[nodiscard]] Result<CachedFile> executable(const ProcessIdentity &process,
                                               KernelReader &reader) const;
   /// Of a file that executable() found.
-  [[nodiscard]] FileHasher hasher(const CachedFile &file, std::uint64_t most_bytes) const;
+  [[nodiscard]] FileHasher hasher(const CachedFile &file, std::uint64_t most_bytes,
+                                  std::span<std::uint8_t> copy = {}) const;
   /// Empty for a kernel thread. NotFound: the process is gone, or this kernel cannot be asked.
   [[nodiscard]] Result<MapsSeen> maps(const ProcessIdentity &process, KernelReader &reader) const;
+  // Likewise.
+  [[nodiscard]] Result<CodeFilesFound> code(const ProcessIdentity &process,
+                                            KernelReader &reader) const;
+  [[nodiscard]] Result<FilesSeen> open_files(const ProcessIdentity &process,
+                                             KernelReader &reader) const;
+  [[nodiscard]] Result<ArgumentsFound> environment(const ProcessIdentity &process,
+                                                   KernelReader &reader) const;
 
 private:
   const LinuxLayout &layout_;
@@ -36,6 +57,14 @@ private:
   std::optional<PageCacheReader> pages_;
   std::optional<MemoryMapWalker> maps_;
   std::optional<ExecutableReader> executables_;
+  tl::expected<OpenFilesLayout, std::string> open_layout_;
+  std::optional<OpenFiles> open_files_;
+  /// Of mm_struct: where the environment lies.
+  struct EnvironmentLayout {
+    Extent mm;
+    Member page_table, start, end;
+  };
+  std::optional<EnvironmentLayout> environment_layout_;
 };
 
 } // namespace outguard::guest

@@ -1,5 +1,6 @@
 // The ring walk on built blocks, and LiveSource on a ring that is a plain file: no privilege
 // needed.
+#include <algorithm>
 #include <cstring>
 
 #include <gmock/gmock.h>
@@ -93,9 +94,9 @@ class LiveSourceTest : public testing::Test {
 protected:
   static constexpr std::uint32_t kBlock = 65536;
 
+  LiveSourceTest() { ring_.block_count = 3; }
   void SetUp() override {
     ring_.block_size = kBlock;
-    ring_.block_count = 3;
     file_ = memfd_create("ring", MFD_CLOEXEC);
     ASSERT_EQ(ftruncate(file_, static_cast<off_t>(ring_.bytes())), 0);
     auto opened = LiveSource::open(Fd(dup(file_)), ring_);
@@ -157,6 +158,75 @@ TEST_F(LiveSourceTest, EmptyAndDamagedBlocksDoNotStopIt) {
   EXPECT_EQ(next(), 1U);
   EXPECT_EQ(next(), 0U);
   EXPECT_EQ(source_->counters().bad_records, 2U);
+}
+
+/// Three blocks, and room for some copies of sparse ones.
+class KeptPacketsTest : public LiveSourceTest {
+protected:
+  KeptPacketsTest() { ring_.kept_bytes = 1024; }
+  /// The kernel fills the next block, numbers that, and closes it. Packets are told apart by
+  /// length.
+  void kernel_fills(std::size_t length, std::size_t count = 1) {
+    const std::uint32_t block = static_cast<std::uint32_t>(filled_ % ring_.block_count);
+    kernel_writes(block, std::vector(count, RingPacket{.bytes = Bytes(length, 7)}));
+    number(block, ++filled_);
+  }
+  void number(std::uint32_t block, std::uint64_t sequence) const {
+    const auto at = off_t{block} * kBlock + off_t{offsetof(tpacket_block_desc, hdr.bh1.seq_num)};
+    ASSERT_EQ(pwrite(file_, &sequence, sizeof sequence, at), 8);
+  }
+  void pass(std::size_t length, std::size_t count = 1) {
+    const auto block = static_cast<std::uint32_t>(filled_ % ring_.block_count);
+    kernel_fills(length, count);
+    EXPECT_EQ(next(), count);
+    EXPECT_EQ(next(), 0U);
+    EXPECT_TRUE(kernel_owns(block)); // or poll() would always say that there is something
+  }
+  [[nodiscard]] std::vector<std::size_t> kept() const {
+    std::vector<std::size_t> lengths;
+    for (const auto &bytes : source_->kept().blocks) {
+      RingBlock block(bytes);
+      for (PacketView packet; block.next(packet);) {
+        lengths.push_back(packet.bytes.size());
+      }
+    }
+    return lengths;
+  }
+  std::uint64_t filled_ = 0;
+};
+
+TEST_F(KeptPacketsTest, OfSparseBlocksAsManyCopiesAsHaveRoom) {
+  EXPECT_TRUE(kept().empty());
+  for (std::size_t i = 0; i < 12; ++i) {
+    pass(100 + i); // some 48 + 82 + 105 bytes each
+  }
+  EXPECT_EQ(kept(), (std::vector<std::size_t>{108, 109, 110, 111}));
+  EXPECT_EQ(source_->kept().passed_over, 0U);
+  EXPECT_EQ(source_->counters().handed_out, 12U);
+}
+
+TEST_F(KeptPacketsTest, FullBlocksStayUntilTheirTurnComes) {
+  pass(1000, 20); // more than a quarter of a block
+  pass(101);
+  pass(1100, 20);
+  auto seen = kept();
+  EXPECT_EQ(seen.size(), 41U);
+  EXPECT_EQ(source_->kept().passed_over, 0U); // nothing since the oldest is lost
+  number(0, 99);                              // the kernel begins with it anew
+  seen = kept();
+  EXPECT_EQ(std::ranges::count(seen, 1000), 0);
+  EXPECT_EQ(std::ranges::count(seen, 1100), 20);
+  EXPECT_EQ(source_->kept().passed_over, 0U); // what is gone is older than the oldest
+  number(2, 100);
+  EXPECT_EQ(kept(), (std::vector<std::size_t>{101}));
+  EXPECT_EQ(source_->kept().passed_over, 20U);
+}
+
+TEST_F(KeptPacketsTest, WhatIsNotHandedOutYetIsNotAmongThemButTheRestOfABlock) {
+  kernel_fills(9, PacketSource::kBatch + 3);
+  EXPECT_TRUE(kept().empty());
+  EXPECT_EQ(next(), PacketSource::kBatch);
+  EXPECT_EQ(kept().size(), PacketSource::kBatch + 3);
 }
 
 TEST(LiveSource, ImpossibleRingsAreRefused) {

@@ -70,6 +70,8 @@ bool RingBlock::next(PacketView &out) {
                             named ? header.hv1.tp_vlan_tpid : kDefaultTag};
   }
   --left_;
+  ++count_;
+  end_ = std::max(end_, static_cast<std::uint32_t>(start + header.tp_snaplen));
   if (left_ > 0 && header.tp_next_offset < kRecordHeader) {
     (void)give_up(); // would not move forward; this packet itself is good
   }

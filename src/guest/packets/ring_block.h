@@ -19,6 +19,9 @@ public:
   /// False: no more. Packets that a bad record made unreachable are in lost().
   [[nodiscard]] bool next(PacketView &out);
   [[nodiscard]] std::uint32_t lost() const { return lost_; }
+  /// Packets handed out, and where the last byte of theirs ends.
+  [[nodiscard]] std::uint32_t count() const { return count_; }
+  [[nodiscard]] std::uint32_t end() const { return end_; }
 
 private:
   [[nodiscard]] bool give_up();
@@ -27,6 +30,8 @@ private:
   std::uint64_t offset_ = 0; ///< of the next packet's header
   std::uint32_t left_ = 0;   ///< packets that the block says are still to come
   std::uint32_t lost_ = 0;
+  std::uint32_t count_ = 0;
+  std::uint32_t end_ = 0;
 };
 
 } // namespace outguard::guest

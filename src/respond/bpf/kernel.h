@@ -20,7 +20,9 @@ enum { // bpf_map_type
   kMapLruHash = 9,
   kMapPrefixTree = 11,
 };
-enum { kNoPreallocation = 1 }; // BPF_F_NO_PREALLOC
+enum { kNoPreallocation = 1, kMappable = 1 << 10 }; // BPF_F_NO_PREALLOC, _MMAPABLE
+enum { kOnlyNew = 1 };                              // BPF_NOEXIST
+enum { kIntoDevice = 1 };                           // BPF_F_INGRESS
 
 enum { // TC_ACT_*; also TCX_*
   kNextFilter = -1,
@@ -31,12 +33,21 @@ struct __sk_buff { // its beginning
   uint32_t len;
   uint32_t pkt_type;
   uint32_t mark;
+  uint32_t queue_mapping;
+  uint32_t protocol;
+  uint32_t vlan_present; // a tag was taken off the frame
+  uint32_t vlan_tci;
 };
 
-// Helpers that any licence may call; the newest is of Linux 5.8.
+#define ADD_ONE(number) ((void)__sync_fetch_and_add(number, 1))
+
+// Helpers that any licence may call; the newest is of Linux 5.8, coarse_time of 5.11.
 static void *(*map_lookup)(void *map, const void *key) = (void *)1;
 static long (*map_update)(void *map, const void *key, const void *value,
                           uint64_t flags) = (void *)2;
+static long (*map_delete)(void *map, const void *key) = (void *)3;
+static long (*redirect)(uint32_t device, uint64_t flags) = (void *)23;
 static long (*load_bytes)(const struct __sk_buff *packet, uint32_t offset, void *to,
                           uint32_t length) = (void *)26;
 static uint64_t (*boot_time)(void) = (void *)125;
+static uint64_t (*coarse_time)(void) = (void *)160;
