@@ -12,7 +12,7 @@ import threading
 import time
 import unittest
 
-from support import Lab, OUTGUARD, outguard, rows, why_not
+from support import Lab, OUTGUARD, outguard, rows, whole_lines, why_not
 from test_bad_input import BAD_ADDRESS, ipv4_udp, pcap
 from test_dump import Qmp
 
@@ -269,7 +269,7 @@ class Replay(Files):
         self.assertNotIn("event_type", output)
         self.assertIn("packets seen 501, processed 500; dropped: ", problems)
         self.assertRegex(problems, r"(?m)^  match +\d+\.\d ms +\d+ %$")
-        events = support.whole_lines(eve)
+        events = whole_lines(eve)
         self.assertEqual(events[-1]["event_type"], "stats")
         self.assertIn("alert", {event["event_type"] for event in events})
         self.assertNotIn("\r", problems, "no progress bar where there is no terminal")
