@@ -152,7 +152,7 @@ class Prevent(unittest.TestCase):
             with self.subTest(fail=fail):
                 supervisor = self.supervise(fail=fail, within_ms=200)
                 standing = self.run_role("tcp-client", f"{FREE}:4444", 0.1)
-                self.assertTrue(self.talks(standing))
+                self.assertTrue(self.talks(standing, 20), "a flow has its verdict once no name came in 16 packets")
                 pid = self.sensor_of(supervisor)
                 os.kill(pid, signal.SIGSTOP)  # neither dead nor answering
                 time.sleep(0.5)
