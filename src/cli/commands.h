@@ -105,6 +105,8 @@ Exit policy_test_live(const Common &common, const std::string &file, const std::
 Exit policy_explain(const Common &common, const std::string &file,
                     const PolicyExplainOptions &asked);
 Exit policy_learn(const Common &common, const std::string &target, std::chrono::seconds time);
+/// `vm`: name or UUID, as the EVE file has it.
+Exit policy_learn_recorded(const std::string &vm, const std::string &eve_file);
 
 Exit alert_list(const Common &common, const std::string &eve_file);
 Exit alert_follow(const Common &common, const std::string &eve_file);

@@ -278,11 +278,16 @@ private:
         ->check(CLI::ExistingFile);
     add_flow(explain);
     auto *learn = add(policy, "learn", "proposes a policy from what a VM's processes do", [&a] {
-      return policy_learn(a.common, a.target, std::chrono::seconds(a.learn_seconds));
+      return a.policy.eve_file.empty()
+                 ? policy_learn(a.common, a.target, std::chrono::seconds(a.learn_seconds))
+                 : policy_learn_recorded(a.target, a.policy.eve_file);
     });
     add_target(learn);
-    learn->add_option("--for", a.learn_seconds, "seconds to watch; else one look")
-        ->check(CLI::Range(0, 86'400));
+    auto *watch = learn->add_option("--for", a.learn_seconds, "seconds to watch; else one look");
+    watch->check(CLI::Range(0, 86'400));
+    learn->add_option("--eve", a.policy.eve_file, "from what this file tells of the VM (its name)")
+        ->check(CLI::ExistingFile)
+        ->excludes(watch);
   }
 
   CLI::Option *add_flow(CLI::App *command) {

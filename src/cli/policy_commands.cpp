@@ -13,8 +13,6 @@ namespace outguard::cli {
 
 namespace {
 
-constexpr std::size_t kMostEveLine = std::size_t{1} << 20;
-
 using policy::PolicyFile;
 
 Exit bad_config(const std::string &problem) {
@@ -31,6 +29,19 @@ std::string governs(const PolicyFile &file) {
   return fmt::format("{}: governs {}: {} rules, else {}; not known: {}; {} tests passed", file.path,
                      vms, parts.rules.size(), parts.otherwise.words(), parts.unknown.words(),
                      file.tests.size());
+}
+
+/// Whoever may knock would choose what dies: that is to be meant.
+void warn_of_ends_from_outside(const PolicyFile &file) {
+  for (const auto &rule : file.policy.parts().rules) {
+    const bool ends =
+        rule.actions.has(PolicyAction::Kill) || rule.actions.has(PolicyAction::Suspend);
+    if (ends && !rule.direction) {
+      complain(fmt::format("note: {}: rule '{}' also hits who answers a flow that was begun "
+                           "outside: say `direction: out`, or `in` too where that is meant",
+                           file.path, rule.name));
+    }
+  }
 }
 
 Result<policy::FlowCase> described(const FlowOptions &asked) {
@@ -60,7 +71,7 @@ std::optional<store::RecordedFlow> recorded_in(const std::string &path,
   std::optional<store::RecordedFlow> found;
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
-    if (line.size() > kMostEveLine || line.find(flow_id) == line.npos) {
+    if (line.find(flow_id) == line.npos) {
       continue;
     }
     auto flow = store::recorded_flow(line, flow_id);
@@ -130,6 +141,7 @@ Exit policy_check(const std::vector<std::string> &paths) {
       if (failures.empty()) {
         print_line(governs(*file));
       }
+      warn_of_ends_from_outside(*file);
       files.push_back(std::move(*file));
     }
   }

@@ -143,6 +143,9 @@ std::optional<std::array<std::uint8_t, 32>> hash_of(const Json &event) {
 }
 
 std::optional<std::string> host_of(const Json &event) {
+  if (auto judged = text_at(event, "/policy/host"); judged && !judged->empty()) {
+    return judged;
+  }
   const auto kind = text_at(event, "/alert/context/indicator/matched/kind").value_or("");
   if (kind == to_string(ObservableKind::TlsServerName) ||
       kind == to_string(ObservableKind::HttpHost) || kind == to_string(ObservableKind::DnsName)) {
@@ -160,6 +163,9 @@ std::optional<std::string> host_of(const Json &event) {
 } // namespace
 
 std::optional<RecordedFlow> recorded_flow(std::string_view json, std::string_view flow_id) {
+  if (json.size() > RecordedFlow::kMostBytes) {
+    return std::nullopt;
+  }
   const auto event = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   const auto id = number_at<std::uint64_t>(event, "/flow_id");
   if (!flow_id.empty() && (!id || std::to_string(*id) != flow_id)) {
@@ -176,6 +182,7 @@ std::optional<RecordedFlow> recorded_flow(std::string_view json, std::string_vie
   RecordedFlow flow;
   const bool from_guest = initiator == "guest";
   flow.vm = guest_text_at(event, "/vm/name").value_or(GuestText());
+  flow.uuid = text_at(event, "/vm/uuid").value_or("");
   flow.tuple = {*protocol, from_guest ? *source : *destination,
                 from_guest ? *destination : *source};
   flow.initiator = from_guest ? FlowDirection::ToRemote : FlowDirection::ToGuest;

@@ -14,8 +14,10 @@ namespace outguard::store {
 
 struct RecordedFlow {
   static constexpr std::size_t kMostProcesses = 64, kMostAncestors = 256;
+  static constexpr std::size_t kMostBytes = std::size_t{1} << 20; ///< a longer line is none of ours
 
-  GuestText vm; ///< its name
+  GuestText vm;     ///< its name
+  std::string uuid; ///< empty: not told
   FlowTuple tuple;
   FlowDirection initiator = FlowDirection::ToRemote;
   std::optional<Attribution> attribution; ///< nullopt: the line tells of none

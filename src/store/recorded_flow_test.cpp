@@ -9,6 +9,7 @@ namespace {
 Finding finding() {
   Finding finding;
   finding.vm.name = GuestText("web1");
+  finding.vm.uuid = "u-1";
   finding.match.flow.flow_id = 7;
   finding.match.flow.tuple = {6, Endpoint::parse("10.0.0.2:4000").value(),
                               Endpoint::parse("9.9.9.9:443").value()};
@@ -35,6 +36,7 @@ TEST(RecordedFlow, IsWhatTheAlertWasOf) {
   const auto flow = recorded_flow(eve_alert(alert, {}), "7");
   ASSERT_TRUE(flow);
   EXPECT_EQ(flow->vm, GuestText("web1"));
+  EXPECT_EQ(flow->uuid, "u-1");
   EXPECT_EQ(flow->tuple, alert.match.flow.tuple);
   EXPECT_EQ(flow->initiator, FlowDirection::ToRemote);
   EXPECT_EQ(flow->host, "evil.example");
@@ -50,6 +52,15 @@ TEST(RecordedFlow, IsWhatTheAlertWasOf) {
   EXPECT_EQ(process.credentials->uid, 33U);
   ASSERT_EQ(flow->attribution->ancestors.size(), 1U);
   EXPECT_FALSE(flow->attribution->ancestors_cut);
+}
+
+TEST(RecordedFlow, HasTheNameThatAPolicyJudgedBy) {
+  auto alert = finding();
+  alert.match.basis = MatchBasis::Policy;
+  alert.match.policy.emplace().host = GuestText("judged.example");
+  const auto flow = recorded_flow(eve_alert(alert, {}));
+  ASSERT_TRUE(flow);
+  EXPECT_EQ(flow->host, "judged.example");
 }
 
 TEST(RecordedFlow, TheGuestsEndIsLocalWhoeverBegan) {

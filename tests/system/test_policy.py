@@ -48,6 +48,47 @@ class Policy(unittest.TestCase):
             self.assertIn("(/usr/bin/backdoor)", new[0]["reason"])
             self.assertTrue(guest.alive(client.pid) and guest.alive(other.pid), "asking does nothing")
 
+    def test_learned_from_what_a_supervisor_told(self):
+        """All that short-lived processes did, which no look at the sockets would have met."""
+        with tempfile.TemporaryDirectory() as folder, Lab() as lab:
+            guest = lab.guest(kernel="6.1-cloud")
+            watch = pathlib.Path(folder) / "watch.yaml"
+            watch.write_text(f"vm: {guest.name}\ndefault: alert\nrules: []\n")
+            config = pathlib.Path(folder) / "outguard.yaml"
+            config.write_text(json.dumps({"policies": [str(watch)]}))
+            with Supervisor(folder, "--config", str(config), "--vm", guest.uuid) as supervisor:
+                supervisor.wait_for_log(f"{guest.name}: ready")
+                started = [guest.spawn("tcp-client", ALLOWED, 0.2, exe="/usr/bin/visitor"),
+                           guest.spawn("udp-client", LISTED, 0.2)]
+                for one in started:
+                    supervisor.wait_for_alert(lambda alert: (alert["process"] or {}).get("pid") == one.pid)
+                    guest.kill(one.pid)
+            code, text, problems = outguard("policy", "learn", guest.name, "--eve", str(supervisor.eve))
+            self.assertEqual(code, 0, problems)
+            self.assertRegex(text, r'exe: "/usr/bin/visitor".*direction: out, protocol: tcp, port: 4444, '
+                                   r'remote: "203.0.113.66"')
+            self.assertRegex(text, r'exe: "/usr/bin/udp-client".*protocol: udp, port: 4444, remote: "203.0.113.67"')
+            policy = pathlib.Path(folder) / "learned.yaml"
+            policy.write_text(text)
+            code, output, problems = outguard("policy", "check", str(policy))
+            self.assertEqual((code, problems), (0, ""), text)
+            self.assertIn(f"governs {guest.name}", output)
+            code, _, problems = outguard("policy", "learn", "nobody", "--eve", str(supervisor.eve))
+            self.assertEqual(code, 6)
+            self.assertIn("no flow of a VM that is named nobody", problems)
+
+    def test_check_asks_whom_a_kill_is_meant_for(self):
+        with tempfile.TemporaryDirectory() as folder:
+            policy = pathlib.Path(folder) / "kill.yaml"
+            policy.write_text("vm: web1\ndefault: allow\nrules:\n"
+                              "  - {name: both, action: kill, port: 4444}\n"
+                              "  - {name: out, action: kill, direction: out, port: 4445}\n"
+                              "  - {name: drop, action: block, port: 4446}\n")
+            code, _, problems = outguard("policy", "check", str(policy))
+            self.assertEqual(code, 0)
+            self.assertIn("rule 'both' also hits who answers", problems)
+            self.assertEqual(len(problems.splitlines()), 1, problems)
+
     def test_every_holder_must_be_allowed(self):
         """Parent and child hold one socket: where only one of them may, the flow may not."""
         with tempfile.TemporaryDirectory() as folder, Lab() as lab:
