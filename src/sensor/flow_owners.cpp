@@ -132,6 +132,19 @@ std::optional<Attribution> FlowOwners::owner_at_once(const FlowTuple &tuple,
                                               : std::nullopt;
 }
 
+std::optional<Attribution> FlowOwners::owner_in_new_table(const FlowTuple &tuple,
+                                                          std::int64_t packet_ns) {
+  const auto began = monotonic_now();
+  guest::LinuxGuest *guest = view_.guest();
+  if (guest == nullptr || !has_ports(tuple) || !for_new_tables_.has_some(began)) {
+    return std::nullopt;
+  }
+  const WallTime seen{std::chrono::nanoseconds(packet_ns)};
+  auto found = guest->attribute(tuple, seen, seen);
+  for_new_tables_.spend(began, monotonic_now());
+  return found;
+}
+
 FlowDirection FlowOwners::initiator_of(const guest::Flow &flow) {
   guest::LinuxGuest *guest = view_.guest();
   if (began_ns(flow) != 0 || guest == nullptr) {

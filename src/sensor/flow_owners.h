@@ -11,6 +11,7 @@
 #include "sensor/flow_notes.h"
 #include "sensor/guest_view.h"
 #include "sensor/opening_notes.h"
+#include "sensor/time_share.h"
 
 namespace outguard::sensor {
 
@@ -31,6 +32,9 @@ public:
   /// a new table of everything.
   [[nodiscard]] std::optional<Attribution> owner_at_once(const FlowTuple &tuple,
                                                          std::int64_t packet_ns);
+  /// By a new table of everything, as far as there is time for that. nullopt: there is none now.
+  [[nodiscard]] std::optional<Attribution> owner_in_new_table(const FlowTuple &tuple,
+                                                              std::int64_t packet_ns);
   [[nodiscard]] FlowNote *find(std::uint64_t number) { return notes_.find(number); }
   void close(std::uint64_t number) { notes_.close(number); }
   /// As noted; asked once more where nobody was found.
@@ -58,6 +62,7 @@ private:
   GuestView &view_;
   FlowNotes notes_;
   OpeningNotes openings_;
+  TimeShare for_new_tables_;           ///< while packets are held
   guest::StageClock *clock_ = nullptr; ///< in a replay only
   std::uint64_t used_ = 0;
   std::uint64_t unused_ = 0;

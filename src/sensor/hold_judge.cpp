@@ -174,19 +174,25 @@ HoldJudge::ByPolicy HoldJudge::ask_policy(const Packet &packet,
   if (!policy_.in_force()) {
     return ByPolicy::Allow;
   }
-  auto owner = owners_.owner_at_once(packet.tuple, packet.at_ns);
-  counts_.ownerless += owner ? 0U : 1U;
-  if (!owner) {
-    owner.emplace().status = AttributionStatus::Unavailable;
-  }
   policy::FlowFacts facts;
   facts.tuple = packet.tuple;
   facts.initiator = packet.direction;
-  facts.attribution = &*owner;
   const bool may_come =
       packet.direction == FlowDirection::ToRemote && may_carry_names(packet.tuple);
   facts.host = host || may_come ? host : std::string_view();
-  const auto judged = policy_.judge(facts);
+  Attribution nobody;
+  nobody.status = AttributionStatus::Unavailable;
+  const auto judge = [&](const std::optional<Attribution> &owner) {
+    facts.attribution = owner ? &*owner : &nobody;
+    return policy_.judge(facts);
+  };
+  auto owner = owners_.owner_at_once(packet.tuple, packet.at_ns);
+  auto judged = judge(owner);
+  if (!owner && (judged.verdict.missing & static_cast<std::uint8_t>(PolicyMissing::Process)) != 0) {
+    owner = owners_.owner_in_new_table(packet.tuple, packet.at_ns);
+    judged = owner ? judge(owner) : judged;
+  }
+  counts_.ownerless += owner ? 0U : 1U;
   if (judged.answer == PolicyAnswer::Allow) {
     return ByPolicy::Allow;
   }
