@@ -202,6 +202,18 @@ Exit block(const Common &common, const ActOptions &options) {
   return act(common, options, std::move(request));
 }
 
+Exit reset(const Common &common, const ActOptions &options) {
+  std::vector<std::string> words{"flow"};
+  words.insert(words.end(), options.words.begin(), options.words.end());
+  const auto rule = parse_block(words);
+  if (!rule) {
+    return usage(rule);
+  }
+  auto request = request_for(ResponseAction::Reset);
+  request.rule = *rule;
+  return act(common, options, std::move(request));
+}
+
 Exit isolate(const Common &common, const ActOptions &options) {
   const auto rule = parse_isolation(options.words);
   if (!rule) {

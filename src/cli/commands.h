@@ -124,6 +124,7 @@ struct ActOptions {
 Exit act_on_process(const Common &common, const ActOptions &options, ResponseAction action);
 Exit act_on_vm(const Common &common, const ActOptions &options, ResponseAction action);
 Exit block(const Common &common, const ActOptions &options);
+Exit reset(const Common &common, const ActOptions &options);
 Exit isolate(const Common &common, const ActOptions &options);
 Exit action_list(const Common &common, const std::string &run_folder);
 Exit action_show(const Common &common, const std::string &run_folder, const std::string &id);

@@ -381,6 +381,10 @@ private:
       command->add_option("--for", act.time_to_live, "90s, 10m, 1h, 2d: then it ends by itself")
           ->required();
     }
+    add_act("reset", "ends one TCP connection of a VM, at both ends; cannot be undone", reset)
+        ->add_option("FLOW", act.words, "tcp LOCAL:PORT REMOTE:PORT, the guest's end first")
+        ->required()
+        ->expected(3);
     on_vm("release", ResponseAction::Release, "ends the isolation of a VM");
     on_vm("pause", ResponseAction::PauseVm, "stops all of a VM until `unpause`");
     on_vm("unpause", ResponseAction::UnpauseVm, "lets a VM go on that `pause` stopped");

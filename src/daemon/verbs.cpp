@@ -56,8 +56,8 @@ Result<void> check_shape(const api::Act &act) {
     good = fits(IsolationRule()) && act.ttl.count() > 0;
     break;
   case ResponseAction::Reset:
-    return fail(ErrorCode::Unsupported,
-                std::string(to_string(act.action)) + ": not by hand in this version");
+    good = fits(FlowRule()) && act.ttl.count() == 0;
+    break;
   default:
     break;
   }

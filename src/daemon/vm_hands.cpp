@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "daemon/connection_reset.h"
 #include "daemon/sensor_link.h"
 #include "launch/describe_process.h"
 #include "respond/process_signal.h"
@@ -294,17 +295,21 @@ ResponseDone VmHands::change_traffic(const ActionWanted &wanted, bool dry) {
                     : is_reset ? ResponseStatus::Reset
                                : ResponseStatus::Blocked;
   if (is_reset) {
-    if (!wanted.match) {
-      return done(wanted.action,
-                  fail(ErrorCode::Unsupported, "only a flow that was just seen can be reset"),
-                  good);
-    }
-    return done(wanted.action, taps_.reset(wanted.match->flow, link, dry), good);
+    return done(wanted.action, reset(wanted, link, dry), good);
   }
   const auto sound = respond::check_rule(*wanted.rule, wanted.ttl);
   return done(wanted.action,
               sound ? taps_.block(*wanted.rule, wanted.ttl, wanted.match.get(), link, dry) : sound,
               good);
+}
+
+Result<void> VmHands::reset(const ActionWanted &wanted, respond::SensorLink &link, bool dry) {
+  if (wanted.match) {
+    return taps_.reset(wanted.match->flow, link, dry);
+  }
+  const auto asked = sensor();
+  const auto &tuple = std::get<FlowRule>(*wanted.rule).flow;
+  return asked ? reset_connection(*asked, taps_, tuple, dry) : tl::unexpected(asked.error());
 }
 
 // ---- What the desk asks
@@ -423,6 +428,12 @@ Result<bool> VmHands::holds(const ActionWanted &wanted) {
   case ResponseAction::BlockPort:
   case ResponseAction::Isolate:
     return taps_.is_blocked(*wanted.rule);
+  case ResponseAction::Reset: {
+    const auto asked = sensor();
+    const auto stands = asked ? is_connected(**asked, std::get<FlowRule>(*wanted.rule).flow)
+                              : tl::unexpected(asked.error());
+    return stands.map([](bool connected) { return !connected; });
+  }
   default:
     return no_such_way(wanted.action);
   }

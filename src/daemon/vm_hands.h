@@ -51,6 +51,7 @@ private:
   [[nodiscard]] ResponseDone pause(bool dry);
   [[nodiscard]] Result<void> unpause();
   [[nodiscard]] ResponseDone change_traffic(const ActionWanted &wanted, bool dry);
+  [[nodiscard]] Result<void> reset(const ActionWanted &wanted, respond::SensorLink &link, bool dry);
 
   const hypervisor::VmFound vm_;
   const EvidenceConfig evidence_;

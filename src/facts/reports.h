@@ -157,6 +157,11 @@ struct FlowLocated {
   template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.tcp); }
 };
 
+struct FlowFound {
+  std::optional<FlowSeen> flow; ///< nullopt: no packet of it was seen, or it has ended
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.flow); }
+};
+
 struct LookedUp {
   std::vector<IndicatorHit> hits; ///< what matches
   ValueExplained explained;       ///< these and the others, as many as one message holds
@@ -302,6 +307,7 @@ using Report =
                  CountersSeen, ReplayDone, FeedReports, IntelReport, SandboxSeen, MatchSeen,
                  KernelChecked, DoubtRaised, ScanProgress, ExecutableHashed, MatchedFlowEnded,
                  ValueJudged, IntelStats, ReplayProgress, SignalPlanMade, OpenFileRows,
-                 EnvironmentRead, LibraryRows, ExecutableCopied, PacketsCopied, PartPacked>;
+                 EnvironmentRead, LibraryRows, ExecutableCopied, PacketsCopied, PartPacked,
+                 FlowFound>;
 
 } // namespace outguard

@@ -161,6 +161,12 @@ struct LocateFlow {
   }
 };
 
+/// A TCP flow whose packets were seen, whether it was reported or not.
+struct FindFlow {
+  FlowTuple tuple;
+  template <class Self, class Wire> static void fields(Self &self, Wire &wire) { wire(self.tuple); }
+};
+
 /// What of the intelligence in use means one value (an address, endpoint, name, URL, fingerprint or
 /// hash), and whether it matches now.
 struct LookUp {
@@ -274,6 +280,6 @@ using Request = std::variant<AttachMemory, OpenTap, ReplayCapture, UseIntel, Add
                              CheckFate, LocateFlow, LookUp, CheckKernel, GetCounters, JudgeValue,
                              DescribeIntel, PlanSignal, UsePolicy, ListOpenFiles, ReadEnvironment,
                              HashLibraries, CopyExecutable, CopyPackets, OpenArchive, PackPart,
-                             CloseArchive, HoldTaps, DescribeGuest>;
+                             CloseArchive, HoldTaps, DescribeGuest, FindFlow>;
 
 } // namespace outguard

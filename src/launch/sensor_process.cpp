@@ -296,6 +296,17 @@ Result<TcpPosition> locate_flow(SensorProcess &sensor, const FlowSeen &flow) {
   return *located->tcp;
 }
 
+Result<FlowSeen> find_flow(SensorProcess &sensor, const FlowTuple &tuple) {
+  auto found = typed_call<FlowFound>(sensor, FindFlow{tuple});
+  if (!found) {
+    return tl::unexpected(found.error());
+  }
+  if (!found->flow || found->flow->tuple != tuple) {
+    return fail(ErrorCode::NotFound, "no packet of this flow was seen since the VM is guarded");
+  }
+  return std::move(*found->flow);
+}
+
 Result<bool> check_kernel(SensorProcess &sensor, std::string registers) {
   return typed_call<KernelChecked>(sensor, CheckKernel{std::move(registers)})
       .map([](KernelChecked checked) { return checked.same; });

@@ -103,6 +103,8 @@ struct AllSockets {
 [[nodiscard]] Result<ProcessFate> check_fate(SensorProcess &sensor, const ProcessIdentity &process);
 /// NotFound: the flow has ended.
 [[nodiscard]] Result<TcpPosition> locate_flow(SensorProcess &sensor, const FlowSeen &flow);
+/// NotFound: no packet of it was seen, or it has ended.
+[[nodiscard]] Result<FlowSeen> find_flow(SensorProcess &sensor, const FlowTuple &tuple);
 /// Do the CPUs, whose registers these are, still run the kernel that the sensor found?
 [[nodiscard]] Result<bool> check_kernel(SensorProcess &sensor, std::string registers);
 [[nodiscard]] Result<CountersSeen> get_counters(SensorProcess &sensor);

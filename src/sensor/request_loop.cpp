@@ -202,6 +202,11 @@ void RequestLoop::answer(std::uint32_t id, const LocateFlow &request, Fds &) {
   send(id, FlowLocated{taps_.locate(request.interface, request.flow_id)});
 }
 
+void RequestLoop::answer(std::uint32_t id, const FindFlow &request, Fds &) {
+  taps_.pump();
+  send(id, FlowFound{taps_.find(request.tuple)});
+}
+
 // ---- Guest ---------------------------------------------------------------------------
 
 void RequestLoop::answer(std::uint32_t id, const AttachMemory &request, Fds &fds) {

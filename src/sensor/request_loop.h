@@ -55,6 +55,7 @@ private:
   void answer(std::uint32_t id, const PlanSignal &request, Fds &fds);
   void answer(std::uint32_t id, const CheckFate &request, Fds &fds);
   void answer(std::uint32_t id, const LocateFlow &request, Fds &fds);
+  void answer(std::uint32_t id, const FindFlow &request, Fds &fds);
   void answer(std::uint32_t id, const LookUp &request, Fds &fds);
   void answer(std::uint32_t id, const CheckKernel &request, Fds &fds);
   void answer(std::uint32_t id, const GetCounters &request, Fds &fds);

@@ -1,6 +1,7 @@
 #include "sensor/taps.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include <sys/socket.h>
@@ -210,6 +211,20 @@ std::optional<TcpPosition> Taps::locate(const std::string &interface, std::uint6
     }
   }
   return position;
+}
+
+std::optional<FlowSeen> Taps::find(const FlowTuple &tuple) const {
+  constexpr auto kAll = std::numeric_limits<std::uint32_t>::max();
+  std::optional<FlowSeen> latest;
+  for (const Tap &tap : taps_) {
+    static_cast<void>(tap.pipeline->walk_flows(0, kAll, [&](const guest::Flow &flow) {
+      const bool later = !latest || flow.last_packet_ns > latest->last_packet_ns;
+      if (later && flow.carrier.place == 0 && flow.tuple == tuple) {
+        latest = tap.pipeline->describe(flow);
+      }
+    }));
+  }
+  return latest;
 }
 
 PacketsCopied Taps::copy_packets(std::span<std::uint8_t> out) const {

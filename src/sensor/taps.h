@@ -55,6 +55,8 @@ public:
   /// Where a reported flow's TCP stands now; nullopt: not known any more, or not TCP.
   [[nodiscard]] std::optional<TcpPosition> locate(const std::string &interface,
                                                   std::uint64_t flow_id) const;
+  /// The flow of this tuple that had a packet last; of those that no tunnel carries.
+  [[nodiscard]] std::optional<FlowSeen> find(const FlowTuple &tuple) const;
   /// The last packets that the rings still hold, of all taps in order of time, as pcapng; the
   /// oldest are left out where there is no room.
   [[nodiscard]] PacketsCopied copy_packets(std::span<std::uint8_t> out) const;

@@ -236,6 +236,28 @@ class Actions(unittest.TestCase):
         self.assertEqual(self.act("action", "undo", row["id"])["state"], "undone")
         self.wait_until(lambda: self.talks(blocked) or self.talks(self.client("203.0.113.20:4444")), "traffic again")
 
+    def test_reset_of_a_connection(self):
+        """Both ends see it end, and the guest's own table says so; the process lives and connects anew."""
+        client, other = self.client("203.0.113.25:4444"), self.client("203.0.113.25:5555")
+        ends, kept = self.ends_of(client), self.ends_of(other)
+        dry = self.act("reset", self.guest.uuid, "tcp", *ends, "--dry-run")
+        self.assertEqual((dry["state"], dry["status"]), ("done", "dry_run"))
+        self.assertTrue(self.talks(client))
+        self.assertEqual(self.ends_of(client), ends, "a dry run ends nothing")
+        row = self.act("reset", self.guest.uuid, "tcp", *ends)
+        self.assertEqual((row["action"], row["state"], row["status"]), ("reset", "done", "reset"))
+        self.assertNotIn(ends[0], [f"{one['local_ip']}:{one['local_port']}" for one in self.guest.truth().sockets if one["remote_port"] == 4444 and one["owners"]])
+        self.assertEqual(self.ends_of(other), kept, "nothing else is reset")
+        self.assertTrue(self.guest.alive(client.pid))
+        code, _, problems = self.ask("action", "undo", row["id"])
+        self.assertEqual(code, 1, problems)
+        self.assertIn("reset cannot be undone", problems)
+        code, rows, _ = self.ask("reset", self.guest.uuid, "tcp", "10.77.0.2:1", "203.0.113.25:4444")
+        self.assertEqual(code, 1)
+        self.assertIn("no packet of this flow was seen", rows[0]["reason"])
+        code, rows, problems = self.ask("reset", self.guest.uuid, "tcp", kept[0], "10.77.0.1:5555")
+        self.assertEqual(code, 5, (rows, problems))  # of protected_networks
+
     def test_flow_and_port(self):
         flow, other = self.client("203.0.113.22:4444"), self.client("203.0.113.22:5555")
         ends = self.ends_of(flow)
