@@ -207,7 +207,7 @@ TEST_F(VerbsTest, WhatDoesNotBelongTogetherIsRefused) {
                             act(ResponseAction::Isolate), with_rule, tree, for_ever, another}) {
     EXPECT_EQ(refusal_of(wrong), ErrorCode::InvalidInput);
   }
-  EXPECT_EQ(refusal_of(act(ResponseAction::Reset)), ErrorCode::Unsupported);
+  EXPECT_EQ(refusal_of(act(ResponseAction::Reset)), ErrorCode::InvalidInput);
   EXPECT_TRUE(desk_.records.empty());
 }
 
